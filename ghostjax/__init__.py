@@ -1,0 +1,22 @@
+"""ghostjax: the laboratory for decentralized AI."""
+
+from importlib.metadata import version as _version
+
+from ghostjax import (
+    aggregators as aggregators,
+    attacks as attacks,
+    learners as learners,
+    metrics as metrics,
+    protocols as protocols,
+    tasks as tasks,
+)
+from ghostjax._optimizer import Optimizer as Optimizer
+from ghostjax._random import stream as stream
+from ghostjax._rollout import rollout as rollout
+from ghostjax._round import Round as Round, State as State
+from ghostjax._run import Run as Run, RunResult as RunResult, simulate as simulate
+from ghostjax._simulation import Simulation as Simulation
+from ghostjax._types import ConfigurationError as ConfigurationError
+
+
+__version__ = _version("ghostjax")

@@ -1,0 +1,7 @@
+"""Fused kernels over the node axis, chosen here by (n, d, weights, device) and nowhere else."""
+
+from ghostjax._kernels.border import present as present
+from ghostjax._kernels.distance import squared_distances as squared_distances
+from ghostjax._kernels.mass import kept_mass as kept_mass
+from ghostjax._kernels.moments import weighted_mean as weighted_mean, weighted_variance as weighted_variance
+from ghostjax._kernels.window import window_mean as window_mean

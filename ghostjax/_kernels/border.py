@@ -1,0 +1,15 @@
+"""The border of a round: rows that are not finite become absent, once."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def present(
+    x: Float[Array, "n d"], w: Float[Array, " n"]
+) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:
+    """Rows and weights with every non-finite row zeroed and absent, and the weight that each row lost.
+
+    The test is finiteness and never `w > 0`: a zero weight must not hide a row from the derivative in `w`.
+    """
+    finite = jnp.isfinite(x).all(1)
+    return jnp.where(finite[:, None], x, 0), jnp.where(finite, w, 0), jnp.where(finite, 0, w)

@@ -1,0 +1,26 @@
+"""Named random streams: every use of randomness has a name, so it never depends on what else was drawn."""
+
+import zlib
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from ghostjax._types import Key
+
+
+def stream(key: Key, name: str, *indices: Int[Array, ""] | int) -> Key:
+    """The key of the stream `name` at `indices` (round, node, ...).
+
+    `fold_in(...fold_in(fold_in(key, crc32(name)), i_0)..., i_last)`. Keys derived here are only folded,
+    never split: `split(key)[i]` equals `fold_in(key, i)`, so mixing both on one key repeats numbers.
+    """
+    key = jax.random.fold_in(key, zlib.crc32(name.encode()))
+    for index in indices:
+        key = jax.random.fold_in(key, index)
+    return key
+
+
+def per_node(key: Key, num_nodes: int) -> Array:
+    """One key per node, `[n]`; node i's key does not depend on how many nodes there are."""
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(num_nodes))

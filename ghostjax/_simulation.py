@@ -1,0 +1,171 @@
+"""A simulation: the stages put together, and one round as a pure function."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ghostjax._kernels import present
+from ghostjax._random import per_node, stream
+from ghostjax._round import Round, State
+from ghostjax._tree import Ravel
+from ghostjax._types import ConfigurationError, Key, require
+from ghostjax.attacks import AbstractAttack, NoAttack, View
+from ghostjax.learners import AbstractLearner, Momentum
+from ghostjax.metrics import AbstractMetric, Goal
+from ghostjax.protocols import AbstractProtocol
+from ghostjax.tasks import AbstractTask
+
+
+Record = dict[str, Array]
+"""What one round leaves behind: `present`, `lost` and `slack` of the weights, and what the metrics returned."""
+
+
+class Simulation(eqx.Module):
+    """A network of nodes that learn `task` by `protocol`, some of them held by an adversary.
+
+    One round is `update -> send -> weigh -> corrupt -> aggregate -> apply -> observe`; replace one object to
+    replace one stage. `byzantine` marks the adversary's identities: a mask `[n]`, or a number k for the last
+    k of them. It is not the rule's `f`: one is true, the other assumed. Every leaf is traced, so one compiled
+    program serves all values of all knobs.
+
+    Errors: `ConfigurationError` for a combination that cannot work, before anything compiles.
+    """
+
+    task: AbstractTask
+    protocol: AbstractProtocol
+    learner: AbstractLearner
+    attack: AbstractAttack
+    byzantine: Bool[Array, " n"]
+    metrics: tuple[AbstractMetric, ...]
+
+    def __init__(
+        self,
+        task: AbstractTask,
+        protocol: AbstractProtocol,
+        *,
+        learner: AbstractLearner | None = None,
+        attack: AbstractAttack | None = None,
+        byzantine: Any = 0,
+        metrics: tuple[AbstractMetric, ...] | list[AbstractMetric] | None = None,
+    ):
+        n = task.num_nodes
+        require(n > 0, "Simulation", "task.num_nodes", n, "a network needs at least one node")
+        self.task = task
+        self.protocol = protocol
+        self.learner = Momentum() if learner is None else learner
+        self.attack = NoAttack() if attack is None else attack
+        self.metrics = (Goal(),) if metrics is None else tuple(metrics)
+        if np.ndim(byzantine) == 0:
+            count = int(byzantine)
+            require(0 <= count <= n, "Simulation", "byzantine", count, f"must lie between 0 and the {n} nodes")
+            self.byzantine = jnp.arange(n) >= n - count
+        else:
+            self.byzantine = jnp.asarray(byzantine, bool)
+            require(
+                self.byzantine.shape == (n,),
+                "Simulation",
+                "byzantine",
+                f"mask of shape {self.byzantine.shape}",
+                f"give one entry per node, ({n},)",
+            )
+        self.protocol.validate(n, self.learner, self.attack)
+
+    @property
+    def num_nodes(self) -> int:
+        """Number of identities n."""
+        return self.task.num_nodes
+
+    @property
+    def ravel(self) -> Ravel:
+        """The border between this task's parameter trees and flat messages."""
+        return Ravel(jax.eval_shape(self.task.init, jax.random.key(0)))
+
+    def init(self, key: Key) -> State:
+        """The state before the first round; the initial model depends on `key` alone, not on any rule."""
+        theta = self.ravel.ravel(self.task.init(stream(key, "init")))
+        like = jax.ShapeDtypeStruct((self.num_nodes, theta.shape[0]), theta.dtype)
+        return State(
+            round=jnp.zeros((), jnp.int32),
+            learner=self.learner.init(like),
+            attack=self.attack.init(like),
+            protocol=self.protocol.init(theta, self.num_nodes),
+        )
+
+    def step(self, state: State, w: Float[Array, " n"], key: Key) -> tuple[State, Record]:
+        """One round under participation weights `w`; `key` is the root key of the run."""
+        ravel, t, n = self.ravel, state.round, self.num_nodes
+        models = self.protocol.models(state.protocol)
+
+        def objective(at: Array, draw: Any) -> tuple[Array, Array]:
+            batch = self.task.sample(stream(key, "batch", t, draw))
+            batch = self.attack.poison(batch, self.byzantine, stream(key, "poison", t, draw))
+            keys = per_node(stream(key, "node", t, draw), n)
+
+            def one(theta, examples, k):
+                loss, gradient = jax.value_and_grad(self.task.loss)(ravel.unravel(theta), examples, k)
+                return loss, ravel.ravel(gradient)
+
+            return jax.vmap(one, in_axes=(None if at.ndim == 1 else 0, 0, 0))(at, batch, keys)
+
+        learner, updates, losses = self.learner.step(state.learner, models, objective)
+        pending, messages = self.protocol.send(state.protocol, updates)
+        w = w.astype(messages.dtype)
+
+        seen, seen_w, _ = present(messages, w)
+        byzantine = self.byzantine
+
+        def aggregate(x, by_receiver, weights):
+            return self.protocol.aggregate(pending, x, by_receiver, byzantine, weights, stream(key, "rule", t))
+
+        def respond(x):
+            x, weights, _ = present(x, w)
+            return aggregate(x, None, weights)[1]
+
+        view = View(
+            messages=seen,
+            weights=seen_w,
+            byzantine=byzantine,
+            models=models,
+            respond=lambda x: respond(jnp.where(byzantine[:, None], x, seen)),
+            key=stream(key, "attack", t),
+            round=t,
+        )
+        attack, sent = self.attack.step(state.attack, view)
+        by_sender = jnp.where(byzantine[:, None], sent.by_sender, messages)
+        x, weights, lost = present(by_sender, w)
+        after, result = aggregate(x, sent.by_receiver, weights)
+        protocol = self.protocol.apply(state.protocol, after, result, weights)
+
+        record: Record = {
+            "present": weights.sum(),
+            "lost": lost.sum(),
+            "slack": self.protocol.slack(after, weights),
+        }
+        seen_round = Round(
+            index=t,
+            key=stream(key, "metrics", t),
+            task=self.task,
+            ravel=ravel,
+            byzantine=byzantine,
+            losses=losses,
+            updates=updates,
+            messages=x,
+            weights=weights,
+            lost=lost,
+            models=models,
+            result=result,
+            next_models=self.protocol.models(protocol),
+            kappa=self.protocol.kappa(after, weights),
+            respond=lambda messages: aggregate(messages, sent.by_receiver, weights)[1],
+        )
+        for metric in self.metrics:
+            values = metric(seen_round)
+            clash = sorted(record.keys() & values.keys())
+            if clash:
+                raise ConfigurationError(f"Simulation: metrics={clash}: recorded twice; give one of them another name")
+            record |= values
+        return State(t + 1, learner, attack, protocol), record

@@ -1,0 +1,1 @@
+"""Many runs: any field is an axis."""

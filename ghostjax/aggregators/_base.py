@@ -1,0 +1,142 @@
+"""What an aggregation rule is, and the three ways in which one can say what it does.
+
+    coordinate   `trim(total)`: a window of mass per coordinate (median, trimmed mean). Drives a fused
+                 selection kernel; in gossip the rows are neighbour slots, so nothing of size [n, k, d] exists.
+    geometric    `coefficients(dist2, w)`: the result is `a @ x`. One centred Gram product serves every
+                 receiver, and the coefficients are the influence shares.
+    general      `step` on the whole matrix. Mapped over receivers at k times the memory.
+
+A rule is abstract or final: copy the nearest neighbour in this folder, fill in its methods, and add a row to
+the table in `tests/aggregators/table.py`; every law is then checked.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PyTree
+
+from ghostjax._kernels import present, squared_distances, window_mean
+from ghostjax._types import ConfigurationError, Key
+
+
+Need = Literal["key", "anchor", "probe"]
+Law = Literal["absence", "repetition", "permutation", "unanimity", "weight_scale", "translation", "scale", "rotation"]
+
+
+class Context(NamedTuple):
+    """What a receiver knows beside the messages.
+
+    `key` is this round's randomness; `anchor` the vector `[d]` that this receiver trusts (its own model in
+    gossip, the last aggregate at a server); `probe` its own loss of a candidate vector. A rule lists what it
+    uses in `needs`, so that a missing piece is an error before anything compiles.
+    """
+
+    key: Key | None = None
+    anchor: Float[Array, " d"] | None = None
+    probe: Callable[[Array], Array] | None = None
+
+
+class AbstractAggregator(eqx.Module):
+    """A rule that turns messages `x [n, d]` and weights `w [n]` into one vector `[d]`.
+
+    `w[i] = 0` means that identity i is absent: the result is then the same as without row i, whatever it
+    holds. Weights count identities (1 is one ordinary, fully present identity).
+    """
+
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    """The parts of `Context` that `step` reads."""
+    lacks: ClassVar[frozenset[Law]] = frozenset()
+    """The laws that this rule does not obey; its docstring says why."""
+    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "none"
+    """Whether `certificate` bounds the influence of a principal always, given the other rows, or never."""
+
+    @abstractmethod
+    def init(self, like: Any) -> PyTree:
+        """The state before the first round; `like` has the shape `[n, d]` and dtype of the messages."""
+
+    @abstractmethod
+    def step(
+        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[PyTree, Float[Array, " d"]]:
+        """The next state and the aggregate of finite rows `x` under weights `w`; zero where all are absent."""
+
+    @abstractmethod
+    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """Mass present beyond what the rule's guarantee needs; where it is not positive the guarantee is void."""
+
+    @abstractmethod
+    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """The robustness coefficient: `||y - mean_S||^2 <= kappa * mean_S ||x_i - mean_S||^2`; inf if there is none."""
+
+    @abstractmethod
+    def certificate(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
+    ) -> Float[Array, ""]:
+        """How far the identities of `principal` can move the result by any messages, the other rows as in `x`.
+
+        The bound is on `||rule(x, w) - rule(x', w)||` over all `x'` that differ from `x` in those rows only,
+        for a rule in its initial state; inf where nothing is guaranteed.
+        """
+
+    def __call__(self, x: Float[Array, "n d"], w: Float[Array, " n"] | None = None) -> Float[Array, " d"]:
+        """`rule(x, w)`: one aggregate from the initial state, with weights 1 unless given.
+
+        Non-finite rows count as absent. A rule that needs a context is called through `step` instead.
+        """
+        if self.needs:
+            raise ConfigurationError(
+                f"{type(self).__name__}(x, w): needs={sorted(self.needs)}: call step(state, x, w, Context(...)) "
+                "or run it inside a protocol"
+            )
+        x, w, _ = present(x, jnp.ones(x.shape[0], x.dtype) if w is None else w)
+        return self.step(self.init(x), x, w, Context())[1]
+
+
+class AbstractCoordinateRule(AbstractAggregator):
+    """A rule that averages, per coordinate, the values in a window of mass around the median."""
+
+    @abstractmethod
+    def trim(self, total: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The mass dropped at either end of each sorted coordinate when mass `total` is present.
+
+        Half of it or more means that nothing is left to average: the result is then the median.
+        """
+
+    def init(self, like: Any) -> PyTree:
+        """No state."""
+        del like
+        return ()
+
+    def step(
+        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[PyTree, Float[Array, " d"]]:
+        """The window mean of each coordinate."""
+        del ctx
+        return state, window_mean(x, w, self.trim(w.sum()))
+
+
+class AbstractGeometricRule(AbstractAggregator):
+    """A rule whose result is `a @ x` with coefficients that depend on distances between rows only."""
+
+    uses_distances: ClassVar[bool] = True
+    """Whether `coefficients` reads `dist2`; if not, the Gram product is skipped."""
+
+    @abstractmethod
+    def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
+        """The coefficient of each row; 0 where `w` is 0. `dist2[i, j] = ||x_i - x_j||^2`."""
+
+    def init(self, like: Any) -> PyTree:
+        """No state."""
+        del like
+        return ()
+
+    def step(
+        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[PyTree, Float[Array, " d"]]:
+        """`coefficients(distances of x, w) @ x`."""
+        del ctx
+        dist2 = squared_distances(x, w) if self.uses_distances else None
+        return state, self.coefficients(dist2, w) @ x

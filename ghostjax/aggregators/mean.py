@@ -1,0 +1,47 @@
+"""The weighted mean."""
+
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ghostjax.aggregators._base import AbstractGeometricRule
+
+
+class Mean(AbstractGeometricRule):
+    """The weighted mean of the messages: the rule without any defence.
+
+        y = sum_i w_i x_i / sum_i w_i
+
+    **Guarantee:** none. One identity moves the result as far as it likes; the breakdown point is 0.
+    **Traced:** the weights. **Cost:** one read of the messages.
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> gj.aggregators.Mean()(jnp.array([[0.0], [1.0], [8.0]]))
+    Array([3.], dtype=float32)
+
+    ```
+
+    Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data,
+    arXiv:1602.05629.
+    """
+
+    uses_distances: ClassVar[bool] = False
+
+    def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
+        del dist2
+        total = w.sum()
+        return jnp.where(total > 0, w / jnp.where(total > 0, total, 1), 0)
+
+    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        return w.sum()
+
+    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        return jnp.asarray(jnp.inf, w.dtype)
+
+    def certificate(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
+    ) -> Float[Array, ""]:
+        del w, principal
+        return jnp.asarray(jnp.inf, x.dtype)

@@ -1,0 +1,1 @@
+"""Who moved the model, since when, and how much."""

@@ -1,0 +1,4 @@
+"""Local learning: objectives -> updates, one per file."""
+
+from ghostjax.learners._base import AbstractLearner as AbstractLearner, Objective as Objective
+from ghostjax.learners.momentum import Momentum as Momentum

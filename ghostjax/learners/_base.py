@@ -1,0 +1,31 @@
+"""What a node does between two exchanges: it turns its objective into an update."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float, Int, PyTree
+
+
+Objective = Callable[[Float[Array, "*n d"], Int[Array, ""] | int], tuple[Float[Array, " n"], Float[Array, "n d"]]]
+"""`objective(models, draw)`: local losses `[n]` and gradients `[n, d]` at `models` (`[d]` shared or `[n, d]`)
+on the draw-th batch of this round."""
+
+
+class AbstractLearner(eqx.Module):
+    """How nodes turn their objectives into updates `[n, d]`.
+
+    An update points *against* the change of the model that the node proposes (like a gradient), so that an
+    outer optimizer descends along it: a gradient, a momentum, or `start - end` of local steps.
+    """
+
+    @abstractmethod
+    def init(self, like: Any) -> PyTree:
+        """The nodes' memory before the first round; `like` has the shape `[n, d]` and dtype of the updates."""
+
+    @abstractmethod
+    def step(
+        self, state: PyTree, models: Float[Array, "*n d"], objective: Objective
+    ) -> tuple[PyTree, Float[Array, "n d"], Float[Array, " n"]]:
+        """The next memory, the updates `[n, d]` and the local losses `[n]`."""

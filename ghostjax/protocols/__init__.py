@@ -1,0 +1,4 @@
+"""Protocols: how updates become messages, who aggregates, what happens with the result."""
+
+from ghostjax.protocols._base import AbstractProtocol as AbstractProtocol
+from ghostjax.protocols.server import Server as Server

@@ -1,0 +1,61 @@
+"""What a protocol is: how updates become messages, who aggregates them, and what happens with the result."""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._types import Key
+
+
+class AbstractProtocol(eqx.Module):
+    """The part of a round between the nodes' updates and their next models."""
+
+    @abstractmethod
+    def validate(self, num_nodes: int, learner: Any, attack: Any) -> None:
+        """Raises `ConfigurationError` for a combination that cannot work, before anything compiles."""
+
+    @abstractmethod
+    def init(self, theta: Float[Array, " d"], num_nodes: int) -> PyTree:
+        """The state before the first round, every model equal to `theta`."""
+
+    @abstractmethod
+    def models(self, state: PyTree) -> Float[Array, "*n d"]:
+        """Where nodes evaluate their objectives: one model `[d]` for all, or one each `[n, d]`."""
+
+    @abstractmethod
+    def send(self, state: PyTree, updates: Float[Array, "n d"]) -> tuple[PyTree, Float[Array, "n d"]]:
+        """The next state and the messages, one row per node."""
+
+    @abstractmethod
+    def aggregate(
+        self,
+        state: PyTree,
+        x: Float[Array, "n d"],
+        by_receiver: Float[Array, "n d"] | None,
+        byzantine: Array,
+        w: Float[Array, " n"],
+        key: Key,
+    ) -> tuple[PyTree, Float[Array, "*n d"]]:
+        """The next state and the result: the aggregate `[d]`, or the next models `[n, d]`.
+
+        With `by_receiver`, Byzantine senders sent receiver i the vector `by_receiver[i]`; where that is not
+        finite they are absent for that receiver.
+        """
+
+    @abstractmethod
+    def apply(self, before: PyTree, after: PyTree, result: Float[Array, "*n d"], w: Float[Array, " n"]) -> PyTree:
+        """The state once the result is put to use.
+
+        `after` is what `aggregate` returned and `before` the state at the start of the round, which stays where
+        nobody was present.
+        """
+
+    @abstractmethod
+    def slack(self, state: PyTree, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """The smallest slack of the rule over receivers (see `AbstractAggregator.slack`)."""
+
+    @abstractmethod
+    def kappa(self, state: PyTree, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """The largest robustness coefficient of the rule over receivers (see `AbstractAggregator.kappa`)."""

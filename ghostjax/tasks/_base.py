@@ -1,0 +1,37 @@
+"""What a network learns: a stated goal, and each node's own objective, which need not be the same."""
+
+from abc import abstractmethod
+
+import equinox as eqx
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._types import Key
+
+
+class AbstractTask(eqx.Module):
+    """A learning problem spread over `num_nodes` nodes.
+
+    `loss` on the batches that `sample` draws is each node's *local* objective; `evaluate` is the *stated*
+    goal of the network, on data that no node trains on. The difference between the two is what drifts.
+    """
+
+    @property
+    @abstractmethod
+    def num_nodes(self) -> int:
+        """Number of nodes n."""
+
+    @abstractmethod
+    def init(self, key: Key) -> PyTree:
+        """Initial parameters of one model, all of one floating dtype."""
+
+    @abstractmethod
+    def sample(self, key: Key) -> PyTree:
+        """One batch for every node: each leaf has the node axis `[n, ...]` first."""
+
+    @abstractmethod
+    def loss(self, params: PyTree, batch: PyTree, key: Key) -> Float[Array, ""]:
+        """The local objective of one node on its batch; `key` is for dropout and the like."""
+
+    @abstractmethod
+    def evaluate(self, params: PyTree) -> dict[str, Float[Array, ""]]:
+        """The stated goal of one model: at least `loss`; `accuracy` where it makes sense."""

@@ -1,0 +1,42 @@
+"""Handwritten digits, available offline."""
+
+from typing import Any
+
+import numpy as np
+
+from ghostjax.tasks.arrays import ArrayTask, from_arrays
+from ghostjax.tasks.models import AbstractModel, MLP
+from ghostjax.tasks.partition import dirichlet, Partition
+
+
+def load_digits(*, test_size: int = 450, seed: int = 0) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """The 1797 8x8 digits that come with scikit-learn, scaled to [0, 1], as `(train, test)` pairs.
+
+    The split is a permutation drawn from `seed`; the last `test_size` examples are held out.
+    """
+    from sklearn.datasets import load_digits as load
+
+    x, y = load(return_X_y=True)
+    order = np.random.default_rng(seed).permutation(len(x))
+    x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int32)
+    return (x[:-test_size], y[:-test_size]), (x[-test_size:], y[-test_size:])
+
+
+def digits(
+    num_nodes: int,
+    *,
+    alpha: float = 0.3,
+    partition: Partition | None = None,
+    model: AbstractModel | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> ArrayTask:
+    """Real handwritten digits over `num_nodes` nodes, Dirichlet(`alpha`) unless a `partition` is given.
+
+    The model is an MLP 64-64-10 unless given. `partition` indexes the 1347 training examples of
+    `load_digits(seed=seed)`.
+    """
+    (x, y), test = load_digits(seed=seed)
+    if partition is None:
+        partition = dirichlet(y, num_nodes, alpha, seed=seed, min_size=1)
+    return from_arrays(x, y, model or MLP((64, 64, 10)), partition, test=test, batch_size=batch_size)

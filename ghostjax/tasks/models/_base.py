@@ -1,0 +1,20 @@
+"""What a model is to a task: a pair of functions."""
+
+from abc import abstractmethod
+
+import equinox as eqx
+from jaxtyping import Array, PyTree
+
+from ghostjax._types import Key
+
+
+class AbstractModel(eqx.Module):
+    """Parameters from a key, and outputs from parameters and inputs."""
+
+    @abstractmethod
+    def init(self, key: Key) -> PyTree:
+        """Parameters, all of one floating dtype."""
+
+    @abstractmethod
+    def apply(self, params: PyTree, x: Array, key: Key | None) -> Array:
+        """Outputs `[b, ...]` for a batch `x [b, ...]`; without a key there is no dropout."""

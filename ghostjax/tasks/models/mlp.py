@@ -1,0 +1,35 @@
+"""A multilayer perceptron."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._types import Key, static_field
+from ghostjax.tasks.models._base import AbstractModel
+
+
+class MLP(AbstractModel):
+    """Dense layers of the given `sizes` (inputs first, outputs last) with `activation` between them.
+
+    Weights are drawn normal with variance 2 / inputs, biases zero. **Static:** both fields.
+    """
+
+    sizes: tuple[int, ...] = static_field()
+    activation: Callable[[Array], Array] = static_field(default=jax.nn.relu)
+
+    def init(self, key: Key) -> PyTree:
+        keys = jax.random.split(key, len(self.sizes) - 1)
+        return [
+            {"w": jax.random.normal(k, (i, o)) * jnp.sqrt(2 / i), "b": jnp.zeros(o)}
+            for k, (i, o) in zip(keys, pairwise(self.sizes), strict=True)
+        ]
+
+    def apply(self, params: PyTree, x: Float[Array, "b ..."], key: Key | None) -> Float[Array, "b c"]:
+        del key
+        x = x.reshape(x.shape[0], -1)
+        for layer in params[:-1]:
+            x = self.activation(x @ layer["w"] + layer["b"][None, :])
+        return x @ params[-1]["w"] + params[-1]["b"][None, :]

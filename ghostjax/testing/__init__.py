@@ -1,0 +1,1 @@
+"""The checks that every rule must pass, for your own rules too."""

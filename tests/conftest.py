@@ -1,0 +1,16 @@
+"""Strict settings for every test: what a careful user may switch on must not break the library."""
+
+import jax
+import pytest
+
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_debug_key_reuse", True)
+
+
+@pytest.fixture
+def x64():
+    """float64 for the length of one test."""
+    with jax.enable_x64(True):
+        yield

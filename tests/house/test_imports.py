@@ -1,0 +1,93 @@
+"""The import table of the design, read off the syntax tree: who may import whom."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parents[2] / "ghostjax"
+STAGES = {"aggregators", "attacks", "tasks", "learners", "topologies"}
+FOUNDATION = {"_types", "_random", "_tree", "_kernels", "_optimizer"}
+# What each part may import, beside itself.
+ALLOWED = {
+    "_types": set(),
+    "_random": {"_types"},
+    "_tree": {"_types"},
+    "_optimizer": {"_types"},
+    "_kernels": {"_types"},
+    **dict.fromkeys(STAGES, FOUNDATION),
+    "_round": FOUNDATION,
+    "metrics": FOUNDATION | {"_round"},
+    "protocols": FOUNDATION | {"aggregators", "topologies"},
+    "_simulation": FOUNDATION | STAGES | {"_round", "metrics", "protocols"},
+    "_rollout": FOUNDATION | {"_round", "_simulation"},
+    "_run": FOUNDATION | {"_round", "_simulation", "_rollout"},
+    "_sweep": FOUNDATION | STAGES | {"_round", "_simulation", "_rollout", "_run", "metrics", "protocols"},
+    "attribution": FOUNDATION | {"_round", "_simulation", "_rollout"},
+    "report": FOUNDATION | {"_run", "_sweep", "attribution"},
+    "testing": None,
+    "formal": None,
+    "cli": None,
+}
+HEAVY = {"sklearn", "xarray", "plotly", "orbax", "h5netcdf", "pandas", "matplotlib"}
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, top_level: bool) -> list[tuple[str, int]]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_level else ast.walk(tree)
+    found = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "ghostjax":
+                found += [(f"ghostjax.{alias.name}", node.lineno) for alias in node.names]
+            else:
+                found.append((node.module, node.lineno))
+    return found
+
+
+MODULES = sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_import_direction(path):
+    allowed = ALLOWED[part(path)]
+    if allowed is None:
+        return
+    for module, line in imports(path, top_level=False):
+        if module.startswith("ghostjax."):
+            target = module.split(".")[1]
+            assert target == part(path) or target in allowed, f"{path}:{line}: {part(path)} must not import {target}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_heavy_libraries_load_when_used(path):
+    for module, line in imports(path, top_level=True):
+        assert module.split(".")[0] not in HEAVY, f"{path}:{line}: import {module} inside the function that uses it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_house_rules(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 500, f"{path}: split it"
+    assert "jax.config.update" not in text, f"{path}: global configuration belongs to the user"
+    assert "from __future__ import annotations" not in text, f"{path}: breaks shape checks"
+
+
+def test_import_starts_no_backend():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, ghostjax; from jax._src import xla_bridge; "
+        "assert not xla_bridge.backends_are_initialized(), 'import started a backend'; "
+        f"heavy = {sorted(HEAVY)!r}; loaded = [m for m in heavy if m in sys.modules]; "
+        "assert not [m for m in loaded if m not in ('orbax',)], loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
