@@ -1,1 +1,14 @@
-"""The command line: the only place where names stand for objects."""
+"""The command line: the only place where names stand for objects.
+
+    ghostjax demo                 train, attack, defend, attribute; writes a page
+    ghostjax run [CONFIG] ...     one training
+    ghostjax sweep CONFIG ...     every point of a product of axes
+    ghostjax resume DIR           continue an interrupted run or sweep to the same bits
+    ghostjax report DIR           write the page of a run or sweep again
+    ghostjax list [FAMILY ...]    what exists, by name
+    ghostjax doctor               devices, versions, writable folders
+
+Exit codes: 0 ok, 1 an invariant was violated, 2 usage, 3 the run failed, 75 stopped and resumable.
+"""
+
+from ghostjax.cli._main import main as main

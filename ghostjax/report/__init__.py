@@ -1,1 +1,11 @@
 """What a run or a sweep shows a person: one self-contained page."""
+
+from ghostjax.report._page import (
+    Block as Block,
+    Cards as Cards,
+    Figure as Figure,
+    Heading as Heading,
+    render as render,
+    Table as Table,
+    write as write,
+)

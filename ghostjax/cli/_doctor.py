@@ -1,0 +1,70 @@
+"""`ghostjax doctor`: whether this machine can run what it is asked to run."""
+
+import os
+import platform
+import tempfile
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+
+
+PACKAGES = (
+    "ghostjax",
+    "jax",
+    "jaxlib",
+    "equinox",
+    "optax",
+    "flax",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "xarray",
+    "plotly",
+)
+
+
+def examine(console: Console, folder: Path, cache: Path | None) -> bool:
+    """Prints devices, versions and writable folders, runs one small program; returns whether all is well."""
+    import jax
+    import jax.numpy as jnp
+
+    well = True
+    console.print(f"python     {platform.python_version()} on {platform.system()} {platform.machine()}")
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    console.print(f"cores      {os.cpu_count()} ({usable} usable)")
+    for name in PACKAGES:
+        try:
+            console.print(f"{name:<10} {version(name)}")
+        except PackageNotFoundError:
+            console.print(f"{name:<10} [red]missing[/red]: reinstall with pip install -e .")
+            well = False
+    for device in jax.devices():
+        console.print(f"device     {device.device_kind} ({device.platform}:{device.id})")
+    for what, where in (("runs", folder), ("cache", cache)):
+        if where is None:
+            console.print(f"{what:<10} off")
+            continue
+        problem = _unwritable(where)
+        console.print(f"{what:<10} {where}" + (f" [red]not writable[/red]: {problem}" if problem else " (writable)"))
+        well = well and problem is None
+    data = os.environ.get("GHOSTJAX_DATA")
+    console.print(f"data       {data or 'GHOSTJAX_DATA is not set (only needed for MNIST and CIFAR files)'}")
+    start = time.perf_counter()
+    total = float(jax.jit(lambda x: (x @ x.T).sum())(jnp.ones((64, 64))))
+    good = total == 64.0**3
+    console.print(
+        f"program    compiled and ran in {time.perf_counter() - start:.2f} s"
+        + ("" if good else " [red]wrong result[/red]")
+    )
+    return well and good
+
+
+def _unwritable(folder: Path) -> str | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        return str(error)

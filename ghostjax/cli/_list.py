@@ -1,0 +1,29 @@
+"""`ghostjax list`: what exists, with its one-line description."""
+
+import difflib
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ghostjax._types import ConfigurationError
+from ghostjax.cli._catalogue import catalogue, FAMILIES
+
+
+def show(families: Sequence[str], console: Console) -> None:
+    """Prints the names of `families` (all of them unless given)."""
+    for family in families:
+        if family not in FAMILIES:
+            near = difflib.get_close_matches(family, FAMILIES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(FAMILIES)}"
+            raise ConfigurationError(f"list: family={family!r}: no such family; {hint}")
+    for family in families or FAMILIES:
+        table = Table(title=family, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+        table.add_column("name", style="cyan", no_wrap=True)
+        table.add_column("takes", style="dim", overflow="fold", max_width=44)
+        table.add_column("what it is", overflow="fold")
+        for entry in sorted(catalogue().values(), key=lambda entry: entry.name):
+            if entry.family == family:
+                table.add_row(entry.name, entry.parameters, entry.line)
+        console.print(table)
+        console.print()

@@ -1,0 +1,70 @@
+"""Objects from text: what a configuration may say, and how it is told that it may not."""
+
+import pytest
+
+import ghostjax as gj
+from ghostjax.cli._catalogue import catalogue, FAMILIES, snake
+from ghostjax.cli._expression import build
+
+
+WORDS = {"byzantine": 5, "nodes": 20}
+
+
+def test_a_call_makes_the_object_with_variables():
+    rule = build("aggregator", "trimmed_mean(f=byzantine - 1, share=0.5 / 10)", "aggregators", WORDS)
+    assert isinstance(rule, gj.aggregators.TrimmedMean)
+    assert float(rule.f) == 4
+    assert abs(float(rule.share) - 0.05) < 1e-7
+
+
+def test_a_bare_name_is_a_call():
+    assert isinstance(build("attack", "alie", "attacks", WORDS), gj.attacks.ALIE)
+
+
+def test_calls_nest():
+    task = build("task", "digits(model=mlp((64, 8, 10)), batch_size=4)", "tasks", WORDS, 6)
+    assert task.num_nodes == 6
+    assert task.model.sizes == (64, 8, 10)
+
+
+def test_optimizers_are_those_of_optax():
+    optimizer = build("optimizer", "adam(learning_rate=0.01, b1=0.8)", "optimizers", WORDS)
+    assert isinstance(optimizer, gj.Optimizer)
+    assert {name: round(float(v), 3) for name, v in optimizer.knobs.items()} == {"learning_rate": 0.01, "b1": 0.8}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trimed_mean(f=1)", "did you mean trimmed_mean"),
+        ("alie", "no aggregators named 'alie'"),
+        ("trimmed_mean(g=1)", r"trimmed_mean: got an unexpected keyword argument 'g'; it takes \(f, share\)"),
+        ("trimmed_mean(f=byzantin)", "did you mean byzantine"),
+        ("trimmed_mean(f=", "not an expression"),
+        ("1 + 1", "write a call"),
+        ("__import__('os').system('true')", "no aggregators named"),
+        ("trimmed_mean(f=().__class__)", "is not a number, a text, a list or a call"),
+        ("trimmed_mean(f=[i for i in (1,)])", "is not a number, a text, a list or a call"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(text, message):
+    with pytest.raises(gj.ConfigurationError, match=message) as caught:
+        build("aggregator", text, "aggregators", WORDS)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("aggregator=")
+
+
+def test_every_family_has_members_and_every_member_a_line():
+    for family in FAMILIES:
+        members = [entry for entry in catalogue().values() if entry.family == family]
+        assert members, family
+        assert all(entry.line for entry in members), [entry.name for entry in members if not entry.line]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("MultiKrum", "multi_krum"), ("ALIE", "alie"), ("NNM", "nnm"), ("ARC", "arc"), ("MLP", "mlp"), ("IPM", "ipm"),
+     ("MNISTSmallCNN", "mnist_small_cnn"), ("TrimmedMean", "trimmed_mean")],
+)  # fmt: skip
+def test_snake(name, expected):
+    assert snake(name) == expected
