@@ -1,9 +1,9 @@
-"""Dirichlet partition: how uneven each class is spread over nodes."""
+"""Dirichlet partition: how unevenly each class is spread over nodes."""
 
 import numpy as np
 
-from ghostjax._types import require
-from ghostjax.tasks.partition._base import pack, Partition
+from ghostjax._types import ConfigurationError, require
+from ghostjax.tasks.partition._base import check_nodes, pack, Partition
 
 
 def dirichlet(
@@ -11,33 +11,48 @@ def dirichlet(
 ) -> Partition:
     """Spreads each class over nodes with shares drawn from Dirichlet(alpha, ..., alpha).
 
-    Small `alpha` gives each class to few nodes. The draw is repeated until every node holds at least
-    `min_size` examples. Errors: no draw of `attempts` does.
+        p_c ~ Dirichlet(alpha 1_n),   node i holds a share p_ci of class c
+
+    Small `alpha` gives each class to few nodes and makes sizes unequal. Every index is held exactly once. The
+    whole draw is repeated until every node holds at least `min_size` examples, which conditions the law:
+    `min_size=0` keeps it exact and may leave nodes empty. Errors: no draw of `attempts` does.
+
+    ```python
+    >>> import numpy as np
+    >>> from ghostjax.tasks.partition import dirichlet
+    >>> labels = np.repeat(np.arange(10), 100)
+    >>> int(dirichlet(labels, 20, 0.3).counts.sum())
+    1000
+
+    ```
 
     Source: Hsu et al., Measuring the Effects of Non-Identical Data Distribution, arXiv:1909.06335.
     """
+    labels = check_nodes("dirichlet", labels, num_nodes)
     require(alpha > 0, "dirichlet", "alpha", alpha, "must be positive")
-    require(num_nodes > 0, "dirichlet", "num_nodes", num_nodes, "must be positive")
-    labels = np.asarray(labels)
-    rng = np.random.default_rng(seed)
-    for _ in range(attempts):
-        groups: list[list[np.ndarray]] = [[] for _ in range(num_nodes)]
-        for label in np.unique(labels):
-            members = rng.permutation(np.flatnonzero(labels == label))
-            shares = rng.dirichlet(np.full(num_nodes, alpha))
-            cuts = np.round(np.cumsum(shares)[:-1] * len(members)).astype(int)
-            for group, part in zip(groups, np.split(members, cuts), strict=True):
-                group.append(part)
-        parts = [np.concatenate(group) for group in groups]
-        if min(map(len, parts)) >= min_size:
-            return pack(parts)
-    smallest = min(map(len, parts))
+    require(attempts >= 1, "dirichlet", "attempts", attempts, "must be at least 1")
     require(
-        False,
+        num_nodes * min_size <= len(labels),
         "dirichlet",
         "min_size",
         min_size,
-        f"no draw of {attempts} gave every node that many (last smallest: {smallest}); "
-        "raise alpha, or lower num_nodes or min_size",
+        f"{num_nodes} nodes of at least that many need more than {len(labels)} examples; lower it or num_nodes",
     )
-    raise AssertionError
+    rng = np.random.default_rng(seed)
+    classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    best = 0
+    for _ in range(attempts):
+        # Sizes decide whether a draw is kept; examples are dealt only then.
+        cuts = [
+            np.round(np.cumsum(rng.dirichlet(np.full(num_nodes, alpha)))[:-1] * len(members)).astype(int)
+            for members in classes
+        ]
+        sizes = sum(np.diff(cut, prepend=0, append=len(members)) for cut, members in zip(cuts, classes, strict=True))
+        best = max(best, int(np.min(sizes)))
+        if np.min(sizes) >= min_size:
+            split = [np.split(rng.permutation(members), cut) for cut, members in zip(cuts, classes, strict=True)]
+            return pack([np.concatenate(parts) for parts in zip(*split, strict=True)])
+    raise ConfigurationError(
+        f"dirichlet: min_size={min_size}: no draw of {attempts} gave each of {num_nodes} nodes that many examples "
+        f"(best smallest node: {best}); raise alpha, or lower num_nodes or min_size"
+    )

@@ -1,0 +1,24 @@
+"""Few examples of the later classes."""
+
+import numpy as np
+
+from ghostjax._types import require
+
+
+def long_tail(labels: np.ndarray, beta: float, *, seed: int = 0) -> np.ndarray:
+    """The indices that are kept when class i (in sorted order) keeps floor(beta^i N_i) of its N_i examples.
+
+    A transform of the index set, to be put before any partitioner:
+    `kept = long_tail(y, 0.5); dirichlet(y[kept], n, 0.3).within(kept)`. Which examples stay is drawn from
+    `seed`; their order is that of the data. Late classes may vanish.
+
+    Source: Karimireddy et al., arXiv:2006.09365 (long-tailed MNIST, beta = 1/2).
+    """
+    labels = np.asarray(labels)
+    require(0 < beta <= 1, "long_tail", "beta", beta, "must lie in (0, 1]")
+    rng = np.random.default_rng(seed)
+    kept = []
+    for i, label in enumerate(np.unique(labels)):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        kept.append(members[: int(np.floor(np.round(beta**i * len(members), 9)))])
+    return np.sort(np.concatenate(kept))
