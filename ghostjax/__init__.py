@@ -9,6 +9,7 @@ from ghostjax import (
     metrics as metrics,
     protocols as protocols,
     tasks as tasks,
+    topologies as topologies,
 )
 from ghostjax._optimizer import Optimizer as Optimizer
 from ghostjax._random import stream as stream

@@ -4,5 +4,6 @@ from ghostjax._kernels.border import present as present
 from ghostjax._kernels.distance import squared_distances as squared_distances
 from ghostjax._kernels.mass import kept_mass as kept_mass
 from ghostjax._kernels.moments import weighted_mean as weighted_mean, weighted_variance as weighted_variance
+from ghostjax._kernels.slot_sum import slot_squares as slot_squares, slot_sum as slot_sum
 from ghostjax._kernels.slots import window_mean_slots as window_mean_slots
 from ghostjax._kernels.window import window_mean as window_mean

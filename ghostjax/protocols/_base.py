@@ -59,3 +59,14 @@ class AbstractProtocol(eqx.Module):
     @abstractmethod
     def kappa(self, state: PyTree, w: Float[Array, " n"]) -> Float[Array, ""]:
         """The largest robustness coefficient of the rule over receivers (see `AbstractAggregator.kappa`)."""
+
+    @abstractmethod
+    def mixing(self, w: Float[Array, " n"]) -> Float[Array, "n n"] | None:
+        """The mixing matrix among those present, as an attack may know it; None where a server aggregates."""
+
+    @abstractmethod
+    def describe(self, byzantine: Any = None) -> dict[str, Any]:
+        """What a run reports about the communication beside its record: plain numbers, computed on the host.
+
+        `byzantine` is a mask `[n]`; nobody by default.
+        """

@@ -97,3 +97,11 @@ class Server(AbstractProtocol):
     def kappa(self, state: ServerState, w: Float[Array, " n"]) -> Float[Array, ""]:
         del state
         return self.aggregator.kappa(w)
+
+    def mixing(self, w: Float[Array, " n"]) -> Float[Array, "n n"] | None:
+        del w
+        return None
+
+    def describe(self, byzantine: Any = None) -> dict[str, Any]:
+        del byzantine
+        return {}

@@ -1,0 +1,77 @@
+"""One aggregation per receiver, driven by what the rule says about itself (see `aggregators/_base.py`).
+
+A rule that exists only in gossip, one that compares every message with the receiver's own (ClippedGossip and
+its family), is a fourth kind: a base class beside the three with `scale(distance to own, w)`, and its branch
+here, on distances `[n, k]`.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+from ghostjax._kernels import slot_squares, slot_sum, squared_distances, window_mean_slots
+from ghostjax._random import per_node
+from ghostjax._types import Key
+from ghostjax.aggregators import AbstractAggregator, AbstractCoordinateRule, AbstractGeometricRule, Context
+
+
+class Heard(NamedTuple):
+    """What every receiver hears: in slot j, receiver i the row `nbr[i, j]` of `rows` with weight `w[i, j]`.
+
+    `level` weighs rows where distances are centred.
+    """
+
+    rows: Float[Array, "m d"]
+    nbr: Int[Array, "n k"]
+    w: Float[Array, "n k"]
+    level: Float[Array, " m"]
+
+
+def hear(
+    x: Float[Array, "n d"],
+    by_receiver: Float[Array, "n d"] | None,
+    byzantine: Bool[Array, " n"],
+    w: Float[Array, " n"],
+    nbr: Int[Array, "n k"],
+    weights: Float[Array, "n k"],
+) -> Heard:
+    """What receivers hear of rows `x` when slot j of i counts `weights[i, j] * w[nbr[i, j]]`.
+
+    With `by_receiver`, slots of other Byzantine nodes point to row n + i of `[x; by_receiver]`, and are absent
+    where that row is not finite.
+    """
+    slots = weights * w[nbr]
+    if by_receiver is None:
+        return Heard(x, nbr, slots, w)
+    receiver = jnp.arange(x.shape[0], dtype=nbr.dtype)[:, None]
+    told = byzantine[nbr] & (nbr != receiver)
+    finite = jnp.isfinite(by_receiver).all(1)
+    rows = jnp.concatenate([x, jnp.where(finite[:, None], by_receiver, 0)])
+    return Heard(
+        rows=rows,
+        nbr=jnp.where(told, receiver + x.shape[0], nbr),
+        w=jnp.where(told & ~finite[:, None], 0, slots),
+        level=jnp.concatenate([w, jnp.zeros_like(w)]),
+    )
+
+
+def aggregate_each(
+    rule: AbstractAggregator, state: PyTree, heard: Heard, own: Float[Array, "n d"], key: Key
+) -> tuple[PyTree, Float[Array, "n d"]]:
+    """The next states (per receiver) and the aggregates `[n, d]` of what each receiver hears."""
+    rows, nbr, w, level = heard
+    if isinstance(rule, AbstractCoordinateRule):
+        return state, window_mean_slots(rows, nbr, w, rule.trim(w.sum(1)))
+    if isinstance(rule, AbstractGeometricRule):
+        if rule.uses_distances:
+            a = jax.vmap(rule.coefficients)(slot_squares(squared_distances(rows, level), nbr), w)
+        else:
+            a = jax.vmap(lambda row: rule.coefficients(None, row))(w)
+        return state, slot_sum(rows, nbr, a)
+
+    def one(state: PyTree, nbr: Array, w: Array, anchor: Array, key: Key) -> tuple[PyTree, Array]:
+        return rule.step(state, rows[nbr], w, Context(key=key, anchor=anchor))
+
+    return jax.vmap(one)(state, nbr, w, own, per_node(key, nbr.shape[0]))

@@ -1,0 +1,114 @@
+"""What a graph can carry: diagnostics computed on the host in float64."""
+
+from typing import Any
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from ghostjax.topologies._base import Topology
+
+
+def mixing_matrix(topology: Topology) -> np.ndarray:
+    """W `[n, n]` on the host in float64."""
+    nbr, weights = np.asarray(topology.nbr), np.asarray(topology.weights, np.float64)
+    matrix = np.zeros((len(nbr), len(nbr)))
+    np.add.at(matrix, (np.arange(len(nbr))[:, None], nbr), weights)
+    return matrix
+
+
+def connected(topology: Topology, byzantine: Any = None) -> bool:
+    """Whether every (honest) node reaches every other one along edges between (honest) nodes.
+
+    An edge counts whatever its weight is; on directed graphs this is strong connectivity.
+    """
+    honest = _honest(topology, byzantine)
+    edges = _edges(topology)[honest][:, honest]
+    return bool(honest.any()) and connected_components(edges, connection="strong")[0] == 1
+
+
+def spectral_gap(topology: Topology, byzantine: Any = None) -> float:
+    """`gamma = 1 - |lambda_2|`: one round of plain mixing contracts the distance to consensus by `1 - gamma`.
+
+    lambda_2 is the eigenvalue of second largest modulus of W. With `byzantine`, of the honest matrix: the
+    honest block of W with each row's Byzantine weight moved to the diagonal. On directed graphs the rate
+    holds in the long run.
+    """
+    matrix = _honest_matrix(topology, byzantine)
+    symmetric = np.allclose(matrix, matrix.T, rtol=0, atol=topology._tolerance)
+    values = np.linalg.eigvalsh((matrix + matrix.T) / 2) if symmetric else np.linalg.eigvals(matrix)
+    moduli = np.sort(np.abs(values))
+    return float(1 - moduli[-2]) if len(moduli) > 1 else 1.0
+
+
+def laplacian_spectrum(topology: Topology, byzantine: Any = None) -> np.ndarray:
+    """Ascending eigenvalues of the weighted Laplacian `L = diag(W_H 1) - W_H` of the honest subgraph.
+
+    The second one is mu_2, the algebraic connectivity; the last mu_max. A directed graph enters with its
+    symmetric part `(W + W') / 2`.
+    """
+    honest = _honest(topology, byzantine)
+    block = mixing_matrix(topology)[honest][:, honest]
+    block = (block + block.T) / 2
+    return np.linalg.eigvalsh(np.diag(block.sum(1)) - block)
+
+
+def byzantine_weight(topology: Topology, byzantine: Any) -> np.ndarray:
+    """`b_i = sum_{j in B} W_ij`, the weight that each receiver gives to Byzantine neighbours, `[n]`."""
+    byzantine = ~_honest(topology, byzantine)
+    return mixing_matrix(topology)[:, byzantine].sum(1)
+
+
+def describe(topology: Topology, byzantine: Any = None) -> dict[str, float | int | bool]:
+    """What to report about a graph with every run, given who is Byzantine (a mask `[n]`; nobody by default).
+
+    `spectral_gap` (of W), `honest_spectral_gap` (of the honest matrix), `algebraic_connectivity` mu_2 and
+    `mu_max` of the honest weighted Laplacian, `byzantine_weight` b (the largest over honest receivers), and
+    `byzantine_ratio` 2 b / mu_2: no rule survives it above 1 on every graph, and on two worlds it is the
+    predicted breakdown. Also degrees, symmetry, double stochasticity and connectivity (of all nodes, of the
+    honest ones). Computed on the host in float64, O(n^3).
+
+    Source: Gaucher et al., Unified Breakdown Analysis for Byzantine Robust Gossip, arXiv:2410.10418; He et
+    al., Byzantine-Robust Decentralized Learning via ClippedGossip, arXiv:2202.01545.
+    """
+    matrix, honest, edges = mixing_matrix(topology), _honest(topology, byzantine), _edges(topology)
+    degree = np.asarray(topology.degree)
+    spectrum = laplacian_spectrum(topology, byzantine)
+    mu_2 = max(float(spectrum[1]), 0.0) if len(spectrum) > 1 else 0.0
+    b = float(byzantine_weight(topology, ~honest)[honest].max(initial=0.0))
+    atol = topology._tolerance
+    honest_connected = connected(topology, ~honest)
+    return {
+        "nodes": topology.num_nodes,
+        "edges": int((edges | edges.T).sum()) // 2,
+        "degree_min": int(degree.min()),
+        "degree_mean": float(degree.mean()),
+        "degree_max": int(degree.max()),
+        "connected": connected(topology),
+        "symmetric": bool(np.allclose(matrix, matrix.T, rtol=0, atol=atol)),
+        "doubly_stochastic": bool(np.allclose(matrix.sum(0), 1, rtol=0, atol=atol)),
+        "spectral_gap": spectral_gap(topology),
+        "honest_connected": honest_connected,
+        "honest_spectral_gap": spectral_gap(topology, ~honest) if honest_connected else 0.0,
+        "algebraic_connectivity": mu_2,
+        "mu_max": float(spectrum[-1]) if len(spectrum) else 0.0,
+        "byzantine_weight": b,
+        "byzantine_ratio": 0.0 if b == 0 else 2 * b / mu_2 if honest_connected else float("inf"),
+    }
+
+
+def _honest(topology: Topology, byzantine: Any) -> np.ndarray:
+    return np.ones(topology.num_nodes, bool) if byzantine is None else ~np.asarray(byzantine, bool)
+
+
+def _honest_matrix(topology: Topology, byzantine: Any) -> np.ndarray:
+    honest = _honest(topology, byzantine)
+    block = mixing_matrix(topology)[honest][:, honest]
+    return block + np.diag(1 - block.sum(1))
+
+
+def _edges(topology: Topology) -> np.ndarray:
+    nbr, mask = np.asarray(topology.nbr), np.asarray(topology.mask)
+    edges = np.zeros((len(nbr), len(nbr)), bool)
+    edges[np.nonzero(mask)[0], nbr[mask]] = True
+    np.fill_diagonal(edges, False)
+    return edges

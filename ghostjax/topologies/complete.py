@@ -1,0 +1,18 @@
+"""The complete graph."""
+
+import numpy as np
+
+from ghostjax.topologies._base import from_edges, Topology, Weighting
+
+
+def complete(n: int, *, weights: Weighting = "metropolis") -> Topology:
+    """Everybody hears everybody, with weight 1 / n: one round of plain mixing reaches consensus.
+
+    ```python
+    >>> import ghostjax as gj
+    >>> round(gj.topologies.spectral_gap(gj.topologies.complete(5)), 6)
+    1.0
+
+    ```
+    """
+    return from_edges(n, np.argwhere(np.triu(np.ones((n, n), bool), 1)), weights)
