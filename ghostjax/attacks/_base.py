@@ -1,16 +1,20 @@
 """What an adversary is: it sees the round before it ends and rewrites what its identities say or learn from."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from ghostjax._types import Key, Respond
+from ghostjax._kernels import present
+from ghostjax._types import ConfigurationError, Key, Respond
 
 
 Knowledge = Literal["nothing", "own", "honest", "defence"]
+Law = Literal["permutation", "absence", "finite"]
 
 
 class View(NamedTuple):
@@ -20,7 +24,8 @@ class View(NamedTuple):
     `weights` what each counts for, `byzantine` the identities that the adversary holds, `models` where the
     updates were computed (`[d]` shared or `[n, d]`), `respond` the rest of the round as a function of the
     messages: the aggregate `[d]` at a server, the next models `[n, d]` in gossip. An optimised attack
-    searches or differentiates through it, whatever the defence.
+    searches or differentiates through it, whatever the defence. `mixing[i, j]` is the weight that receiver i
+    gives to sender j (its own on the diagonal, rows sum to 1) where the protocol has a graph, else None.
     """
 
     messages: Float[Array, "n d"]
@@ -30,6 +35,7 @@ class View(NamedTuple):
     respond: Respond
     key: Key
     round: Int[Array, ""]
+    mixing: Float[Array, "n n"] | None = None
 
     @property
     def honest(self) -> Float[Array, " n"]:
@@ -49,10 +55,19 @@ class Sent(NamedTuple):
 
 
 class AbstractAttack(eqx.Module):
-    """An adversary: it can poison what its identities learn from (`poison`) and rewrite what they send (`step`)."""
+    """An adversary: it can poison what its identities learn from (`poison`) and rewrite what they send (`step`).
+
+    Whatever it returns for honest identities, data or messages, the round puts back. It obeys three laws
+    unless `lacks` says otherwise: identities are interchangeable (permutation), an absent honest identity has
+    no influence (absence), and what it sends is finite even when all identities or none are Byzantine
+    (finite); with no honest identity present, honest statistics are zero.
+    """
 
     knows: ClassVar[Knowledge] = "honest"
-    """What it reads: nothing; its own identities' messages; honest messages; also the defence (`respond`)."""
+    """What it reads: nothing (only how many identities there are and which are its own); also the models and
+    its own identities' messages; also all messages, weights and the graph; also the defence (`respond`)."""
+    lacks: ClassVar[frozenset[Law]] = frozenset()
+    """The laws that this attack does not obey; its docstring says why."""
     per_receiver: ClassVar[bool] = False
     """Whether it sends different vectors to different receivers, which only gossip delivers."""
 
@@ -67,6 +82,49 @@ class AbstractAttack(eqx.Module):
     @abstractmethod
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         """The next memory and what Byzantine identities send."""
+
+    def __call__(
+        self,
+        x: Float[Array, "n d"],
+        byzantine: Bool[Array, " n"],
+        w: Float[Array, " n"] | None = None,
+        *,
+        key: Key | None = None,
+        rule: Callable[[Array, Array], Array] | None = None,
+        mixing: Float[Array, "n n"] | None = None,
+    ) -> Float[Array, "n d"]:
+        """One round from the initial memory: the messages `[n, d]` that leave when `x` would be sent honestly.
+
+        `w` are the weights (1 unless given), `key` the randomness (`jax.random.key(0)` unless given), `rule`
+        the defence as `rule(x, w) -> y`, `mixing` the graph. With an attack that sends each receiver its own
+        vector, row i is what receiver i gets from its Byzantine neighbours.
+        """
+        if self.knows == "defence" and rule is None:
+            raise ConfigurationError(
+                f"{type(self).__name__}(x, byzantine): rule=None: it searches through the defence; give rule=..."
+            )
+        w = jnp.ones(x.shape[0], x.dtype) if w is None else w
+        seen, weights, _ = present(x, w)
+
+        def respond(rows: Array) -> Array:
+            if rule is None:
+                raise ConfigurationError(f"{type(self).__name__}: knows={self.knows!r}: declare 'defence' to respond")
+            return rule(*present(jnp.where(byzantine[:, None], rows, seen), w)[:2])
+
+        view = View(
+            messages=seen,
+            weights=weights,
+            byzantine=byzantine,
+            models=jnp.zeros(x.shape[1:], x.dtype),
+            respond=respond,
+            key=jax.random.key(0) if key is None else key,
+            round=jnp.zeros((), jnp.int32),
+            mixing=mixing,
+        )
+        _, sent = self.step(self.init(jax.ShapeDtypeStruct(x.shape, x.dtype)), view)
+        if sent.by_receiver is not None:
+            return sent.by_receiver
+        return jnp.where(byzantine[:, None], sent.by_sender, x)
 
 
 class AbstractMessageAttack(AbstractAttack):

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._kernels import weighted_mean, weighted_variance
 from ghostjax._types import real_field, require, static_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._statistics import honest_mean, honest_std
 
 
 def z_max(n: Array | float, f: Array | float) -> Float[Array, ""]:
@@ -16,11 +16,17 @@ def z_max(n: Array | float, f: Array | float) -> Float[Array, ""]:
 
         z = Phi^-1((n - f - s) / (n - f)),    s = floor(n / 2 + 1) - f
 
-    with Phi the standard normal distribution function, n identities and f Byzantine ones.
+    with Phi the standard normal distribution function, n identities and f Byzantine ones. Negative where f is
+    so small that more than half of the honest identities would have to support the shift. Where none would
+    have to (f above n / 2), or all of them, the formula is infinite: half an identity is kept on either side.
+    Zero without honest identities.
     """
     n, f = jnp.asarray(n, jnp.result_type(float)), jnp.asarray(f, jnp.result_type(float))
-    supporters = jnp.floor(n / 2 + 1) - f
-    return ndtri((n - f - supporters) / (n - f))
+    honest = n - f
+    half = jnp.minimum(honest, 1) / 2
+    hidden = jnp.clip(n - jnp.floor(n / 2 + 1), half, honest - half)
+    some = honest > 0
+    return jnp.where(some, ndtri(jnp.where(some, hidden / jnp.where(some, honest, 1), 0.5)), 0)
 
 
 class ALIE(AbstractMessageAttack):
@@ -29,8 +35,26 @@ class ALIE(AbstractMessageAttack):
         m = mean_H + sign * z * std_H
 
     **Knows:** every honest message of the round. **Traced:** `z`; nan (the default) takes `z_max` of the mass
-    present and Byzantine. **Static:** `sign` (+1 or -1), `ddof` of the standard deviation: libraries differ
-    in both (byzfl: +1, ddof 1, z = 1.5; the ClippedGossip code: -1, ddof 1, z_max). **State:** none.
+    present and Byzantine. **Static:** `sign` (+1 or -1), `ddof` of the standard deviation, in the unit of the
+    weights. **State:** none.
+
+    Libraries differ in all three, so their numbers differ; the presets name the convention:
+
+        preset            z       sign   ddof
+        ALIE()            z_max    -1     1     also `ALIE.epfml()`, the code of ClippedGossip
+        ALIE.byzfl()      1.5      +1     1
+        ALIE.flpoison()   z_max    +1     0
+        ALIE.blades()     z_max    +1     1
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> x, byzantine = jnp.array([[0.0], [1.0], [2.0], [9.0]]), jnp.array([False, False, False, True])
+    >>> gj.attacks.ALIE.byzfl()(x, byzantine)[3]
+    Array([2.5], dtype=float32)
+
+    ```
+
+    Errors: a sign other than +1 and -1, a ddof other than 0 and 1.
 
     Source: Baruch et al., A Little Is Enough, arXiv:1902.06156.
     """
@@ -44,14 +68,33 @@ class ALIE(AbstractMessageAttack):
         require(self.sign in (1, -1), "ALIE", "sign", self.sign, "must be +1 or -1")
         require(self.ddof in (0, 1), "ALIE", "ddof", self.ddof, "must be 0 or 1")
 
+    @classmethod
+    def epfml(cls) -> "ALIE":
+        """`mean - z_max std`, ddof 1."""
+        return cls(sign=-1, ddof=1)
+
+    @classmethod
+    def byzfl(cls, z: Any = 1.5) -> "ALIE":
+        """`mean + 1.5 std`, ddof 1, whatever n and f are."""
+        return cls(z, sign=1, ddof=1)
+
+    @classmethod
+    def flpoison(cls) -> "ALIE":
+        """`mean + z_max std`, ddof 0."""
+        return cls(sign=1, ddof=0)
+
+    @classmethod
+    def blades(cls) -> "ALIE":
+        """`mean + z_max std`, ddof 1."""
+        return cls(sign=1, ddof=1)
+
     def init(self, like: Any) -> PyTree:
         del like
         return ()
 
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
-        honest, x = view.honest, view.messages
-        mean = weighted_mean(x, honest)
-        std = jnp.sqrt(weighted_variance(x, honest, mean, self.ddof))
-        total, mass = view.weights.sum(), (view.weights - honest).sum()
-        z = jnp.where(jnp.isnan(self.z), z_max(total, mass), self.z).astype(x.dtype)
+        mean = honest_mean(view)
+        std = honest_std(view, mean, self.ddof)
+        total, mass = view.weights.sum(), (view.weights - view.honest).sum()
+        z = jnp.where(jnp.isnan(self.z), z_max(total, mass), self.z).astype(mean.dtype)
         return state, same_for_all(view, mean + self.sign * z * std)

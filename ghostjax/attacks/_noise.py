@@ -1,0 +1,24 @@
+"""Rows of random numbers for Byzantine identities alone."""
+
+from collections.abc import Callable
+
+import jax
+from jaxtyping import Array, Float
+
+from ghostjax._random import per_node
+from ghostjax._types import Key
+from ghostjax.attacks._base import Sent, View
+
+
+def own_rows(view: View, key: Key, draw: Callable[[Key], Float[Array, " d"]]) -> Sent:
+    """Every Byzantine identity sends `draw(its own key)`.
+
+    Rows are drawn one at a time and only where they count: numbers for all n identities would cost several
+    times the round itself.
+    """
+
+    def one(row):
+        byzantine, key, message = row
+        return jax.lax.cond(byzantine, lambda: draw(key), lambda: message)
+
+    return Sent(jax.lax.map(one, (view.byzantine, per_node(key, view.messages.shape[0]), view.messages)))

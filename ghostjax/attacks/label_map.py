@@ -1,0 +1,45 @@
+"""Label map: chosen classes of Byzantine nodes, renamed."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int, PyTree
+
+from ghostjax._types import as_count, Key, require
+from ghostjax.attacks._base import AbstractDataAttack
+from ghostjax.attacks._labels import relabel
+
+
+class LabelMap(AbstractDataAttack):
+    """Byzantine nodes learn chosen classes under other names and otherwise follow the protocol.
+
+        y -> target_k where y = source_k, unchanged elsewhere; all at once, so {2: 7, 7: 2} exchanges two
+
+    `mapping` is `{source: target, ...}` or pairs of them, e.g. `LabelMap({2: 7})`.
+
+    **Knows:** its own identities' data. **Traced:** sources and targets (their number is static). **State:**
+    none. Errors: a class that is mapped twice, an empty map, a batch without integer labels `y`.
+
+    Source: Tolpegin et al., Data Poisoning Attacks Against Federated Learning Systems, arXiv:2007.08432.
+    """
+
+    source: Int[Array, " m"]
+    target: Int[Array, " m"]
+
+    def __init__(self, mapping: Any):
+        pairs = list(mapping.items() if isinstance(mapping, dict) else mapping)
+        require(pairs, "LabelMap", "mapping", mapping, "name at least one class, e.g. {2: 7}")
+        sources, targets = zip(*pairs, strict=True)
+        require(
+            len(set(sources)) == len(sources), "LabelMap", "mapping", mapping, "give every class at most one new name"
+        )
+        self.source, self.target = as_count(sources), as_count(targets)
+
+    def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
+        del key
+
+        def rename(y: Array) -> Array:
+            match = y[..., None] == self.source.astype(y.dtype)
+            return jnp.where(match.any(-1), self.target.astype(y.dtype)[match.argmax(-1)], y)
+
+        return relabel("LabelMap", batch, byzantine, rename)

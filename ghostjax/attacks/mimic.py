@@ -1,0 +1,48 @@
+"""Mimic: copies of one honest identity."""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Int, PyTree
+
+from ghostjax._types import count_field
+from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, same_for_all, Sent, View
+
+
+class Mimic(AbstractMessageAttack):
+    """All Byzantine identities copy the message of one honest identity.
+
+        m = x_target
+
+    Nothing in it is false, yet on heterogeneous data it counts one identity f + 1 times, and rules that drop
+    outliers then drop honest minorities.
+
+    **Knows:** the honest messages of the round. **Traced:** `target`, an identity's index; where that identity
+    is Byzantine or absent, the next honest and present one (cyclically) is copied. **State:** none. Not
+    permutation equivariant: an index has a meaning here.
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> x, byzantine = jnp.array([[1.0], [3.0], [4.0]]), jnp.array([False, False, True])
+    >>> gj.attacks.Mimic(target=1)(x, byzantine)[2]
+    Array([3.], dtype=float32)
+
+    ```
+
+    Source: Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing,
+    arXiv:2006.09365.
+    """
+
+    target: Int[Array, ""] = count_field(default=0)
+    knows: ClassVar[Knowledge] = "honest"
+    lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
+
+    def init(self, like: Any) -> PyTree:
+        del like
+        return ()
+
+    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        n, _ = view.messages.shape
+        steps = (jnp.arange(n) - self.target) % n
+        chosen = jnp.argmin(jnp.where(view.honest > 0, steps, n))
+        return state, same_for_all(view, jnp.where(view.honest.sum() > 0, view.messages[chosen], 0))

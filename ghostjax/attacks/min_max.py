@@ -1,0 +1,69 @@
+"""Min-max: as far from the mean as no honest row is from another."""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._kernels import squared_distances
+from ghostjax._types import require, static_field
+from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._direction import Direction, perturbation
+from ghostjax.attacks._statistics import honest_mean, safe_sqrt
+
+
+class MinMax(AbstractMessageAttack):
+    """All Byzantine identities send the farthest point along a line that is no outlier by distance.
+
+        m = mean_H - gamma p,    the largest gamma with max_i ||m - x_i|| <= max_ij ||x_i - x_j||
+
+    over present honest rows i, j. The largest gamma is the smallest root of one quadratic per row, so it is
+    exact (searches by halving stop short of it, or return an infeasible point).
+
+    **Guarantee:** m satisfies its constraint up to rounding; no larger gamma does. **Knows:** every honest
+    message of the round. **Static:** `direction` p: "std" (the coordinate standard deviation; blades), "unit"
+    (the mean over its norm; flpoison) or "sign" (of the mean), and `ddof` of the standard deviation. **State:**
+    none. **Cost:** one Gram product. Errors: another direction or ddof.
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> x, byzantine = jnp.array([[1.0], [3.0], [4.0]]), jnp.array([False, False, True])
+    >>> gj.attacks.MinMax("unit")(x, byzantine)[2]
+    Array([1.], dtype=float32)
+
+    ```
+
+    Source: Shejwalkar and Houmansadr, Manipulating the Byzantine: Optimizing Model Poisoning Attacks and
+    Defenses for Federated Learning, NDSS 2021.
+    """
+
+    direction: Direction = static_field(default="std")
+    ddof: int = static_field(default=1)
+    knows: ClassVar[Knowledge] = "honest"
+
+    def __check_init__(self):
+        require(
+            self.direction in ("std", "unit", "sign"), "MinMax", "direction", self.direction, "use std, unit or sign"
+        )
+        require(self.ddof in (0, 1), "MinMax", "ddof", self.ddof, "must be 0 or 1")
+
+    def init(self, like: Any) -> PyTree:
+        del like
+        return ()
+
+    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        mean = honest_mean(view)
+        p = perturbation(view, mean, self.direction, self.ddof)
+        return state, same_for_all(view, mean - self._gamma(view, mean, p) * p)
+
+    def _gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
+        # Row i allows a gamma^2 - 2 b_i gamma + c_i <= D^2 with a = ||p||^2, b_i = p.(mean - x_i),
+        # c_i = ||mean - x_i||^2; the mean is in the hull of the rows, so c_i <= D^2 and the root is real.
+        x, honest = view.messages, view.honest > 0
+        centred = x - mean[None, :]
+        a, b, c = p @ p, -(centred @ p), jnp.square(centred).sum(1)
+        pairs = honest[:, None] & honest[None, :]
+        width = jnp.where(pairs, squared_distances(x, view.honest), 0).max()
+        root = b + safe_sqrt(jnp.square(b) + a * jnp.maximum(width - c, 0))
+        gamma = jnp.where(honest, root, jnp.inf).min() / jnp.where(a > 0, a, 1)
+        return jnp.where((a > 0) & honest.any(), gamma, 0)

@@ -1,0 +1,45 @@
+"""Messages that are not numbers."""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._types import concrete, real_field, require
+from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, same_for_all, Sent, View
+
+
+class NonFinite(AbstractMessageAttack):
+    """All Byzantine identities send inf, -inf or nan in every coordinate.
+
+    The round counts such rows as absent and records the weight that they lost: the attack makes its
+    identities leave, in a way that breaks code without that border.
+
+    **Knows:** nothing. **Traced:** `value` (nan, inf or -inf). **State:** none. Lacks the law *finite*, on
+    purpose. Errors: a finite value.
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> sent = gj.attacks.NonFinite(jnp.inf)(jnp.array([[1.0], [3.0]]), jnp.array([False, True]))
+    >>> sent[1], gj.aggregators.Mean()(sent)
+    (Array([inf], dtype=float32), Array([1.], dtype=float32))
+
+    ```
+    """
+
+    value: Float[Array, ""] = real_field(default=jnp.nan)
+    knows: ClassVar[Knowledge] = "nothing"
+    lacks: ClassVar[frozenset[Law]] = frozenset({"finite"})
+
+    def __check_init__(self):
+        if concrete(self.value):
+            finite = jnp.isfinite(self.value).any()
+            require(~finite, "NonFinite", "value", self.value, "must be nan, inf or -inf; Constant sends numbers")
+
+    def init(self, like: Any) -> PyTree:
+        del like
+        return ()
+
+    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        _, d = view.messages.shape
+        return state, same_for_all(view, jnp.full((d,), self.value.astype(view.messages.dtype)))

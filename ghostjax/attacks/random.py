@@ -1,0 +1,40 @@
+"""Uniform random numbers instead of a message."""
+
+from typing import Any, ClassVar
+
+import jax
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._random import stream
+from ghostjax._types import real_field
+from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, Sent, View
+from ghostjax.attacks._noise import own_rows
+
+
+class Random(AbstractMessageAttack):
+    """Each Byzantine identity sends uniform numbers, independent between identities, coordinates and rounds.
+
+        m_ij ~ U[low, high)
+
+    **Knows:** nothing. **Traced:** `low`, `high`. **State:** none. **Cost:** d random numbers per Byzantine
+    identity. Not permutation equivariant draw by draw: an identity's numbers come from its index.
+
+    Source: Han et al., FedMLSecurity: A Benchmark for Attacks and Defenses in Federated Learning and Federated
+    LLMs, arXiv:2306.04959.
+    """
+
+    low: Float[Array, ""] = real_field(default=-1.0)
+    high: Float[Array, ""] = real_field(default=1.0)
+    knows: ClassVar[Knowledge] = "nothing"
+    lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
+
+    def init(self, like: Any) -> PyTree:
+        del like
+        return ()
+
+    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        d, dtype = view.messages.shape[1], view.messages.dtype
+        low, high = self.low.astype(dtype), self.high.astype(dtype)
+        return state, own_rows(
+            view, stream(view.key, "random"), lambda key: low + (high - low) * jax.random.uniform(key, (d,), dtype)
+        )

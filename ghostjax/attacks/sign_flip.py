@@ -1,0 +1,48 @@
+"""Sign flip: the opposite of what one would honestly send."""
+
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._types import real_field
+from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
+from ghostjax.attacks.ipm import IPM
+
+
+class SignFlip(AbstractMessageAttack):
+    """Each Byzantine identity sends the opposite of its own honest message.
+
+        m_i = -scale * x_i
+
+    **Knows:** its own identities' messages. **Traced:** `scale`. **State:** none.
+
+    Under the same name other code sends the opposite of the honest *mean* from every Byzantine identity: that
+    needs all honest messages and is `SignFlip.of_mean()`.
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> x, byzantine = jnp.array([[1.0], [3.0], [4.0]]), jnp.array([False, False, True])
+    >>> gj.attacks.SignFlip()(x, byzantine)[2], gj.attacks.SignFlip.of_mean()(x, byzantine)[2]
+    (Array([-4.], dtype=float32), Array([-2.], dtype=float32))
+
+    ```
+
+    Source: Li et al., RSA: Byzantine-Robust Stochastic Aggregation Methods, arXiv:1811.03761.
+    """
+
+    scale: Float[Array, ""] = real_field(default=1.0)
+    knows: ClassVar[Knowledge] = "own"
+
+    @classmethod
+    def of_mean(cls, scale: Any = 1.0) -> IPM:
+        """The mean form, `m = -scale * mean_H`: inner product manipulation with `tau = scale`."""
+        return IPM(scale)
+
+    def init(self, like: Any) -> PyTree:
+        del like
+        return ()
+
+    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        x = view.messages
+        return state, Sent(jnp.where(view.byzantine[:, None], -self.scale.astype(x.dtype) * x, x))
