@@ -1,4 +1,16 @@
 """Metrics: `metric(round) -> {name: array}`, one per file."""
 
 from ghostjax.metrics._base import AbstractMetric as AbstractMetric
+from ghostjax.metrics.consensus import Consensus as Consensus
+from ghostjax.metrics.dissimilarity import (
+    Dissimilarity as Dissimilarity,
+    DissimilarityFit as DissimilarityFit,
+    fit_dissimilarity as fit_dissimilarity,
+)
+from ghostjax.metrics.drift import cumulative as cumulative, Drift as Drift
 from ghostjax.metrics.goal import Goal as Goal
+from ghostjax.metrics.honest_distance import HonestDistance as HonestDistance
+from ghostjax.metrics.influence import Influence as Influence
+from ghostjax.metrics.standard import standard as standard
+from ghostjax.metrics.training_loss import TrainingLoss as TrainingLoss
+from ghostjax.metrics.worst_node import WorstNode as WorstNode

@@ -1,0 +1,22 @@
+"""How far apart the honest nodes are."""
+
+from jaxtyping import Array
+
+from ghostjax._round import Round
+from ghostjax.metrics._base import AbstractMetric, spread
+
+
+class Consensus(AbstractMetric):
+    """The mean squared distance of honest nodes to their mean.
+
+        mean_H ||x_i - mean_H x||^2
+
+    `consensus_distance` is that of the models which the round ends with, in gossip; `message_spread` that of
+    the messages, at a server, where there is one model and hence always consensus. Both are squared; means
+    are weighted by the nodes' weights.
+    """
+
+    def __call__(self, round: Round) -> dict[str, Array]:
+        if round.shared:
+            return {"message_spread": spread(round.messages, round.honest)[1]}
+        return {"consensus_distance": spread(round.next_models, round.honest)[1]}

@@ -1,0 +1,39 @@
+"""How far the aggregate is from what honest nodes alone would have decided."""
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ghostjax._kernels import weighted_mean
+from ghostjax._round import Round
+from ghostjax.metrics._base import AbstractMetric, only, spread
+
+
+class HonestDistance(AbstractMetric):
+    """The distance of the result to the honest mean, beside what the rule guarantees.
+
+        honest_distance = ||y - mean_H x||,    honest_sigma^2 = mean_H ||x_i - mean_H x||^2
+        honest_bound    = sqrt(kappa) * honest_sigma
+
+    `kappa` is the rule's robustness coefficient at this round's weights: while the Byzantine mass is at most
+    what the rule assumes, the distance stays below the bound; inf where the rule has none (the mean).
+
+    In gossip y is the mean of the honest results, so that the distance is how far one exchange moves the
+    honest mean: 0 for symmetric mixing, but not for clipping or trimming, even without an adversary. Each
+    receiver is then bounded by the spread of its own neighbours, which differs from the spread of all, so
+    `honest_bound` is nan. Means are weighted by the nodes' weights.
+    """
+
+    def __call__(self, round: Round) -> dict[str, Array]:
+        honest = round.honest
+        mean, squares = spread(round.messages, honest)
+        sigma = jnp.sqrt(squares)
+        if round.shared:
+            y = round.result
+            # inf * 0 is nan, while a rule without a guarantee bounds nothing, whatever the spread.
+            finite = jnp.isfinite(round.kappa)
+            root = jnp.sqrt(jnp.where(finite, round.kappa, 0)).astype(sigma.dtype)
+            bound = jnp.where(finite, root * sigma, jnp.inf)
+        else:
+            y = weighted_mean(only(round.result, honest), honest)
+            bound = jnp.full_like(sigma, jnp.nan)
+        return {"honest_distance": jnp.linalg.norm(y - mean), "honest_sigma": sigma, "honest_bound": bound}

@@ -1,0 +1,57 @@
+"""Whose messages the result is made of."""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ghostjax._random import stream
+from ghostjax._round import Round
+from ghostjax._types import static_field
+from ghostjax.metrics._base import AbstractMetric, occasionally
+
+
+class Influence(AbstractMetric):
+    """The share of the result that is owed to each identity.
+
+        influence_i = tr(dy / dx_i) / d
+
+    the mean over coordinates of how far the result follows identity i's message; in gossip the average of
+    that over honest receivers (weighted by their weights). For the mean it is `w_i / W`, for the trimmed mean
+    the kept share, for Krum 1 for the selected row. Shares of a translation equivariant rule sum to 1; a rule
+    with an anchor leaves the rest to the anchor. `byzantine_share` is the sum over Byzantine identities.
+
+    **Estimate:** one vector-Jacobian product of the round with a random sign vector r, `r . (dy/dx_i)' r / d`.
+    It is exact where `dy/dx_i` is diagonal: coordinate rules, selections, averages, plain gossip. Otherwise it
+    is unbiased with variance `2 ||offdiag((J + J') / 2)||_F^2 / d^2`, J = dy/dx_i: for rules that rescale rows
+    by their distance (geometric median, clipping) J is a multiple of the identity plus a few rank-one terms,
+    and the standard deviation is of the order of `influence_i / d`.
+
+    Recorded in the first round and each `every`-th one, nan between; costs one more aggregation and its
+    derivative. **Static:** `every`.
+
+    Source: the trace estimate is that of Hutchinson, A Stochastic Estimator of the Trace of the Influence
+    Matrix for Laplacian Smoothing Splines, 1990.
+    """
+
+    every: int = static_field(default=1)
+    dims: ClassVar[dict[str, tuple[str, ...]]] = {"influence": ("node",)}
+
+    def __call__(self, round: Round) -> dict[str, Array]:
+        return occasionally(self.every, round, lambda: self._now(round))
+
+    def _now(self, round: Round) -> dict[str, Array]:
+        x = round.messages
+        d = x.shape[1]
+        probe = jax.random.rademacher(stream(round.key, "influence"), (d,), x.dtype)
+        if round.shared:
+            cotangent = probe
+        else:
+            # The same signs for every receiver: the shares of one sender then add up over receivers.
+            total = round.honest.sum()
+            share = jnp.where(total > 0, round.honest / jnp.where(total > 0, total, 1), 0)
+            cotangent = share[:, None] * probe[None, :]
+        (pulled,) = jax.vjp(round.respond, x)[1](cotangent)
+        influence = jnp.where(round.weights > 0, pulled @ probe / d, 0)
+        return {"influence": influence, "byzantine_share": jnp.where(round.byzantine, influence, 0).sum()}

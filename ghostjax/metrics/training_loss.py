@@ -1,0 +1,20 @@
+"""What the nodes themselves optimise."""
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from ghostjax._kernels import weighted_mean
+from ghostjax._round import Round
+from ghostjax.metrics._base import AbstractMetric, only
+
+
+class TrainingLoss(AbstractMetric):
+    """The mean local loss of honest nodes on this round's batch, before the round's step; nan where none is present.
+
+    training_loss = sum_H w_i loss_i / sum_H w_i
+    """
+
+    def __call__(self, round: Round) -> dict[str, Array]:
+        honest = round.honest
+        mean = weighted_mean(only(round.losses, honest)[:, None], honest)[0]
+        return {"training_loss": jnp.where((honest > 0).any(), mean, jnp.nan)}
