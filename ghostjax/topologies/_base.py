@@ -44,17 +44,17 @@ class Topology(eqx.Module):
             return
         nbr, weights, mask = np.asarray(self.nbr), np.asarray(self.weights, float), np.asarray(self.mask)
         own = np.arange(nbr.shape[0])
-        _check(bool((nbr[:, 0] == own).all()), "nbr", nbr[:, 0].tolist(), "slot 0 must be the node itself")
-        padding = bool(((nbr == own[:, None]) & (weights == 0))[~mask].all())
+        _check((nbr[:, 0] == own).all(), "nbr", nbr[:, 0].tolist(), "slot 0 must be the node itself")
+        padding = ((nbr == own[:, None]) & (weights == 0))[~mask].all()
         _check(padding, "mask", "a padding slot that is heard", "padding needs the own index and weight 0")
-        _check(bool(((nbr >= 0) & (nbr < len(own))).all()), "nbr", int(nbr.max()), f"must be below {len(own)}")
-        _check(bool((weights >= 0).all()), "weights", weights.min(), "must not be negative")
+        _check(((nbr >= 0) & (nbr < len(own))).all(), "nbr", int(nbr.max()), f"must be below {len(own)}")
+        _check((weights >= 0).all(), "weights", weights.min(), "must not be negative")
         sums = weights.sum(1)
         worst = int(np.argmax(np.abs(sums - 1)))
         _check(abs(sums[worst] - 1) < self._tolerance, "weights", f"row {worst} sums to {sums[worst]:g}", "must be 1")
         # Padding is given distinct negative names, so that only real slots can repeat.
         names = np.sort(np.where(mask, nbr, -1 - np.arange(nbr.shape[1])[None, :]), 1)
-        _check(bool((np.diff(names, axis=1) != 0).all()), "nbr", "a neighbour listed twice", "list it once")
+        _check((np.diff(names, axis=1) != 0).all(), "nbr", "a neighbour listed twice", "list it once")
 
     @property
     def _tolerance(self) -> float:
@@ -171,5 +171,5 @@ def _assemble(n: int, receiver: np.ndarray, sender: np.ndarray, values: np.ndarr
     return Topology(jnp.asarray(nbr), jnp.asarray(weights, jnp.result_type(float)), jnp.asarray(mask))
 
 
-def _check(condition: bool, parameter: str, value: Any, remedy: str) -> None:
+def _check(condition: Any, parameter: str, value: Any, remedy: str) -> None:
     require(condition, "Topology", parameter, value, remedy)
