@@ -57,7 +57,7 @@ def _run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
             outputs = rule(*inputs, **equation.params)
             if not equation.primitive.multiple_results:
                 outputs = [outputs]
-        values.update(zip(equation.outvars, outputs, strict=True))
+        values.update(zip(equation.outvars, map(np.asarray, outputs), strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
@@ -253,7 +253,7 @@ _RULES: dict[str, Callable[..., Any]] = {
     "split": lambda x, sizes, axis, **_: np.split(x, np.cumsum(sizes)[:-1], axis),
     "iota": _iota,
     "reduce_sum": _sum,
-    "reduce_prod": _reduce(np.prod),
+    "reduce_prod": lambda x, axes, **_: x.prod(axis=tuple(axes), dtype=x.dtype),
     "reduce_max": _reduce(np.max),
     "reduce_min": _reduce(np.min),
     "reduce_and": _reduce(np.bitwise_and.reduce),
