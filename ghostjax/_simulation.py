@@ -102,7 +102,8 @@ class Simulation(eqx.Module):
 
         def objective(at: Array, draw: Any) -> tuple[Array, Array]:
             batch = self.task.sample(stream(key, "batch", t, draw))
-            batch = self.attack.poison(batch, self.byzantine, stream(key, "poison", t, draw))
+            poisoned = self.attack.poison(batch, self.byzantine, stream(key, "poison", t, draw))
+            batch = _rewritten(self.byzantine, poisoned, batch)
             keys = per_node(stream(key, "node", t, draw), n)
 
             def one(theta, examples, k):
@@ -133,6 +134,7 @@ class Simulation(eqx.Module):
             respond=lambda x: respond(jnp.where(byzantine[:, None], x, seen)),
             key=stream(key, "attack", t),
             round=t,
+            mixing=self.protocol.mixing(seen_w),
         )
         attack, sent = self.attack.step(state.attack, view)
         by_sender = jnp.where(byzantine[:, None], sent.by_sender, messages)
@@ -169,3 +171,13 @@ class Simulation(eqx.Module):
                 raise ConfigurationError(f"Simulation: metrics={clash}: recorded twice; give one of them another name")
             record |= values
         return State(t + 1, learner, attack, protocol), record
+
+
+def _rewritten(byzantine: Array, by_attack: Any, honest: Any) -> Any:
+    """What the attack made of the data of Byzantine nodes, and the data of all others as it was."""
+
+    def leaf(new: Array, old: Array) -> Array:
+        mask = byzantine.reshape(-1, *(1,) * (old.ndim - 1))
+        return old if new is old else jnp.where(mask, new, old)
+
+    return jax.tree.map(leaf, by_attack, honest)
