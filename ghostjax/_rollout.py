@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float, Int
 
 from ghostjax._round import State
 from ghostjax._simulation import Record, Simulation
@@ -14,32 +14,40 @@ def rollout(
     key: Key,
     participation: Float[Array, "T n"],
     state: State | None = None,
-    active: Bool[Array, " T"] | None = None,
 ) -> tuple[State, Record]:
     """Plays one round per row of `participation` and returns the final state and the record of every round.
 
     A pure function: map it (`vmap`, `lax.map`), differentiate it in the weights, or place it in another
     program. Starts from `simulation.init(key)` unless a `state` is given; randomness depends on `key` and the
-    absolute round only, so cutting a training in pieces does not change a bit. Rounds that are not `active`
-    change nothing and record nan (zeros for integers); this is how a host loop keeps one compiled length.
+    absolute round only, so cutting a training in pieces does not change a bit.
     """
     state = simulation.init(key) if state is None else state
 
     def play(state: State, w: Array) -> tuple[State, Record]:
         return simulation.step(state, w, key)
 
-    if active is None:
-        return jax.lax.scan(play, state, participation)
-
-    def guarded(state: State, row: tuple[Array, Array]) -> tuple[State, Record]:
-        w, on = row
-        shapes = jax.eval_shape(play, state, w)[1]
-        blank = jax.tree.map(_blank, shapes)
-        return jax.lax.cond(on, play, lambda state, w: (state, blank), state, w)
-
-    return jax.lax.scan(guarded, state, (participation, active))
+    return jax.lax.scan(play, state, participation)
 
 
-def _blank(like: jax.ShapeDtypeStruct) -> Array:
-    fill = jnp.nan if jnp.issubdtype(like.dtype, jnp.inexact) else 0
-    return jnp.full(like.shape, fill, like.dtype)
+def rollout_first(
+    simulation: Simulation, key: Key, participation: Float[Array, "T n"], state: State, count: Int[Array, ""]
+) -> tuple[State, Record]:
+    """Plays the first `count` rows only; `count` is traced, so one program serves every number up to T.
+
+    The record has T rows all the same; those after the first `count` hold nan (zero for integers). The loop
+    runs `count` times, it does not mask: short chunks cost what they play. Forward mode only.
+    """
+
+    def play(i: Array, carry: tuple[State, Record]) -> tuple[State, Record]:
+        state, record = carry
+        state, row = simulation.step(state, participation[i], key)
+        return state, jax.tree.map(lambda column, value: column.at[i].set(value), record, row)
+
+    row = jax.eval_shape(simulation.step, state, participation[0], key)[1]
+    length = participation.shape[0]
+    record = jax.tree.map(lambda like: jnp.full((length, *like.shape), _blank(like.dtype), like.dtype), row)
+    return jax.lax.fori_loop(0, count, play, (state, record))
+
+
+def _blank(dtype: jnp.dtype) -> float | int:
+    return jnp.nan if jnp.issubdtype(dtype, jnp.inexact) else 0

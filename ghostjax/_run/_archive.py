@@ -1,0 +1,112 @@
+"""Arrays and a manifest in one file that is either whole or refused.
+
+A file is an ordinary `.npz` (`numpy.load` reads it) whose zip comment, its last 64 bytes, is the sha256 of all
+bytes before. It is written beside its place, flushed to the disk and renamed, so a reader sees the old file or
+the new one and never a part.
+"""
+
+import hashlib
+import io
+import json
+import os
+import uuid
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+MANIFEST = "manifest.json"
+DIGEST = 64
+
+
+class CorruptFile(Exception):
+    """A file whose checksum does not fit its content."""
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Puts `content` at `path` so that a crash at any moment leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    if os.name == "posix":  # the rename itself has to reach the disk; elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def pack(arrays: Mapping[str, Any], manifest: Mapping[str, Any]) -> bytes:
+    """The bytes of a file; equal input gives equal bytes."""
+    plain, kinds = {}, {}
+    for name, array in arrays.items():
+        plain[name], kind = _to_plain(array)
+        if kind is not None:
+            kinds[name] = kind
+    text = json.dumps({**manifest, "arrays": kinds}, sort_keys=True, indent=1).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
+        # A fixed date: zip entries carry one, and the same cell must have the same bytes on every day.
+        file.writestr(zipfile.ZipInfo(MANIFEST), text)
+        for name, array in plain.items():
+            with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
+        file.comment = b"0" * DIGEST
+    content = buffer.getvalue()[:-DIGEST]
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
+def unpack(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arrays and the manifest of the file at `path`; `CorruptFile` if its checksum does not fit."""
+    content = path.read_bytes()
+    if hashlib.sha256(content[:-DIGEST]).hexdigest().encode() != content[-DIGEST:]:
+        raise CorruptFile(f"{path}: its checksum does not fit its {len(content)} bytes")
+    arrays = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        manifest = json.loads(file.read(MANIFEST))
+        kinds = manifest.pop("arrays")
+        for name in file.namelist():
+            if name != MANIFEST:
+                array = np.lib.format.read_array(io.BytesIO(file.read(name)), allow_pickle=False)
+                name = name.removesuffix(".npy")
+                arrays[name] = _from_plain(array, kinds.get(name))
+    return arrays, manifest
+
+
+def quarantine(path: Path, why: Exception) -> None:
+    """Moves a corrupt file aside, kept for whoever wants to know, and says so in one line."""
+    aside = path.with_name(f"{path.name}.corrupt")
+    os.replace(path, aside)
+    warnings.warn(f"{why}; it is not used and kept as {aside.name}", stacklevel=2)
+
+
+def _to_plain(array: Any) -> tuple[np.ndarray, dict[str, Any] | None]:
+    """An array of a dtype that `.npy` knows, and what it was if it was another."""
+    if isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return np.asarray(jax.random.key_data(array)), {"key": str(jax.random.key_impl(array))}
+    array = np.asarray(array)
+    if array.dtype.kind == "V":  # bfloat16, float8: structured bytes to numpy
+        raw = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+        return raw, {"dtype": array.dtype.name, "shape": list(array.shape)}
+    return np.array(array, order="C"), None
+
+
+def _from_plain(array: np.ndarray, kind: dict[str, Any] | None) -> Any:
+    if kind is None:
+        return array
+    if "key" in kind:
+        return jax.random.wrap_key_data(jnp.asarray(array), impl=kind["key"])
+    return np.frombuffer(array.tobytes(), jnp.dtype(kind["dtype"])).reshape(kind["shape"])

@@ -1,0 +1,119 @@
+"""The compiled pieces that the host strings together, and how long each may take."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ghostjax._rollout import rollout_first
+from ghostjax._round import State
+from ghostjax._simulation import Record, Simulation
+from ghostjax._types import Key, require
+
+
+CAPACITY = 64
+"""Compiled rows of an automatic chunk; how many of them are played is traced."""
+AIM = 1.0
+"""Seconds that an automatic chunk should take: signals, progress and heartbeats wait for its end."""
+
+
+@eqx.filter_jit
+def begin(simulation: Simulation, key: Key) -> State:
+    """The state before the first round; compiled once per structure."""
+    return simulation.init(key)
+
+
+@eqx.filter_jit(donate="all-except-first")
+def advance(constants: tuple[Simulation, Key, Any, Any], state: State) -> tuple[State, Record]:
+    """Plays a chunk; compiled once per structure, whatever the knobs, the key and the number of rounds.
+
+    The state is donated: the next one is written in its place.
+    """
+    simulation, key, rows, count = constants
+    return rollout_first(simulation, key, rows, state, count)
+
+
+def own(state: Any, *foreign: Any) -> Any:
+    """`state` with every leaf in a buffer of its own, so that all of it can be donated.
+
+    A leaf that is also in `foreign` (a knob, the key), or twice in the state, is copied.
+    """
+    seen = {id(leaf) for leaf in jax.tree.leaves(foreign)}
+
+    def single(leaf: Any) -> Any:
+        if id(leaf) in seen:
+            return jnp.copy(leaf)
+        seen.add(id(leaf))
+        return leaf
+
+    return jax.tree.map(single, state)
+
+
+def weights_of(participation: Any, rounds: int, n: int, call: str) -> np.ndarray:
+    """Participation as an array `[rounds, n]` of finite weights: ones, the rows given, or one row for all rounds."""
+    dtype = jnp.result_type(float)
+    if participation is None:
+        return np.broadcast_to(np.ones((), dtype), (rounds, n))
+    weights = np.asarray(participation).astype(dtype)
+    if weights.ndim == 1:
+        weights = np.broadcast_to(weights, (rounds, *weights.shape))
+    require(
+        weights.shape == (rounds, n),
+        call,
+        "participation",
+        f"array of shape {np.shape(participation)}",
+        f"give one row per round and one column per node, ({rounds}, {n}), or one row for all rounds, ({n},)",
+    )
+    worst = weights.min()
+    require(
+        np.isfinite(weights).all() and worst >= 0, call, "participation", worst, "weights are finite and never negative"
+    )
+    return weights
+
+
+class Pace:
+    """How many rounds each chunk plays: `chunk` of them, or as many as take about `AIM` seconds."""
+
+    def __init__(self, chunk: int | str, call: str):
+        self._fixed = chunk != "auto"
+        require(
+            chunk == "auto" or (isinstance(chunk, int) and chunk >= 1), call, "chunk", chunk, "'auto' or at least 1"
+        )
+        self.capacity = chunk if isinstance(chunk, int) else CAPACITY
+        self._next = self.capacity if self._fixed else 1
+
+    def take(self, left: int) -> int:
+        """Rounds of the next chunk when `left` are left."""
+        return min(self._next, left)
+
+    def took(self, rounds: int, seconds: float) -> None:
+        """Learns from a chunk; the first one, which compiles, should not be told."""
+        if not self._fixed:
+            fitting = int(AIM * rounds / max(seconds, 1e-6))
+            self._next = max(1, min(fitting, 8 * rounds, self.capacity))
+
+
+def rows_of(weights: np.ndarray, start: int, count: int, capacity: int) -> tuple[Any, Any]:
+    """Rows `start : start + count` padded to `capacity`, and the count, as the compiled chunk takes them."""
+    rows = np.zeros((capacity, weights.shape[1]), weights.dtype)
+    rows[:count] = weights[start : start + count]
+    return jnp.asarray(rows), jnp.asarray(count, jnp.int32)
+
+
+def joined(pieces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Records of consecutive chunks as one."""
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]} if pieces else {}
+
+
+def fetched(record: Record, count: int) -> dict[str, np.ndarray]:
+    """The rows that a chunk played, on the host."""
+    return {name: np.array(np.asarray(column)[:count]) for name, column in record.items()}
+
+
+def named_leaves(tree: Any) -> Iterator[tuple[str, Any]]:
+    """Every leaf with its path as text."""
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        yield jax.tree_util.keystr(path), leaf

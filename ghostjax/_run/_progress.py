@@ -1,0 +1,107 @@
+"""What a person sees while waiting: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ghostjax._types import require
+
+
+Progress = str | Callable[[int, int, dict[str, float]], object] | None
+"""`"auto"` (a bar on a terminal, else lines), `"lines"`, None for silence, or `progress(done, total, latest)`."""
+EVERY = 10.0
+"""Seconds between two lines; what ends before says nothing."""
+SHOWN = ("loss", "accuracy")
+
+
+class Reporter:
+    """Shows `total` units of work getting done, on standard error so that output stays clean."""
+
+    def __init__(self, progress: Progress, total: int, unit: str, call: str, start: int = 0):
+        require(
+            progress in (None, "auto", "lines") or callable(progress),
+            call,
+            "progress",
+            progress,
+            "use 'auto', 'lines', None or a function (done, total, latest)",
+        )
+        self._progress, self._total, self._unit = progress, total, unit
+        self._start = start
+        self._began = self._said = time.monotonic()
+        self._bar: Any = None
+
+    def __enter__(self) -> "Reporter":
+        if self._progress == "auto":
+            from rich.console import Console
+
+            console = Console(stderr=True)  # honours NO_COLOR
+            if console.is_terminal or console.is_jupyter:
+                self._bar = _bar(console, self._unit)
+                self._task = self._bar.add_task("", total=self._total, completed=self._start, speed="", latest="")
+                self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, record: Mapping[str, np.ndarray] | None = None) -> None:
+        """`done` units are done; `record` is the newest piece."""
+        if self._progress is None:
+            return
+        latest = _latest(record or {})
+        if callable(self._progress):
+            self._progress(done, self._total, latest)
+            return
+        now = time.monotonic()
+        speed = (done - self._start) / max(now - self._began, 1e-9)
+        shown = "  ".join(f"{name} {latest[name]:.4g}" for name in SHOWN if name in latest)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, speed=_speed(speed, self._unit), latest=shown)
+        elif now - self._said >= EVERY:
+            self._said = now
+            left = _clock((self._total - done) / speed) if speed > 0 else "?"
+            line = f"{self._unit} {done}/{self._total}  {_speed(speed, self._unit)}  {left} left  {shown}"
+            print(line.rstrip(), file=sys.stderr, flush=True)
+
+
+def _bar(console: Any, unit: str) -> Any:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+
+    return Bar(
+        TextColumn(unit),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[latest]}"),
+        console=console,
+        transient=True,
+    )
+
+
+def _latest(record: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """The last value of each scalar that is not blank."""
+    latest = {}
+    for name, column in record.items():
+        if column.ndim == 1 and column.dtype.kind in "fiub":
+            kept = column[~np.isnan(column)] if column.dtype.kind == "f" else column
+            if len(kept):
+                latest[name] = float(kept[-1])
+    return latest
+
+
+def _speed(speed: float, unit: str) -> str:
+    return f"{speed:.1f} {unit}s/s" if speed >= 1 or speed == 0 else f"{1 / speed:.1f} s/{unit}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
