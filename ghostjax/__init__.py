@@ -5,6 +5,7 @@ from importlib.metadata import version as _version
 from ghostjax import (
     aggregators as aggregators,
     attacks as attacks,
+    attribution as attribution,
     learners as learners,
     metrics as metrics,
     protocols as protocols,
@@ -15,7 +16,7 @@ from ghostjax._optimizer import Optimizer as Optimizer
 from ghostjax._random import stream as stream
 from ghostjax._rollout import rollout as rollout
 from ghostjax._round import Round as Round, State as State
-from ghostjax._run import Run as Run, RunResult as RunResult, simulate as simulate
+from ghostjax._run import load_run as load_run, Run as Run, RunResult as RunResult, simulate as simulate
 from ghostjax._simulation import Simulation as Simulation
 from ghostjax._types import ConfigurationError as ConfigurationError
 

@@ -1,7 +1,5 @@
 """Running from the host: chunks, traces, result codes, labels."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,8 +72,6 @@ def test_lost_messages_are_reported():
 
 def test_a_goal_that_is_not_finite_is_divergence_although_blank_rounds_are_not():
     sim = simulation()
-    blank = dataclasses.replace  # the simulation is rebuilt with a goal looked at now and then
-    del blank
     sparse = gj.Simulation(sim.task, sim.protocol, byzantine=1, metrics=(gj.metrics.Goal(every=3),))
     run = gj.simulate(sparse, 5, progress=None)
     assert np.isnan(run.record["loss"]).any()
