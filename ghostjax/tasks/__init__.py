@@ -2,10 +2,8 @@
 
 from ghostjax.tasks import models as models, partition as partition
 from ghostjax.tasks._base import AbstractTask as AbstractTask
-from ghostjax.tasks.arrays import (
-    ArrayTask as ArrayTask,
-    Batch as Batch,
-    cross_entropy as cross_entropy,
-    from_arrays as from_arrays,
-)
+from ghostjax.tasks.arrays import ArrayTask as ArrayTask, Batch as Batch, from_arrays as from_arrays
+from ghostjax.tasks.criteria import cross_entropy as cross_entropy, squared_error as squared_error
 from ghostjax.tasks.digits import digits as digits, load_digits as load_digits
+from ghostjax.tasks.logistic import Logistic as Logistic, logistic as logistic
+from ghostjax.tasks.quadratic import Quadratic as Quadratic, quadratic as quadratic

@@ -12,7 +12,8 @@ class AbstractTask(eqx.Module):
     """A learning problem spread over `num_nodes` nodes.
 
     `loss` on the batches that `sample` draws is each node's *local* objective; `evaluate` is the *stated*
-    goal of the network, on data that no node trains on. The difference between the two is what drifts.
+    goal of the network: held-out data where there is some, the mean of local objectives for synthetic tasks. The
+    difference between the two is what drifts.
     """
 
     @property

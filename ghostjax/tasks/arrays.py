@@ -5,31 +5,42 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
+import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from ghostjax._types import Key, require, static_field
+from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
-from ghostjax.tasks.partition import Partition
+from ghostjax.tasks._draw import draw_slots
+from ghostjax.tasks.criteria import cross_entropy
+from ghostjax.tasks.partition import describe, Heterogeneity, Partition
+
+
+Criterion = Callable[[Array, Array], Array]
+"""`criterion(outputs [b, ...], targets [b, ...]) -> [b]`: what is paid per example."""
 
 
 class Batch(NamedTuple):
-    """Examples and their targets, with the node axis first where all nodes are meant."""
+    """Examples, their targets and optionally what each counts, with the node axis first where all nodes are meant."""
 
     x: Array
     y: Array
-
-
-def cross_entropy(outputs: Float[Array, "b c"], labels: Int[Array, " b"]) -> Float[Array, " b"]:
-    """Softmax cross entropy per example."""
-    return optax.softmax_cross_entropy_with_integer_labels(outputs, labels)
+    weight: Array | None = None
 
 
 class ArrayTask(AbstractTask):
     """Examples in memory, an index matrix that says who holds which, and a model.
 
-    Every node draws `batch_size` of its own examples with replacement each time; `evaluate` uses the
-    held-out examples. **Static:** `batch_size`, the model's functions, the loss.
+        node i:        f_i(theta) = mean over its examples of  weight_ij local_criterion(model(theta, x_j), y_j)
+        stated goal:   mean over the held-out examples of      criterion(model(theta, x), y)
+
+    Every node draws `batch_size` of its own examples, uniformly and with replacement, at each call of `sample`;
+    what it draws depends on the key and its number of examples alone, in float32 and float64 alike.
+    `evaluate` reports `loss` and, for integer targets, `accuracy`, `eval_batch` held-out examples at a time.
+    Images as bytes (uint8) are stored as they are and divided by 255 when they are drawn; then `shift` is subtracted
+    and `scale` divided by, along the last axes.
+
+    **Traced:** `weights`, `shift`, `scale`, all arrays. **Static:** `batch_size`, `eval_batch`, the model's
+    functions, the criteria.
     """
 
     x: Array
@@ -39,8 +50,13 @@ class ArrayTask(AbstractTask):
     indices: Int[Array, "n m"]
     counts: Int[Array, " n"]
     model: Any
-    criterion: Callable[[Array, Array], Array] = static_field(default=cross_entropy)
+    weights: Float[Array, "n m"] | None = None
+    shift: Float[Array, "..."] | None = None
+    scale: Float[Array, "..."] | None = None
+    criterion: Criterion = static_field(default=cross_entropy)
+    local_criterion: Criterion = static_field(default=cross_entropy)
     batch_size: int = static_field(default=32)
+    eval_batch: int = static_field(default=1000)
 
     @property
     def num_nodes(self) -> int:
@@ -50,60 +66,148 @@ class ArrayTask(AbstractTask):
         return self.model.init(key)
 
     def sample(self, key: Key) -> Batch:
-        n, _ = self.indices.shape
-        uniform = jax.random.uniform(key, (n, self.batch_size))
-        slot = jnp.minimum(
-            (uniform * self.counts[:, None].astype(uniform.dtype)).astype(jnp.int32), self.counts[:, None] - 1
-        )
-        chosen = jnp.take_along_axis(self.indices, slot, axis=1)
-        return Batch(self.x[chosen], self.y[chosen])
+        slot = draw_slots(key, self.counts, self.batch_size)
+        chosen = jnp.take_along_axis(self.indices, slot, axis=1, mode="clip")
+        weight = None if self.weights is None else jnp.take_along_axis(self.weights, slot, axis=1, mode="clip")
+        # Indices lie inside the data (checked at construction), so the gather needs no guard.
+        return Batch(self._seen(self.x.at[chosen].get(mode="clip")), self.y.at[chosen].get(mode="clip"), weight)
 
     def loss(self, params: PyTree, batch: Batch, key: Key) -> Float[Array, ""]:
-        return self.criterion(self.model.apply(params, batch.x, key), batch.y).mean()
+        losses = self.local_criterion(self.model.apply(params, batch.x, key), batch.y)
+        return losses.mean() if batch.weight is None else (batch.weight.astype(losses.dtype) * losses).mean()
 
     def evaluate(self, params: PyTree) -> dict[str, Float[Array, ""]]:
-        outputs = self.model.apply(params, self.test_x, None)
-        values = {"loss": self.criterion(outputs, self.test_y).mean()}
-        if jnp.issubdtype(self.test_y.dtype, jnp.integer):
-            values["accuracy"] = (outputs.argmax(-1) == self.test_y).mean(dtype=outputs.dtype)
-        return values
+        total = self.test_x.shape[0]
+        if total <= self.eval_batch:
+            sums = self._sums(params, self.test_x, self.test_y, jnp.ones(total, bool))
+        else:
+            pieces = -(-total // self.eval_batch)
+            rows = jnp.arange(pieces * self.eval_batch).reshape(pieces, self.eval_batch)
+
+            def piece(row: Array) -> dict[str, Array]:
+                x, y = (values.at[row].get(mode="clip") for values in (self.test_x, self.test_y))
+                return self._sums(params, x, y, row < total)
+
+            sums = jax.lax.map(piece, rows)
+            sums = jax.tree.map(lambda leaf: leaf.sum(0), sums)
+        return {name: value / total for name, value in sums.items()}
+
+    def describe(self) -> Heterogeneity:
+        """The realised label histogram of the nodes and how uneven it is; integer targets only."""
+        if not jnp.issubdtype(self.y.dtype, jnp.integer) or self.y.ndim != 1:
+            raise ConfigurationError(
+                f"ArrayTask.describe: y of dtype {self.y.dtype} and shape {self.y.shape}: a label histogram needs one "
+                "integer label per example"
+            )
+        return describe(Partition(np.asarray(self.indices), np.asarray(self.counts)), np.asarray(self.y))
+
+    def _seen(self, x: Array) -> Array:
+        """The inputs as the model sees them."""
+        if x.dtype == jnp.uint8:
+            x = x.astype(jnp.result_type(float)) / 255
+        if self.shift is not None:
+            x = x - self.shift.reshape((1,) * (x.ndim - self.shift.ndim) + self.shift.shape)
+        if self.scale is not None:
+            x = x / self.scale.reshape((1,) * (x.ndim - self.scale.ndim) + self.scale.shape)
+        return x
+
+    def _sums(self, params: PyTree, x: Array, y: Array, counts: Array) -> dict[str, Float[Array, ""]]:
+        outputs = self.model.apply(params, self._seen(x), None)
+        losses = self.criterion(outputs, y)
+        sums = {"loss": jnp.where(counts, losses, 0).sum()}
+        if jnp.issubdtype(y.dtype, jnp.integer):
+            sums["accuracy"] = (counts & (outputs.argmax(-1).astype(y.dtype) == y)).sum(dtype=losses.dtype)
+        return sums
 
 
 def from_arrays(
     x: Any,
     y: Any,
     model: Any,
-    partition: Partition,
+    partition: Partition | Callable[[np.ndarray], Partition],
+    criterion: Criterion = cross_entropy,
     *,
-    test: tuple[Any, Any],
-    criterion: Callable[[Array, Array], Array] = cross_entropy,
+    test: tuple[Any, Any] | None = None,
+    local_criterion: Criterion | None = None,
+    weights: Any = None,
+    shift: Any = None,
+    scale: Any = None,
     batch_size: int = 32,
+    eval_batch: int = 1000,
 ) -> ArrayTask:
-    """A task from examples `x [N, ...]`, targets `y [N]`, a model and a partition of `range(N)`.
+    """A task from examples `x [N, ...]`, targets `y [N, ...]`, a model and a partition of `range(N)`.
 
-    `test` holds the examples and targets of the stated goal. Errors: a node without examples, an index
-    beyond N, arrays of different length.
+    `partition` may be a function of `y`. `test` holds the examples and targets of the stated goal; without it the
+    goal is the mean over all examples `x`. What nodes minimise may differ from the goal: `local_criterion`
+    replaces `criterion` in training, and `weights` says what example j counts, `[N]`, or what node i's slot k
+    counts, `[n, m]` as `partition.indices`. Floating inputs get the default float dtype.
+
+    Errors: a node without examples, an index beyond N, arrays of different length.
+
+    ```python
+    >>> import numpy as np
+    >>> from ghostjax.tasks import from_arrays, models, partition
+    >>> x, y = np.eye(6), np.arange(6) % 3
+    >>> task = from_arrays(x, y, models.Linear(6, 3), partition.iid(y, 2), batch_size=4)
+    >>> task.num_nodes, task.describe().histogram.sum(1).tolist()
+    (2, [3, 3])
+
+    ```
     """
-    x, y = jnp.asarray(x), jnp.asarray(y)
-    require(len(x) == len(y), "from_arrays", "y", f"{len(y)} targets", f"needs one per example, {len(x)}")
-    empty = [i for i, count in enumerate(partition.counts.tolist()) if count == 0]
+    x, y = _stored(x), _stored(y)
+    call = "from_arrays"
+    require(len(x) == len(y), call, "y", f"{len(y)} targets", f"needs one per example, {len(x)}")
+    require(batch_size >= 1, call, "batch_size", batch_size, "must be at least 1")
+    require(eval_batch >= 1, call, "eval_batch", eval_batch, "must be at least 1")
+    parts = partition if isinstance(partition, Partition) else partition(np.asarray(y))
+    empty = np.flatnonzero(parts.counts == 0).tolist()
     require(
         not empty,
-        "from_arrays",
+        call,
         "partition",
         f"nodes {empty} without examples",
         "use a larger alpha, fewer nodes, or min_size >= 1",
     )
-    top = int(partition.indices.max())
-    require(top < len(x), "from_arrays", "partition", f"index {top}", f"x has {len(x)} examples")
+    low, top = int(parts.indices.min()), int(parts.indices.max())
+    require(low >= 0 and top < len(x), call, "partition", f"indices {low} to {top}", f"x has {len(x)} examples")
+    if weights is not None:
+        weights = jnp.asarray(weights, jnp.result_type(float))
+        weights = weights[parts.indices] if weights.shape == (len(x),) else weights
+        require(
+            weights.shape == parts.indices.shape,
+            call,
+            "weights",
+            f"array of shape {weights.shape}",
+            f"give one per example, ({len(x)},), or one per node and slot, {parts.indices.shape}",
+        )
+    test_x, test_y = (x, y) if test is None else (_stored(test[0]), _stored(test[1]))
+    require(
+        len(test_x) == len(test_y) > 0,
+        call,
+        "test",
+        f"{len(test_x)} examples, {len(test_y)} targets",
+        "needs one target per example, and at least one",
+    )
     return ArrayTask(
         x=x,
         y=y,
-        test_x=jnp.asarray(test[0]),
-        test_y=jnp.asarray(test[1]),
-        indices=jnp.asarray(partition.indices, jnp.int32),
-        counts=jnp.asarray(partition.counts, jnp.int32),
+        test_x=test_x,
+        test_y=test_y,
+        indices=jnp.asarray(parts.indices, jnp.int32),
+        counts=jnp.asarray(parts.counts, jnp.int32),
         model=model,
+        weights=weights,
+        shift=None if shift is None else jnp.asarray(shift, jnp.result_type(float)),
+        scale=None if scale is None else jnp.asarray(scale, jnp.result_type(float)),
         criterion=criterion,
+        local_criterion=criterion if local_criterion is None else local_criterion,
         batch_size=batch_size,
+        eval_batch=eval_batch,
     )
+
+
+def _stored(values: Any) -> Array:
+    values = jnp.asarray(values)
+    if values.dtype in (jnp.float32, jnp.float64):
+        return values.astype(jnp.result_type(float))
+    return values.astype(jnp.int32) if values.dtype == jnp.int64 else values

@@ -1,5 +1,6 @@
 """Handwritten digits, available offline."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ def digits(
     num_nodes: int,
     *,
     alpha: float = 0.3,
-    partition: Partition | None = None,
+    partition: Partition | Callable[[np.ndarray], Partition] | None = None,
     model: AbstractModel | None = None,
     batch_size: int = 32,
     seed: int = 0,
@@ -34,7 +35,15 @@ def digits(
     """Real handwritten digits over `num_nodes` nodes, Dirichlet(`alpha`) unless a `partition` is given.
 
     The model is an MLP 64-64-10 unless given. `partition` indexes the 1347 training examples of
-    `load_digits(seed=seed)`.
+    `load_digits(seed=seed)`, or is a function of their labels.
+
+    ```python
+    >>> from ghostjax.tasks import digits
+    >>> task = digits(16, alpha=0.3)
+    >>> task.num_nodes, int(task.counts.sum()), task.describe().histogram.shape
+    (16, 1347, (16, 10))
+
+    ```
     """
     (x, y), test = load_digits(seed=seed)
     if partition is None:

@@ -1,0 +1,23 @@
+"""Which of its examples each node draws."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+
+from ghostjax._types import Key
+
+
+def draw_slots(key: Key, counts: Int[Array, " n"], batch_size: int) -> Int[Array, "n b"]:
+    """Independent uniform indices below each node's count, `floor(bits count / 2^32)` from 32 random bits.
+
+    One word of random bits per index, the same in float32 and float64; no index is more likely than another by more
+    than a factor 1 + count / 2^31. The high word of the product is summed from 16-bit halves, since there are no
+    64-bit integers by default.
+    """
+    bits = jax.random.bits(key, (counts.shape[0], batch_size), jnp.uint32)
+    high, low = bits >> 16, bits & 0xFFFF
+    count = counts.astype(jnp.uint32)[:, None]
+    top, bottom = count >> 16, count & 0xFFFF
+    inner = high * bottom + ((low * bottom) >> 16)
+    slot = high * top + (inner >> 16) + ((low * top + (inner & 0xFFFF)) >> 16)
+    return slot.astype(jnp.int32)
