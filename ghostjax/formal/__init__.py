@@ -1,5 +1,9 @@
 """Specifications: a protocol defined once, explored exhaustively, fuzzed, and held against the simulator."""
 
+from ghostjax.formal._check import check as check
+from ghostjax.formal._errors import Unsound as Unsound
+from ghostjax.formal._program import Program as Program
+from ghostjax.formal._report import Report as Report, Step as Step, Trace as Trace
 from ghostjax.formal._spec import (
     Action as Action,
     Fair as Fair,

@@ -34,25 +34,39 @@ class Inspected(NamedTuple):
 class Program:
     """Everything about one specification that is traced, once for all its mutants.
 
-    `engine` "numpy" evaluates the traced program operation by operation (nothing is compiled), "xla" compiles it;
-    both give the same integers.
+    `engine` "numpy" evaluates the traced program operation by operation (nothing is compiled), "xla" compiles it,
+    "auto" starts with the former and goes over to the latter once `SWITCH` rows have been run, where compiling
+    begins to pay (see `benchmarks/model_checking.py`). All give the same integers.
     """
 
-    def __init__(self, spec: Spec, engine: Literal["numpy", "xla"], sizes: Sequence[int]):
+    SWITCH = 150_000
+    SIZES = {"numpy": (32, 512, 4096), "xla": (256, 8192)}
+
+    def __init__(self, spec: Spec, engine: Literal["auto", "numpy", "xla"] = "auto"):
         self.spec = spec
         self.layout: Encoding = encoding(spec.variables)
         self.labels = labels(spec)
-        self.engine = engine
-        self.sizes = tuple(sorted(sizes))
+        self.engine: Literal["numpy", "xla"] = "xla" if engine == "xla" else "numpy"
+        self._auto = engine == "auto"
+        self._rows = 0
         self._programs: dict[tuple[str, int], Callable[..., Any]] = {}
 
+    @property
+    def batch(self) -> int:
+        """The largest number of states that one call takes at once."""
+        return self.SIZES[self.engine][-1]
+
     def expand(self, words: np.ndarray, bug: int) -> Expanded:
-        """All labels applied to states `[B, K]`, B at most the largest size."""
+        """All labels applied to states `[B, K]`."""
         return Expanded(*self._run("expand", _expand, words, bug))
 
     def inspect(self, words: np.ndarray, bug: int) -> Inspected:
         """All predicates of states `[B, K]`."""
         return Inspected(*self._run("inspect", _inspect, words, bug))
+
+    def canonical(self, words: np.ndarray) -> np.ndarray:
+        """The representatives of states under the specification's symmetries."""
+        return self._run("canonical", _canonical_words, words, 0)[0]
 
     def predicates(self, functions: Sequence[Callable[[Any], Any]], words: np.ndarray) -> np.ndarray:
         """Further predicates `[B, len(functions)]` of states, e.g. the two sides of a leads-to."""
@@ -62,14 +76,19 @@ class Program:
     def _run(self, name: str, step: Callable[..., Any], words: np.ndarray, bug: int) -> list[np.ndarray]:
         # A batch is padded to one of few sizes by repeating its first row: every further shape is a further trace.
         count = len(words)
-        size = next((s for s in self.sizes if s >= count), self.sizes[-1])
+        sizes = self.SIZES[self.engine]
+        size = next((s for s in sizes if s >= count), sizes[-1])
         if count > size:
             parts = [self._run(name, step, words[i : i + size], bug) for i in range(0, count, size)]
             return [np.concatenate(part) for part in zip(*parts, strict=True)]
-        if (name, size) not in self._programs:
-            self._programs[name, size] = self._make(step, size)
+        self._rows += count
+        if self._auto and self._rows > self.SWITCH:
+            self.engine = "xla"
+        which = (f"{self.engine}:{name}", size)
+        if which not in self._programs:
+            self._programs[which] = self._make(step, size)
         padded = np.concatenate([words, np.broadcast_to(words[:1], (size - count, words.shape[1]))])
-        outputs = self._programs[name, size](padded, np.int32(bug))
+        outputs = self._programs[which](padded, np.int32(bug))
         return [np.asarray(out)[:count] for out in outputs]
 
     def _make(self, step: Callable[..., Any], size: int) -> Callable[..., Any]:
@@ -122,6 +141,11 @@ def _inspect(spec: Spec, layout: Encoding, words: Any, bug: Any) -> tuple[Any, .
 def _predicates(spec: Spec, layout: Encoding, words: Any, bug: Any, functions: tuple) -> tuple[Any]:
     del bug
     return (_all(functions, _state(spec, unpack(layout, words))),)
+
+
+def _canonical_words(spec: Spec, layout: Encoding, words: Any, bug: Any) -> tuple[Any]:
+    del bug
+    return (pack(layout, _canonical(spec, unpack(layout, words)))[0],)
 
 
 def _all(functions: Any, state: Any) -> Any:

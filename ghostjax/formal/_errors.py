@@ -1,0 +1,5 @@
+"""What is refused rather than answered wrongly."""
+
+
+class Unsound(ValueError):
+    """A combination whose verdict would mean nothing, e.g. liveness with symmetry reduction."""
