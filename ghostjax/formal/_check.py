@@ -1,5 +1,6 @@
 """`check(spec)`: every reachable state, every claim, or the shortest behaviour that breaks one."""
 
+import itertools
 import time
 from typing import Literal
 
@@ -59,9 +60,8 @@ def check(
             if not result.reachable:
                 problems.append(f"{claim.name}: its premise never happens")
             elif result.holds != claim.holds:
-                problems.append(
-                    f"{claim.name}: {'violated' if claim.holds else 'holds, and was documented as violated'}"
-                )
+                found = "violated" if claim.holds else "holds, and was documented as violated"
+                problems.append(f"{claim.name}: {found}")
                 properties += (claim.name,)
                 if claim.holds and trace is None:
                     trace = _lasso(running, result, words)
@@ -113,7 +113,7 @@ def _trace(running: Program, graph: Exploration, words: np.ndarray, mutant: Muta
 def _lasso(running: Program, result: LivenessResult, words: np.ndarray) -> Trace:
     states = [*result.prefix, *result.cycle[1:]]
     labels: list[int | None] = [None]
-    for a, b in zip(states, states[1:], strict=False):
+    for a, b in itertools.pairwise(states):
         out = running.expand(words[a][None], 0)
         same = (out.words[0] == words[b][None, :]).all(1) & out.enabled[0]
         labels.append(int(np.argmax(same)))

@@ -77,7 +77,7 @@ def pack_many(layout: Encoding, fields: Mapping[str, np.ndarray]) -> tuple[np.nd
     count = len(next(iter(fields.values())))
     elements = np.concatenate([fields[name].reshape(count, -1) for name in layout.variables], axis=1)
     high = np.concatenate([np.full(var.size, var.high) for var in layout.variables.values()])
-    inside = ((elements >= layout.low) & (elements <= high)).all(1)
+    inside = np.asarray(((elements >= layout.low) & (elements <= high)).all(1))
     words = np.zeros((count, layout.words), np.uint32)
     for e in range(elements.shape[1]):
         words[:, layout.word[e]] += (elements[:, e] - layout.low[e]).astype(np.uint32) << layout.shift[e]

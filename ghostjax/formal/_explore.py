@@ -14,7 +14,7 @@ Verdict = Literal["ok", "violated", "deadlock", "incomplete"]
 
 
 class Violation(NamedTuple):
-    """The first property found violated: its name, the state it was found from, and the label of the step, if a step."""
+    """What was found violated first: the properties, the state it was found from, and the label of the step, if any."""
 
     properties: tuple[str, ...]
     state: int
@@ -159,7 +159,7 @@ class _Search:
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True)), None
 
     def _admit(self, found: np.ndarray, parent: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Adds the states never seen before, in key order; the first (frontier, label) that reached each is its parent."""
+        """Adds the states never seen before, in key order; the first (state, label) that reached each is its parent."""
         unique, first = np.unique(found, return_index=True)
         at = np.minimum(np.searchsorted(self.known, unique), len(self.known) - 1)
         fresh = self.known[at] != unique
@@ -179,19 +179,13 @@ class _Search:
         return new, ids
 
     def _end(self, verdict: Verdict, violation: Violation | None = None, why: str = "") -> Exploration:
-        columns = (
-            [np.concatenate(c) for c in zip(*self.levels, strict=True)] if self.levels else [np.zeros(0, np.int64)] * 3
-        )
-        level = np.concatenate(
-            [np.full(len(l[0]), i + 1) for i, l in enumerate(self.levels)] or [np.zeros(0, np.int64)]
-        )
-        coverage = {
-            name: {
-                "enabled": int(self.enabled_count[a]),
-                "first": int(self.first_count[a]),
-                "deepest": int(self.deepest[a]),
-            }
-            for a, name in enumerate(self.names)
+        levels = self.levels or [(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        columns = [np.concatenate(column) for column in zip(*levels, strict=True)]
+        level = np.repeat(np.arange(len(levels)) + 1, [len(one[0]) for one in levels])
+        counts = zip(self.enabled_count.tolist(), self.first_count.tolist(), self.deepest.tolist(), strict=True)
+        coverage: dict[str, dict[str, int]] = {
+            name: dict(zip(("enabled", "first", "deepest"), numbers, strict=True))
+            for name, numbers in zip(self.names, counts, strict=True)
         }
         edges = tuple(np.concatenate(c) for c in zip(*self.edges, strict=True)) if self.edges else None
         return Exploration(
