@@ -1,0 +1,115 @@
+"""`ghostjax demo`: the main job in under a minute."""
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from ghostjax import attribution
+from ghostjax._run import Run, simulate
+from ghostjax._types import require
+from ghostjax.cli._config import dump, RunConfig, simulation
+from ghostjax.report import comparison, render, write
+
+
+RULES = {
+    "mean": "mean",
+    "trimmed mean": "trimmed_mean(f=byzantine)",
+    "NNM + trimmed mean": "nnm(trimmed_mean(f=byzantine), f=byzantine)",
+}
+"""What is compared: no defence, a classic, and the same with nearest-neighbour mixing in front."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoOptions:
+    """Real digits over uneven nodes, an adversary that hides in the honest spread, three rules side by side."""
+
+    out: Path = Path("runs/demo")
+    """Where the page is written."""
+    nodes: int = 64
+    """Number of identities."""
+    byzantine: int = 10
+    """How many of them the adversary holds."""
+    rounds: int = 120
+    """Number of rounds."""
+    seeds: int = 3
+    """Number of paired seeds."""
+
+
+def demo(argv: Sequence[str], console: Console) -> int:
+    """Trains, prints a table, writes the page, says where it is."""
+    options = tyro.cli(DemoOptions, prog="ghostjax demo", args=argv)
+    require(options.seeds >= 1, "ghostjax demo", "seeds", options.seeds, "must be at least 1")
+    start = time.perf_counter()
+    configs = {
+        name: RunConfig(
+            nodes=options.nodes,
+            byzantine=options.byzantine,
+            attack="alie(z=1.5)",
+            aggregator=rule,
+            rounds=options.rounds,
+            evaluate_every=3,
+        )
+        for name, rule in RULES.items()
+    }
+    simulations = {name: simulation(config) for name, config in configs.items()}
+    console.print(
+        f"{options.nodes} nodes learn handwritten digits, {options.byzantine} of them held by an adversary "
+        f"(ALIE), {options.rounds} rounds, {options.seeds} seeds"
+    )
+    runs: dict[str, list[Run]] = {}
+    for name, sim in simulations.items():
+        began = time.perf_counter()
+        runs[name] = [simulate(sim, options.rounds, seed, progress=None) for seed in range(options.seeds)]
+        console.print(f"  {name:<20} {time.perf_counter() - began:5.1f} s   {runs[name][0].result.value}")
+    records = {name: {k: np.stack([run.record[k] for run in group]) for k in group[0].record} for name, group in runs.items()}
+    byzantine = runs["mean"][0].byzantine
+
+    blamed = "trimmed mean"
+    began = time.perf_counter()
+    predicted = attribution.adjoint(simulations[blamed], options.rounds, 0)
+    exact = attribution.leave_one_out(simulations[blamed], options.rounds, 0)
+    ranking = comparison.Ranking(
+        rule=blamed,
+        predicted=predicted.scores,
+        exact=exact.scores,
+        spearman=attribution.spearman(predicted.scores, exact.scores),
+        seed=0,
+    )
+    console.print(f"  {'who is to blame':<20} {time.perf_counter() - began:5.1f} s   one backward pass, and {options.nodes} exact replays")
+
+    page = render(
+        "Who moved the model?",
+        f"{options.nodes} nodes learn handwritten digits, split unevenly (Dirichlet 0.3). An adversary holds "
+        f"{options.byzantine} identities and hides in the spread of the honest ones (ALIE, z = 1.5). The same training, "
+        f"paired by seed, with the mean and with two robust rules.",
+        comparison.blocks(records, byzantine, ranking),
+        "\n---\n".join(dump(config) for config in configs.values()),
+    )
+    path = write(options.out / "report.html", page)
+    columns, rows = comparison.table(records)
+    _print(console, columns, rows)
+    top = ranking.predicted.argsort()[: options.byzantine]
+    console.print(
+        f"blame: {int(byzantine[top].sum())} of the {options.byzantine} identities blamed most are Byzantine; "
+        f"rank correlation with exact replays {ranking.spearman:.3f}"
+    )
+    console.print(f"done in {time.perf_counter() - start:.0f} s")
+    console.print(f"report: {path}")
+    return 0
+
+
+def _print(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify="left" if i == 0 else "right", style="bold" if i == 0 else None)
+    for row in rows:
+        table.add_row(*(cell.split("  [")[0] for cell in row))
+    console.print()
+    console.print(table)
+    console.print()
