@@ -1,0 +1,485 @@
+"""Gossip against its definition, one receiver after the other, and the laws that a user relies on."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import ghostjax as gj
+from ghostjax._kernels import present
+from ghostjax._random import per_node
+from ghostjax.aggregators import AbstractAggregator, AbstractGeometricRule, Context, Mean, TrimmedMean
+from ghostjax.attacks import AbstractMessageAttack, NoAttack, Sent
+from ghostjax.learners import Momentum
+from ghostjax.protocols import _receivers, Gossip, gossip, Server
+from ghostjax.topologies import complete, erdos_renyi, exponential, from_edges, from_matrix, ring, star
+
+
+D = 6
+
+
+class Nearest(AbstractGeometricRule):
+    """Row of the smallest weighted sum of distances: a geometric rule with nothing hidden in a kernel."""
+
+    def coefficients(self, dist2, w):
+        score = jnp.where(w > 0, jnp.where((w > 0)[None, :], dist2 * w[None, :], 0).sum(1), jnp.inf)
+        return (jnp.arange(w.shape[0]) == score.argmin()).astype(w.dtype)
+
+    def slack(self, w):
+        return w.sum()
+
+    def kappa(self, w):
+        return jnp.asarray(jnp.inf, w.dtype)
+
+    def certificate(self, x, w, principal):
+        return jnp.asarray(jnp.inf, x.dtype)
+
+
+class Everything(AbstractAggregator):
+    """Mean of noisy rows, own row and a memory per slot: a general rule that uses all a receiver has."""
+
+    needs: ClassVar[frozenset] = frozenset({"key", "anchor"})
+
+    def init(self, like):
+        return jnp.zeros(like.shape, like.dtype), jnp.zeros((), jnp.int32)
+
+    def step(self, state, x, w, ctx):
+        memory, count = state
+        noise = jax.random.normal(ctx.key, (), x.dtype)
+        memory = jnp.where((w > 0)[:, None], memory + x, memory)
+        mean = jnp.where(w.sum() > 0, w / jnp.where(w.sum() > 0, w.sum(), 1), 0) @ memory
+        return (memory, count + 1), mean + ctx.anchor + noise
+
+    slack = Nearest.slack
+    kappa = Nearest.kappa
+    certificate = Nearest.certificate
+
+
+class Told(AbstractMessageAttack):
+    """Tells each receiver minus its own model."""
+
+    per_receiver: ClassVar[bool] = True
+
+    def init(self, like):
+        return ()
+
+    def step(self, state, view):
+        return state, Sent(view.messages, -view.messages)
+
+
+RULES = {"mean": Mean(), "trimmed_mean": TrimmedMean(f=1), "nearest": Nearest(), "everything": Everything()}
+GRAPHS = {
+    "ring": ring(9, 4),
+    "sparse": ring(40, 4),  # few enough neighbours for the sum over slots
+    "irregular": erdos_renyi(9, 0.5, seed=2),
+    "directed": exponential(9),
+    "complete": complete(9),
+    "star": star(9),
+}
+WEIGHTS = {
+    "all": lambda n: np.ones(n),
+    "some": lambda n: (np.arange(n) % 3 != 1).astype(float),
+    "real": lambda n: np.random.default_rng(1).uniform(0.2, 1.5, n) * (np.arange(n) != 2),
+}
+KEY = jax.random.key(5)
+
+
+def messages(n, seed=0):
+    return jax.random.normal(jax.random.key(seed), (n, D))
+
+
+def start(protocol, x):
+    return protocol.init(x[0], x.shape[0])._replace(theta=x)
+
+
+@eqx.filter_jit
+def definition(protocol, x, told, byzantine, w):
+    """One receiver after the other, on a matrix of all nodes with weight 0 for those that it does not hear."""
+    graph, rule, n = protocol.topology, protocol.aggregator, x.shape[0]
+    count = (graph.degree + 1).astype(x.dtype)
+    weights = graph.dense() * count[:, None] * w[None, :]
+
+    def receiver(i):
+        lie = byzantine & (jnp.arange(n) != i)
+        rows = x if told is None else jnp.where(lie[:, None], told[i][None, :], x)
+        finite = jnp.isfinite(rows).all(1)
+        rows, heard = jnp.where(finite[:, None], rows, 0), jnp.where(finite, weights[i], 0)
+        ctx = Context(key=jax.random.fold_in(KEY, i), anchor=x[i])
+        y = rule.step(rule.init(x), rows, heard, ctx)[1]
+        return jnp.where((w[i] > 0) & (heard.sum() > 0), y, x[i])
+
+    return jax.lax.map(receiver, jnp.arange(n))
+
+
+def aggregate(protocol, x, told, byzantine, w):
+    return protocol.aggregate(start(protocol, x), x, told, byzantine, w, KEY)[1]
+
+
+run = eqx.filter_jit(aggregate)
+
+
+def check_is_the_definition(protocol, w, *, told=None, byzantine=None, atol=2e-5, run=run):
+    n = protocol.topology.num_nodes
+    x = messages(n)
+    byzantine = jnp.zeros(n, bool) if byzantine is None else jnp.asarray(byzantine)
+    w = jnp.asarray(w, x.dtype)
+    expected = definition(protocol, x, told, byzantine, w)
+    np.testing.assert_allclose(run(protocol, x, told, byzantine, w), expected, rtol=atol, atol=atol)
+
+
+def test_the_definition_itself_by_hand():
+    graph, x, w = GRAPHS["irregular"], np.asarray(messages(9), float), WEIGHTS["real"](9)
+    matrix = gj.topologies.mixing_matrix(graph)
+    for i in range(9):
+        heard = [j for j in range(9) if matrix[i, j] > 0 and w[j] > 0]
+        mass = matrix[i, heard] * (matrix[i] > 0).sum() * w[heard]
+        mean = mass @ x[heard] / mass.sum() if w[i] > 0 else x[i]
+        args = jnp.asarray(x, jnp.float32), None, jnp.zeros(9, bool)
+        np.testing.assert_allclose(run(Gossip(Mean(), graph), *args, jnp.asarray(w, jnp.float32))[i], mean, atol=1e-5)
+        if len(heard) < 3:
+            continue
+        uniform = Gossip(TrimmedMean(f=1), erdos_renyi(9, 0.5, seed=2, weights="uniform"))
+        trimmed = np.sort(x[heard], 0)[1:-1].mean(0) if w[i] > 0 else x[i]
+        np.testing.assert_allclose(run(uniform, *args, jnp.asarray(w > 0, jnp.float32))[i], trimmed, atol=1e-5)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("rule", RULES)
+def test_every_kind_is_the_definition(rule, graph, weights):
+    graph = GRAPHS[graph]
+    check_is_the_definition(Gossip(RULES[rule], graph), WEIGHTS[weights](graph.num_nodes))
+
+
+def told_to(n, silent=()):
+    vectors = np.array(messages(n, 7)) * 3
+    vectors[list(silent)] = np.inf
+    return jnp.asarray(vectors)
+
+
+@pytest.mark.parametrize("graph", ["sparse", "irregular"])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_vector_per_receiver_is_the_definition(rule, graph):
+    graph = GRAPHS[graph]
+    n = graph.num_nodes
+    byzantine = np.arange(n) % 4 == 3
+    check_is_the_definition(Gossip(RULES[rule], graph), np.ones(n), told=told_to(n, silent=[1, 4]), byzantine=byzantine)
+
+
+BROKEN = {
+    "nothing": (gossip, "hear", _receivers.hear),
+    "forgets that weights count identities": (
+        Gossip,
+        "_slots",
+        property(lambda self: jnp.where(self.topology.mask, self.topology.weights, 0)),
+    ),
+    "lets padding speak": (
+        Gossip,
+        "_slots",
+        property(lambda self: jnp.maximum(self.topology.weights * 5, 0.5)),
+    ),
+    "lets the adversary rewrite what a receiver knows of itself": (
+        gossip,
+        "hear",
+        lambda x, told, byzantine, w, nbr, slots: _receivers.hear(
+            x, told, byzantine, w, jnp.where(byzantine[nbr], (nbr + 4) % 9, nbr), slots
+        ),
+    ),
+    "hears the absent": (
+        gossip,
+        "hear",
+        lambda x, told, byzantine, w, nbr, slots: _receivers.hear(x, told, byzantine, jnp.ones_like(w), nbr, slots),
+    ),
+    "gives every receiver one key": (_receivers, "per_node", lambda key, n: jnp.broadcast_to(per_node(key, 1), (n,))),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_twin_is_caught(monkeypatch, name):
+    monkeypatch.setattr(*BROKEN[name])
+    caught = 0
+    for protocol, case in (
+        (Gossip(RULES["everything"], GRAPHS["irregular"]), {"w": WEIGHTS["some"](9)}),
+        (Gossip(TrimmedMean(f=0.4), GRAPHS["irregular"]), {"w": WEIGHTS["all"](9)}),
+        (
+            Gossip(Mean(), GRAPHS["irregular"]),
+            {"w": np.ones(9), "told": told_to(9), "byzantine": np.arange(9) % 4 == 3},
+        ),
+    ):
+        try:
+            check_is_the_definition(protocol, **case, run=aggregate)
+        except AssertionError:
+            caught += 1
+    assert (caught > 0) == (name != "nothing")
+
+
+@pytest.mark.parametrize("rule", ["mean", "trimmed_mean", "nearest"])
+def test_the_complete_graph_is_a_server_for_everybody(rule):
+    n = 9
+    x, w = messages(n), jnp.asarray(WEIGHTS["some"](n), jnp.float32)
+    protocol, server = Gossip(RULES[rule], complete(n)), Server(RULES[rule])
+    y = protocol.aggregate(start(protocol, x), x, None, jnp.zeros(n, bool), w, KEY)[1]
+    one = server.aggregate(server.init(x[0], n), x, None, jnp.zeros(n, bool), w, KEY)[1]
+    np.testing.assert_allclose(y[w > 0], jnp.broadcast_to(one, (n, D))[w > 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(y[w == 0], x[w == 0])
+
+
+@pytest.mark.parametrize("graph", ["ring", "sparse", "irregular", "directed"])
+def test_plain_mixing_is_the_matrix_and_conserves_the_mean(graph):
+    graph = GRAPHS[graph]
+    n = graph.num_nodes
+    protocol, x, nobody = Gossip(None, graph), messages(n), jnp.zeros(n, bool)
+    y = run(protocol, x, None, nobody, jnp.ones(n))
+    np.testing.assert_allclose(y, graph.dense() @ x, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(y.mean(0), x.mean(0), atol=1e-6)
+    w = jnp.asarray(WEIGHTS["real"](n), jnp.float32)
+    np.testing.assert_allclose(run(protocol, x, None, nobody, w), protocol.mixing(w) @ x, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(protocol.mixing(w).sum(1), 1, atol=1e-6)
+
+
+def test_plain_mixing_contracts_by_the_spectral_gap():
+    graph = GRAPHS["irregular"]
+    protocol, x, nobody = Gossip(None, graph), messages(9), jnp.zeros(9, bool)
+    rate = 1 - gj.topologies.spectral_gap(graph)
+    spread = []
+    for _ in range(13):
+        spread.append(float(np.linalg.norm(np.asarray(x) - np.asarray(x).mean(0))))
+        x = run(protocol, x, None, nobody, jnp.ones(9))
+    ratios = np.array(spread[1:]) / spread[:-1]
+    assert (ratios <= rate * (1 + 1e-4)).all() and ratios[-1] > 0.9 * rate
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_who_hears_nobody_keeps_its_half_step_and_its_memory(rule):
+    # Nodes 0 and 1 are alone with each other: 0 is absent, and what 1 is told is not a number.
+    graph = from_edges(7, [(0, 1), (2, 3), (3, 4), (4, 5), (5, 6), (6, 2)])
+    protocol, x = Gossip(RULES[rule], graph), messages(7)
+    state = start(protocol, x)
+    w = jnp.ones(7).at[jnp.array([0])].set(0)
+    after, y = protocol.aggregate(state, x, None, jnp.zeros(7, bool), w, KEY)
+    np.testing.assert_array_equal(y[0], x[0])
+    for old, new in zip(jax.tree.leaves(state.rule), jax.tree.leaves(after.rule), strict=True):
+        np.testing.assert_array_equal(old[0], new[0])
+        assert (old[2:] != new[2:]).any()
+    # Everybody absent: everybody keeps its half-step.
+    none = protocol.aggregate(state, x, None, jnp.zeros(7, bool), jnp.zeros(7), KEY)[1]
+    np.testing.assert_array_equal(none, x)
+    assert np.isfinite(protocol.slack(state, w)) and np.isfinite(protocol.mixing(jnp.zeros(7))).all()
+    np.testing.assert_array_equal(protocol.mixing(jnp.zeros(7)), np.eye(7))
+
+
+@pytest.mark.parametrize("junk", [jnp.inf, jnp.nan, 1e20])
+@pytest.mark.parametrize("rule", RULES)
+def test_absence_whatever_the_row_holds(rule, junk):
+    protocol, x = Gossip(RULES[rule], GRAPHS["irregular"]), messages(9)
+    w = jnp.ones(9).at[3].set(0)
+
+    def others(row):
+        rows, weights, _ = present(x.at[3].set(row), w)
+        return np.delete(run(protocol, rows, None, jnp.zeros(9, bool), weights), 3, axis=0)
+
+    np.testing.assert_allclose(others(junk), others(0.0), rtol=1e-5, atol=1e-6)
+
+
+def test_a_broken_step_costs_one_message_and_not_the_node():
+    protocol = Gossip(None, ring(5), gj.Optimizer(optax.sgd, learning_rate=0.1, momentum=0.9))
+    state = protocol.init(jnp.zeros(D), 5)
+    updates = messages(5).at[2, 1].set(jnp.nan)
+    pending, sent = protocol.send(state, updates)
+    assert np.isnan(np.asarray(sent[2])).any()
+    x, w, lost = present(sent, jnp.ones(5))
+    np.testing.assert_array_equal(lost, [0, 0, 1, 0, 0])
+    after, y = protocol.aggregate(pending, x, None, jnp.zeros(5, bool), w, KEY)
+    np.testing.assert_array_equal(y[2], state.theta[2])
+    final = protocol.apply(state, after, y, w)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(final))
+
+
+def test_each_node_has_its_own_outer_optimizer():
+    protocol = Gossip(None, ring(5), gj.Optimizer(optax.sgd, learning_rate=0.1, momentum=0.9))
+    state, updates = protocol.init(jnp.ones(D), 5), messages(5)
+    for _ in range(3):
+        state, sent = protocol.send(state, updates)
+    outer = optax.sgd(0.1, momentum=0.9)
+    theta = jnp.ones(D)
+    inner = outer.init(theta)
+    for _ in range(3):
+        step, inner = outer.update(updates[3], inner, theta)
+        theta = optax.apply_updates(theta, step)
+    np.testing.assert_allclose(sent[3], theta, rtol=1e-6)
+
+
+def test_a_liar_does_not_believe_itself():
+    # Under a message attack a Byzantine node's own model follows what the others send; a node whose data is
+    # poisoned, but which sends its half-step, hears itself like everybody.
+    graph = ring(5, 2)
+    protocol, x = Gossip(None, graph), messages(5)
+    byzantine = jnp.arange(5) == 4
+    state = start(protocol, x)
+    lying = protocol.aggregate(state, x.at[4].set(1e6), None, byzantine, jnp.ones(5), KEY)[1]
+    np.testing.assert_allclose(lying[4], (x[3] + x[0]) / 2, rtol=1e-5)
+    honest = protocol.aggregate(state, x, None, byzantine, jnp.ones(5), KEY)[1]
+    np.testing.assert_allclose(honest[4], (x[3] + x[0] + x[4]) / 3, rtol=1e-5)
+
+
+def test_one_trace_for_every_participation_knob_and_graph():
+    traces = 0
+
+    @eqx.filter_jit
+    def counted(protocol, x, w):
+        nonlocal traces
+        traces += 1
+        return protocol.aggregate(start(protocol, x), x, None, jnp.zeros(9, bool), w, KEY)[1]
+
+    results = [
+        counted(Gossip(TrimmedMean(f=f), ring(9, 4, weights=scheme)), messages(9), jnp.asarray(w, jnp.float32))
+        for f, scheme, w in (
+            (0, "uniform", np.ones(9)),
+            (1, "metropolis", WEIGHTS["some"](9)),
+            (0.5, "uniform", np.ones(9)),
+        )
+    ]
+    assert traces == 1 and (results[0] != results[2]).any()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_vmap_over_participation_is_a_loop(rule):
+    protocol, x = Gossip(RULES[rule], GRAPHS["irregular"]), messages(9)
+    rows = jnp.asarray(np.stack([f(9) for f in WEIGHTS.values()]), jnp.float32)
+
+    def one(w):
+        return run(protocol, x, None, jnp.zeros(9, bool), w)
+
+    np.testing.assert_allclose(jax.jit(jax.vmap(one))(rows), jnp.stack([one(w) for w in rows]), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_double_precision(x64, rule):
+    protocol = Gossip(jax.tree.map(lambda a: a.astype(float), RULES[rule]), erdos_renyi(9, 0.5, seed=2))
+    x, w = messages(9), jnp.ones(9)
+    assert run(protocol, x, None, jnp.zeros(9, bool), w).dtype == jnp.float64
+    check_is_the_definition(protocol, w, atol=1e-12)
+
+
+def test_slack_and_kappa_are_those_of_the_worst_receiver():
+    protocol = Gossip(TrimmedMean(f=1), GRAPHS["irregular"])
+    state, w = start(protocol, messages(9)), jnp.ones(9)
+    totals = np.asarray(protocol.topology.degree) + 1.0
+    assert protocol.slack(state, w) == pytest.approx(totals.min() - 2, abs=1e-5)
+    smallest = totals.min()
+    assert protocol.kappa(state, w) == pytest.approx(float(TrimmedMean(f=1).kappa(jnp.ones(int(smallest)))), rel=1e-5)
+    # An absent receiver needs nothing.
+    lonely = int(totals.argmin())
+    others = protocol.topology.nbr[lonely][protocol.topology.mask[lonely]]
+    assert protocol.slack(state, w.at[others].set(0)) != protocol.slack(state, w.at[others[1:]].set(0))
+
+
+class Prober(Everything.__base__):
+    needs: ClassVar[frozenset] = frozenset({"probe"})
+    init = Nearest.init
+    step = Everything.step
+    slack = Nearest.slack
+    kappa = Nearest.kappa
+    certificate = Nearest.certificate
+
+
+@pytest.mark.parametrize(
+    "rule,graph,message",
+    [
+        (
+            TrimmedMean(f=5),
+            ring(20, 8),
+            r"^Gossip\(TrimmedMean\): f=5.0: receiver 0 hears weight 9 and needs more than 10",
+        ),
+        (TrimmedMean(f=1), star(20), r"receiver 1 hears weight 2 and needs more than 2; lower f or use a topology"),
+        (None, ring(10), r"^Gossip\(Mean\): topology=graph of 10 nodes: the task has 20 nodes"),
+        (None, from_edges(20, [(0, 1)]), r"^Gossip\(Mean\): topology=not connected: add edges"),
+        (Prober(), ring(20), r"^Gossip\(Prober\): needs=probe: "),
+    ],
+)
+def test_impossible_combinations_are_refused(rule, graph, message):
+    protocol = Gossip(rule, graph)
+    with pytest.raises(gj.ConfigurationError, match=message):
+        protocol.validate(20, Momentum(), NoAttack())
+
+
+def test_a_server_refuses_what_only_gossip_delivers():
+    with pytest.raises(gj.ConfigurationError, match="which only Gossip delivers"):
+        Server(Mean()).validate(5, Momentum(), Told())
+    Gossip(None, ring(5)).validate(5, Momentum(), Told())
+
+
+ALPHA = 1 / 3
+
+
+def chain_matrix(beta, delta):
+    """Six nodes, 0 and 1 Byzantine, 2-3-4-5 an honest chain whose middle edge has weight beta."""
+    matrix = np.eye(6)
+    for i, j, weight in ((2, 3, ALPHA), (3, 4, beta), (4, 5, ALPHA), (0, 3, delta), (1, 4, delta)):
+        matrix[[i, j], [j, i]] = weight
+        matrix[[i, j], [i, j]] -= weight
+    return matrix
+
+
+@pytest.mark.parametrize("beta", [0.45, 0.12, 0.01])
+@pytest.mark.parametrize("rule", [TrimmedMean(f=1), TrimmedMean(share=0.5)], ids=["trimmed_mean", "median"])
+def test_unweighted_coordinate_rules_never_reach_consensus_on_the_chain(rule, beta):
+    # Published for this chain under dissensus with eps = .05, 100 rounds: the error stays exactly 10000.
+    mixing = chain_matrix(beta, delta=0.2)
+    unweighted = (mixing > 0) / (mixing > 0).sum(1, keepdims=True)
+    byzantine = jnp.arange(6) < 2
+    start_at = jnp.array([0.0, 0, 0, 0, 200, 200])[:, None]
+    honest = jnp.asarray(mixing * (np.arange(6) >= 2)[None, :], jnp.float32)
+    b = jnp.asarray((mixing * (np.arange(6) < 2)[None, :]).sum(1), jnp.float32)[:, None]
+
+    def dissensus(x):
+        pull = honest @ x - honest.sum(1, keepdims=True) * x
+        return x - 0.05 * jnp.where(b > 0, pull / jnp.where(b > 0, b, 1), 0)
+
+    def error(protocol):
+        def play(x, _):
+            return protocol.aggregate(start(protocol, x), x, dissensus(x), byzantine, jnp.ones(6), KEY)[1], None
+
+        return float(jnp.square(jax.lax.scan(play, start_at, None, 100)[0][2:] - 100).mean())
+
+    assert error(Gossip(rule, from_matrix(unweighted))) == 10000.0
+    # The same run without a defence does move, so it is the rule that stands still.
+    assert error(Gossip(None, from_matrix(mixing))) < 9999
+
+
+def learns(rule, attack, *, byzantine=2, rounds=80):
+    task = gj.tasks.digits(12, batch_size=8, model=gj.tasks.models.MLP((64, 16, 10)), alpha=10.0)
+    protocol = Gossip(rule, ring(12, 6), gj.Optimizer(optax.sgd, learning_rate=0.5))
+    return gj.simulate(gj.Simulation(task, protocol, attack=attack, byzantine=byzantine), rounds, 0)
+
+
+def test_gossip_learns_digits_under_attack_with_a_robust_rule_only():
+    attack = gj.attacks.Constant(100.0) if hasattr(gj.attacks, "Constant") else gj.attacks.ALIE(z=50.0)
+    robust, plain = learns(TrimmedMean(f=2), attack), learns(None, attack)
+    assert robust.record["accuracy"][-1] > 0.6
+    assert plain.record["accuracy"][-1] < 0.4
+    assert robust.state.protocol.theta.shape[0] == 12
+
+
+def test_a_vector_per_receiver_runs_in_a_simulation():
+    run = learns(TrimmedMean(f=2), Told(), rounds=20)
+    assert np.isfinite(run.record["loss"]).all() and run.record["lost"].sum() == 0
+
+
+@pytest.mark.parametrize("rule", ["mean", "trimmed_mean", "nearest"])
+def test_nothing_of_the_size_of_all_slots_exists(rule):
+    n, d, k = 256, 10_000, 9
+    protocol = Gossip(RULES[rule], ring(n, k - 1))
+    state = jax.eval_shape(lambda x: start(protocol, x), jax.ShapeDtypeStruct((n, d), jnp.float32))
+    x, w = jax.ShapeDtypeStruct((n, d), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.float32)
+    nobody = jax.ShapeDtypeStruct((n,), bool)
+    program = (
+        jax.jit(lambda s, x, b, w: protocol.aggregate(s, x, None, b, w, KEY)[1]).lower(state, x, nobody, w).compile()
+    )
+    assert program.memory_analysis().temp_size_in_bytes <= 4 * (n * d + 3 * n * n) * 1.1
+    text = program.as_text()
+    assert "[256,9,10000]" not in text and "[9,256,10000]" not in text
