@@ -1,0 +1,125 @@
+"""Exact counterfactuals: the same run again, with somebody silenced."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ghostjax._rollout import rollout
+from ghostjax._simulation import Simulation
+from ghostjax._types import Key, require
+from ghostjax.attribution._outcome import goal_loss, Outcome
+from ghostjax.attribution._result import Attribution
+
+
+def unobserved(simulation: Simulation) -> Simulation:
+    """The same simulation without metrics, which change nothing and would be computed and differentiated."""
+    return eqx.tree_at(lambda s: s.metrics, simulation, ()) if simulation.metrics else simulation
+
+
+def weights_of(call: str, simulation: Simulation, rounds: int, participation: Any) -> Array:
+    """The participation weights `[T, n]`, 1 unless given."""
+    require(rounds >= 1, call, "rounds", rounds, "must be at least 1")
+    shape, dtype = (rounds, simulation.num_nodes), simulation.ravel.dtype
+    if participation is None:
+        return jnp.ones(shape, dtype)
+    weights = jnp.asarray(participation, dtype)
+    require(
+        weights.shape == shape,
+        call,
+        "participation",
+        f"array of shape {weights.shape}",
+        f"give one row per round and one column per node, {shape}",
+    )
+    return weights
+
+
+def key_of(key: Key | int) -> Key:
+    """A key, from a key or a seed."""
+    return jax.random.key(key) if isinstance(key, int) else key
+
+
+@eqx.filter_jit
+def _outcomes(simulation: Simulation, key: Key, w: Array, masks: Array, outcome: Outcome, batch_size: int) -> Array:
+    def one(mask: Array) -> Array:
+        kept = w * mask if mask.ndim == 2 else w * mask[None, :]
+        return outcome(simulation, rollout(simulation, key, kept)[0])
+
+    return jax.lax.map(one, masks, batch_size=batch_size if batch_size > 1 else None)
+
+
+def replay(
+    simulation: Simulation,
+    rounds: int,
+    key: Key | int,
+    masks: Any,
+    *,
+    participation: Any = None,
+    outcome: Outcome = goal_loss,
+    batch_size: int = 1,
+) -> np.ndarray:
+    """The outcome J `[m]` of the run under `participation * mask`, for each of m masks.
+
+    `masks` `[m, n]` silence identities for the whole run, `[m, T, n]` single (round, identity) cells: 1 keeps,
+    0 silences. Everything else, batches and noise included, is as in the run itself, so a mask of ones gives
+    its outcome; a difference of outcomes is the effect of the silence and of nothing else.
+
+    `batch_size` runs share one pass over the program; it changes memory and speed, and bits only as far as a
+    batched program rounds differently (all masks of one call run in the same program).
+    """
+    w = weights_of("replay", simulation, rounds, participation)
+    masks = jnp.asarray(masks, w.dtype)
+    require(
+        masks.ndim in (2, 3) and masks.shape[1:] in (w.shape, w.shape[1:]),
+        "replay",
+        "masks",
+        f"array of shape {masks.shape}",
+        f"give [m, {w.shape[1]}] to silence identities or [m, {w.shape[0]}, {w.shape[1]}] to silence cells",
+    )
+    require(batch_size >= 1, "replay", "batch_size", batch_size, "must be at least 1")
+    count = masks.shape[0]
+    # A last batch of another size would compile the whole training a second time.
+    spare = -count % batch_size
+    masks = jnp.concatenate([masks, jnp.ones((spare, *masks.shape[1:]), masks.dtype)])
+    return np.asarray(_outcomes(unobserved(simulation), key_of(key), w, masks, outcome, batch_size))[:count]
+
+
+def leave_one_out(
+    simulation: Simulation,
+    rounds: int,
+    key: Key | int,
+    *,
+    participation: Any = None,
+    outcome: Outcome = goal_loss,
+    groups: Any = None,
+    batch_size: int = 1,
+) -> Attribution:
+    """The exact effect of each removal: `score_i = J(without i) - J`, by n + 1 replays.
+
+    `groups` `[g, n]` or `[g, T, n]` (true where silenced) asks for the removal of g groups of identities or
+    cells instead of every single identity. This is the truth that estimates are measured against; what it
+    cannot show is redundancy: of two identities that say the same, neither is missed.
+
+    ```python
+    >>> import ghostjax as gj
+    >>> task = gj.tasks.digits(4, batch_size=4, model=gj.tasks.models.MLP((64, 10)))
+    >>> sim = gj.Simulation(task, gj.protocols.Server(gj.aggregators.Mean()))
+    >>> gj.attribution.leave_one_out(sim, 3, 0).scores.shape
+    (4,)
+
+    ```
+    """
+    w = weights_of("leave_one_out", simulation, rounds, participation)
+    silenced = np.eye(simulation.num_nodes, dtype=bool) if groups is None else np.asarray(groups, bool)
+    masks = np.concatenate([np.ones((1, *silenced.shape[1:]), bool), ~silenced])
+    values = replay(simulation, rounds, key, masks, participation=w, outcome=outcome, batch_size=batch_size)
+    return Attribution(
+        scores=values[1:] - values[0],
+        outcome=float(values[0]),
+        participation=np.asarray(w),
+        values=values[1:],
+        over="node" if groups is None else "group",
+    )

@@ -1,0 +1,97 @@
+"""What an attribution leaves behind."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ghostjax._types import require
+
+
+class Certificate(NamedTuple):
+    """How an attribution compares with exact replays of a few random removals.
+
+    `probes` are the identities removed, `predicted` and `exact` what their removal adds to the outcome;
+    `slope` is the least-squares factor from predicted to exact through the origin.
+    """
+
+    spearman: float
+    pearson: float
+    slope: float
+    probes: np.ndarray
+    predicted: np.ndarray
+    exact: np.ndarray
+
+
+class Attribution(NamedTuple):
+    """Who moved the outcome J of a run, and how far.
+
+    `scores` `[n]` (one per group where `over` is "group"): what the removal of that identity adds to J, so that
+    a positive score means that it helped (J is better when lower). `outcome` is J of the run itself and
+    `participation` `[T, n]` its weights. `cells` `[T, n]` is `-dJ/dw` (adjoint only), `values` J after each
+    removal (exact replays only). `note` says what makes the numbers unusable, and is empty when nothing does.
+    """
+
+    scores: np.ndarray
+    outcome: float
+    participation: np.ndarray
+    cells: np.ndarray | None = None
+    values: np.ndarray | None = None
+    certificate: Certificate | None = None
+    over: str = "node"
+    note: str = ""
+
+    @property
+    def ranking(self) -> np.ndarray:
+        """The identities (or groups) from the most harmful to the most helpful; ties by lowest index."""
+        return np.argsort(self.scores, kind="stable")
+
+    def effect(self, masks: Any, *, calibrate: bool = False) -> np.ndarray:
+        """What silencing adds to J by this attribution, additively: `[m]` for `masks` `[m, n]` or `[m, T, n]`.
+
+            effect_k = sum_(t, i) (1 - masks[k, t, i]) w[t, i] A[t, i]
+
+        A mask is 1 where kept and 0 where silenced. With `calibrate` the effect is multiplied by
+        `n / left = sum w / sum (masks w)`: rules that divide by the mass present react that much more once many
+        are gone, so that rank and scale are predicted (measured by `experiments/adjoint_quality.py`).
+        Errors: masks per cell for scores that exist per identity only.
+        """
+        masks = np.asarray(masks, float)
+        kept = masks if masks.ndim == 3 else np.broadcast_to(masks[:, None, :], (len(masks), *self.participation.shape))
+        if self.cells is not None:
+            effect = np.einsum("mtn,tn->m", 1 - kept, self.participation * self.cells)
+        else:
+            require(
+                masks.ndim == 2 and self.over == "node",
+                "Attribution.effect",
+                "masks",
+                f"shape {masks.shape}",
+                f"these scores are per {self.over}; single cells and other groups need those of adjoint",
+            )
+            effect = (1 - masks) @ self.scores
+        if not calibrate:
+            return effect
+        return effect * self.participation.sum() / np.einsum("mtn,tn->m", kept, self.participation)
+
+    def to_dataset(self) -> Any:
+        """An `xarray.Dataset` with the dimensions `node` (or `group`), `round` and `probe`."""
+        import xarray as xr
+
+        over = self.over
+        found: dict[str, Any] = {
+            "score": (over, self.scores),
+            "outcome": ((), self.outcome),
+            "participation": (("round", "node"), self.participation),
+        }
+        if self.cells is not None:
+            found["cell"] = (("round", "node"), self.cells)
+        if self.values is not None:
+            found["value"] = (over, self.values)
+        attributes: dict[str, Any] = {"note": self.note}
+        if self.certificate is not None:
+            check = self.certificate
+            found |= {
+                "predicted": ("probe", check.predicted, {"node": check.probes.tolist()}),
+                "exact": ("probe", check.exact),
+            }
+            attributes |= {"spearman": check.spearman, "pearson": check.pearson, "slope": check.slope}
+        return xr.Dataset(found, attrs=attributes)

@@ -1,0 +1,199 @@
+"""The laws of dJ/dw, and the adjoint against exact replays."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small_training import build, NODES, ROUNDS
+
+import ghostjax as gj
+from ghostjax.attribution._adjoint import _gradient, _last_state, _segment
+
+
+def outcome(simulation, key, w):
+    state, _ = gj.rollout(simulation, key, w)
+    return gj.attribution.goal_loss(simulation, state)
+
+
+def test_ranks_identities_as_exact_replays_do(mean_run):
+    _, _, adjoint, exact = mean_run
+    assert adjoint.outcome == pytest.approx(exact.outcome, rel=1e-6)
+    assert gj.attribution.spearman(adjoint.scores, exact.scores) > 0.95
+    assert gj.attribution.pearson(adjoint.scores, exact.scores) > 0.98
+    # Sign: the identities with replaced labels hurt, so that their removal lowers the outcome.
+    assert set(adjoint.ranking[:2]) == {0, 1} and (adjoint.scores[:2] < 0).all()
+
+
+def test_rows_sum_to_zero_for_the_mean(mean_run):
+    """Euler: the mean does not change when all weights are scaled."""
+    _, _, adjoint, _ = mean_run
+    sums = (adjoint.participation * adjoint.cells).sum(1)
+    assert np.abs(sums).max() < 1e-5 * np.abs(adjoint.cells).max()
+
+
+def test_rows_do_not_sum_to_zero_for_an_absolute_f():
+    """The twin of the law above: with an absolute f, removal raises the trimmed fraction."""
+    simulation, key = build(gj.aggregators.TrimmedMean(f=1)), jax.random.key(1)
+    absolute = gj.attribution.adjoint(simulation, ROUNDS, key, probes=0)
+    share = gj.attribution.adjoint(build(gj.aggregators.TrimmedMean(share=0.11)), ROUNDS, key, probes=0)
+    ratio = [np.abs((a.participation * a.cells).sum(1)).max() / np.abs(a.cells).max() for a in (absolute, share)]
+    assert ratio[0] > 1e-3 and ratio[1] < 1e-4
+
+
+def test_directional_derivative_is_the_central_difference(mean_run):
+    simulation, key, _, _ = mean_run
+    rng = np.random.default_rng(0)
+    w = jnp.asarray(rng.uniform(0.5, 1.5, (ROUNDS, NODES)), jnp.float32)
+    u = jnp.asarray(rng.normal(size=w.shape), jnp.float32)
+    adjoint = gj.attribution.adjoint(simulation, ROUNDS, key, participation=w, probes=0)
+    run = jax.jit(outcome)
+    difference = (run(simulation, key, w + 0.03 * u) - run(simulation, key, w - 0.03 * u)) / 0.06
+    assert -float((adjoint.cells * u).sum()) == pytest.approx(float(difference), rel=0.02)
+
+
+@pytest.mark.parametrize("checkpoints", ["none", "round"])
+@pytest.mark.parametrize("rounds", [9, 7])
+def test_checkpoints_change_nothing_but_memory(mean_run, checkpoints, rounds):
+    """9 rounds divide into 3 x 3 segments; 7 leave two empty places in the last one."""
+    simulation, key, _, _ = mean_run
+    nested = gj.attribution.adjoint(simulation, rounds, key, probes=0)
+    other = gj.attribution.adjoint(simulation, rounds, key, checkpoints=checkpoints, probes=0)
+    scale = np.abs(nested.cells).max()
+    np.testing.assert_allclose(other.cells / scale, nested.cells / scale, atol=1e-5)
+    assert other.outcome == pytest.approx(nested.outcome, rel=1e-6)
+
+
+@pytest.mark.parametrize("checkpoints", ["nested", "round", "none"])
+def test_every_mode_plays_the_rollout(mean_run, checkpoints):
+    simulation, key, _, _ = mean_run
+    w = jnp.ones((7, NODES))
+    state = jax.jit(_last_state, static_argnums=3)(simulation, key, w, checkpoints)
+    expected, _ = jax.jit(gj.rollout)(simulation, key, w)
+    assert int(state.round) == 7
+    np.testing.assert_allclose(state.protocol.theta, expected.protocol.theta, rtol=1e-5, atol=1e-6)
+
+
+def test_segments_waste_little():
+    for rounds in range(1, 400):
+        length = _segment(rounds)
+        outer = -(-rounds // length)
+        assert length + outer <= 2.2 * np.sqrt(rounds) + 1
+        assert outer * length - rounds < length
+    assert _segment(64) == 8 and _segment(60) == 6
+
+
+def test_nested_checkpoints_need_less_memory():
+    simulation, key = build(), jax.random.key(0)
+    w = jnp.ones((64, NODES))
+
+    def temporary(checkpoints):
+        lowered = _gradient.lower(simulation, key, w, gj.attribution.goal_loss, checkpoints)
+        return lowered.compile().compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporary("nested") < 0.5 * temporary("none")
+
+
+def test_absent_cells_carry_no_score(mean_run):
+    """Null player: an identity that never takes part has score 0, whatever its derivative."""
+    simulation, key, _, _ = mean_run
+    w = np.ones((ROUNDS, NODES), np.float32)
+    w[:, 3] = 0
+    w[:4, 5] = 0
+    adjoint = gj.attribution.adjoint(simulation, ROUNDS, key, participation=w, probes=0)
+    assert adjoint.scores[3] == 0
+    assert adjoint.cells[:, 3].any()
+    np.testing.assert_allclose(adjoint.scores[5], adjoint.cells[4:, 5].sum(), rtol=1e-5)
+
+
+def test_identical_identities_get_identical_columns():
+    """Symmetry and permutation, with full batches, so that twins differ in nothing."""
+    held = np.random.default_rng(0).choice(1300, size=(NODES, 12), replace=False)
+    held[6] = held[7]
+    simulation = build(noisy=(), held=held, batch=None)
+    key = jax.random.key(2)
+    cells = gj.attribution.adjoint(simulation, 6, key, probes=0).cells
+    scale = np.abs(cells).max()
+    np.testing.assert_allclose(cells[:, 6] / scale, cells[:, 7] / scale, atol=1e-5)
+    assert np.abs(cells[:, 6] - cells[:, 5]).max() > 0.01 * scale
+
+    # Permuting the identities permutes the columns.
+    order = np.array([3, 0, 7, 1, 2, 6, 5, 4])
+    permuted = gj.attribution.adjoint(build(noisy=(), held=held[order], batch=None), 6, key, probes=0).cells
+    np.testing.assert_allclose(permuted / scale, cells[:, order] / scale, atol=1e-4)
+
+
+def test_certificate_measures_the_agreement(mean_run):
+    simulation, key, adjoint, exact = mean_run
+    check = gj.attribution.certificate(adjoint, simulation, ROUNDS, key, probes=5)
+    assert len(set(check.probes.tolist())) == 5
+    np.testing.assert_allclose(check.exact, exact.scores[check.probes], atol=1e-5)
+    assert check.pearson > 0.95 and 0.8 < check.slope < 1.4
+    # The broken twin: scores of the wrong sign are caught.
+    wrong = adjoint._replace(scores=-adjoint.scores)
+    assert gj.attribution.certificate(wrong, simulation, ROUNDS, key, probes=5).spearman < 0
+
+
+def test_a_selection_is_declared_uninformative():
+    class First(gj.aggregators.AbstractGeometricRule):
+        """The first row that is present: a selection."""
+
+        uses_distances = False
+
+        def coefficients(self, dist2, w):
+            return (jnp.arange(len(w)) == jnp.argmax(w > 0)).astype(w.dtype)
+
+        def slack(self, w):
+            return w.sum()
+
+        def kappa(self, w):
+            return jnp.asarray(jnp.inf, w.dtype)
+
+        def certificate(self, x, w, principal):
+            return jnp.asarray(jnp.inf, x.dtype)
+
+    found = gj.attribution.adjoint(build(First()), 4, 0, probes=0)
+    assert "leave_one_out" in found.note and not found.cells.any()
+    assert gj.attribution.leave_one_out(build(First()), 4, 0).scores[0] != 0
+
+
+def test_alie_has_a_derivative():
+    """Pixels that are always 0 give a standard deviation of 0, whose root has no derivative of its own."""
+    simulation = build(gj.aggregators.TrimmedMean(f=1), noisy=(), attack=gj.attacks.ALIE(), byzantine=1)
+    found = gj.attribution.adjoint(simulation, 4, 0, probes=0)
+    assert found.note == "" and np.isfinite(found.cells).all()
+
+
+def test_metrics_are_left_out(mean_run):
+    simulation, key, adjoint, _ = mean_run
+
+    class Loud(gj.metrics.AbstractMetric):
+        def __call__(self, round):
+            raise AssertionError("a metric was evaluated")
+
+    observed = gj.Simulation(
+        simulation.task, simulation.protocol, learner=simulation.learner, metrics=(Loud(), gj.metrics.Goal())
+    )
+    again = gj.attribution.adjoint(observed, ROUNDS, key, probes=0)
+    np.testing.assert_array_equal(again.cells, adjoint.cells)
+
+
+def test_float64(x64):
+    simulation = build()
+    w = jax.ShapeDtypeStruct((4, NODES), jnp.float64)
+    key = jax.random.key(0)
+    dtype = simulation.ravel.dtype
+    value, gradient = eqx.filter_eval_shape(
+        _gradient, simulation, key, jax.ShapeDtypeStruct(w.shape, dtype), gj.attribution.goal_loss, "nested"
+    )
+    assert gradient.dtype == dtype == value.dtype == jnp.float64
+
+
+def test_errors():
+    simulation = build()
+    with pytest.raises(gj.ConfigurationError, match="adjoint: probes=-1"):
+        gj.attribution.adjoint(simulation, 3, 0, probes=-1)
+    with pytest.raises(gj.ConfigurationError, match=r"adjoint: participation=array of shape \(2, 8\)"):
+        gj.attribution.adjoint(simulation, 3, 0, participation=np.ones((2, 8)))
+    with pytest.raises(gj.ConfigurationError, match="adjoint: rounds=0"):
+        gj.attribution.adjoint(simulation, 0, 0)
