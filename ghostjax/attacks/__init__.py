@@ -10,6 +10,7 @@ from ghostjax.attacks._base import (
 from ghostjax.attacks.alie import ALIE as ALIE, z_max as z_max
 from ghostjax.attacks.constant import Constant as Constant, Zero as Zero
 from ghostjax.attacks.dissensus import Dissensus as Dissensus
+from ghostjax.attacks.fang_krum import FangKrum as FangKrum
 from ghostjax.attacks.gaussian import Gaussian as Gaussian
 from ghostjax.attacks.ipm import IPM as IPM
 from ghostjax.attacks.isolation import Isolation as Isolation

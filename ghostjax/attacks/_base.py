@@ -25,7 +25,8 @@ class View(NamedTuple):
     updates were computed (`[d]` shared or `[n, d]`), `respond` the rest of the round as a function of the
     messages: the aggregate `[d]` at a server, the next models `[n, d]` in gossip. An optimised attack
     searches or differentiates through it, whatever the defence. `mixing[i, j]` is the weight that receiver i
-    gives to sender j (its own on the diagonal, rows sum to 1) where the protocol has a graph, else None.
+    gives to sender j (its own on the diagonal; rows sum to 1 over those present) where the protocol has a
+    graph, else None.
     """
 
     messages: Float[Array, "n d"]
@@ -96,8 +97,8 @@ class AbstractAttack(eqx.Module):
         """One round from the initial memory: the messages `[n, d]` that leave when `x` would be sent honestly.
 
         `w` are the weights (1 unless given), `key` the randomness (`jax.random.key(0)` unless given), `rule`
-        the defence as `rule(x, w) -> y`, `mixing` the graph. With an attack that sends each receiver its own
-        vector, row i is what receiver i gets from its Byzantine neighbours.
+        the defence as `rule(x, w) -> y`, `mixing` the mixing matrix when all are present. With an attack that
+        sends each receiver its own vector, row i is what receiver i gets from its Byzantine neighbours.
         """
         if self.knows == "defence" and rule is None:
             raise ConfigurationError(
@@ -110,6 +111,11 @@ class AbstractAttack(eqx.Module):
             if rule is None:
                 raise ConfigurationError(f"{type(self).__name__}: knows={self.knows!r}: declare 'defence' to respond")
             return rule(*present(jnp.where(byzantine[:, None], rows, seen), w)[:2])
+
+        if mixing is not None:
+            mixing = mixing * weights[None, :]
+            total = mixing.sum(1, keepdims=True)
+            mixing = jnp.where(total > 0, mixing / jnp.where(total > 0, total, 1), jnp.eye(len(x), dtype=x.dtype))
 
         view = View(
             messages=seen,

@@ -1,6 +1,7 @@
 """Rewriting the labels of a batch where a node is Byzantine."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -11,10 +12,10 @@ from ghostjax._types import require
 
 def relabel(call: str, batch: PyTree, byzantine: Bool[Array, " n"], rename: Callable[[Array], Array]) -> PyTree:
     """`batch` with `batch.y [n, b, ...]` renamed for Byzantine nodes; `call` names the attack in errors."""
-    y = getattr(batch, "y", None)
-    kind = "no field y" if y is None else f"y of dtype {y.dtype}"
+    y: Any = getattr(batch, "y", jnp.zeros(()))
+    kind = f"y of dtype {y.dtype}" if hasattr(batch, "y") else "no field y"
     require(
-        y is not None and jnp.issubdtype(y.dtype, jnp.integer),
+        jnp.issubdtype(y.dtype, jnp.integer),
         call,
         "batch",
         kind,

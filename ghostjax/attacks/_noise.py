@@ -17,8 +17,13 @@ def own_rows(view: View, key: Key, draw: Callable[[Key], Float[Array, " d"]]) ->
     times the round itself.
     """
 
-    def one(row):
-        byzantine, key, message = row
-        return jax.lax.cond(byzantine, lambda: draw(key), lambda: message)
+    # Keys travel as plain numbers: where this is mapped over who is Byzantine, the branch becomes a selection
+    # of its operands, and a key that is selected after use counts as used twice.
+    keys = per_node(key, view.messages.shape[0])
+    numbers, kind = jax.random.key_data(keys), jax.random.key_impl(keys)
 
-    return Sent(jax.lax.map(one, (view.byzantine, per_node(key, view.messages.shape[0]), view.messages)))
+    def one(row):
+        byzantine, numbers, message = row
+        return jax.lax.cond(byzantine, lambda: draw(jax.random.wrap_key_data(numbers, impl=kind)), lambda: message)
+
+    return Sent(jax.lax.map(one, (view.byzantine, numbers, view.messages)))

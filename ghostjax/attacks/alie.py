@@ -96,5 +96,5 @@ class ALIE(AbstractMessageAttack):
         mean = honest_mean(view)
         std = honest_std(view, mean, self.ddof)
         total, mass = view.weights.sum(), (view.weights - view.honest).sum()
-        z = jnp.where(jnp.isnan(self.z), z_max(total, mass), self.z).astype(mean.dtype)
+        z = jnp.where(jnp.isnan(self.z), z_max(total, mass).astype(mean.dtype), self.z.astype(mean.dtype))
         return state, same_for_all(view, mean + self.sign * z * std)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._types import real_field
+from ghostjax._types import as_real, real_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
 
 
@@ -43,4 +43,4 @@ class Constant(AbstractMessageAttack):
 
 def Zero() -> Constant:
     """All Byzantine identities send zeros."""
-    return Constant(0.0)
+    return Constant(as_real(0.0))

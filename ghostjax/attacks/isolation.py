@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._types import real_field
+from ghostjax._types import as_real, real_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
 from ghostjax.attacks._victims import neighbourhoods
 
@@ -44,7 +44,7 @@ class Isolation(AbstractMessageAttack):
     @classmethod
     def zero_sum(cls) -> "Isolation":
         """Every receiver's weighted average becomes zero."""
-        return cls(0.0)
+        return cls(as_real(0.0))
 
     def init(self, like: Any) -> PyTree:
         del like

@@ -39,7 +39,7 @@ class LabelMap(AbstractDataAttack):
         del key
 
         def rename(y: Array) -> Array:
-            match = y[..., None] == self.source.astype(y.dtype)
+            match = y[..., None] == self.source.astype(y.dtype).reshape(*(1,) * y.ndim, -1)
             return jnp.where(match.any(-1), self.target.astype(y.dtype)[match.argmax(-1)], y)
 
         return relabel("LabelMap", batch, byzantine, rename)

@@ -43,6 +43,6 @@ class Mimic(AbstractMessageAttack):
 
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         n, _ = view.messages.shape
-        steps = (jnp.arange(n) - self.target) % n
+        steps = (jnp.arange(n, dtype=jnp.int32) - self.target) % n
         chosen = jnp.argmin(jnp.where(view.honest > 0, steps, n))
         return state, same_for_all(view, jnp.where(view.honest.sum() > 0, view.messages[chosen], 0))

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ghostjax._random import stream
 from ghostjax._tree import select
-from ghostjax._types import count_field, Key
+from ghostjax._types import count_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean, normalise
 
@@ -55,21 +55,24 @@ class MimicHeuristic(AbstractMessageAttack):
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         honest = view.honest > 0
         learning = (state.steps < self.warmup) & honest.any()
-        learned = jax.lax.cond(learning, lambda: self._learn(state, view), lambda: state)
-        leader = jnp.argmax(jnp.where(honest, view.messages @ learned.direction, -jnp.inf))
+        # Drawn every round and used once: inside the branch a mapped run would select between keys.
+        start = self._start(view)
+        learned = jax.lax.cond(learning, lambda: self._learn(state, view, start), lambda: state)
+        leader = jnp.argmax(jnp.where(honest, view.messages @ learned.direction, -jnp.inf)).astype(jnp.int32)
         fixed = ~learning & (state.steps > 0) & honest[state.target]
-        target = jnp.where(fixed, state.target, leader).astype(jnp.int32)
+        target = jnp.where(fixed, state.target, leader)
         state = select(learning, learned._replace(target=target), state)
         return state, same_for_all(view, jnp.where(honest.any(), view.messages[target], 0))
 
-    def _learn(self, state: MimicState, view: View) -> MimicState:
+    def _learn(self, state: MimicState, view: View, start: Float[Array, " d"]) -> MimicState:
         x, honest = view.messages, view.honest
         t = state.steps.astype(x.dtype)
         mean = (t * state.mean + honest_mean(view)) / (1 + t)
-        direction = jnp.where(t > 0, state.direction, self._start(view.key, mean))
+        direction = jnp.where(t > 0, state.direction, start)
         centred = x - mean[None, :]
         power = normalise((honest * (centred @ direction)) @ centred)
         return MimicState(state.steps + 1, mean, normalise((t * direction + power) / (1 + t)), state.target)
 
-    def _start(self, key: Key, like: Float[Array, " d"]) -> Float[Array, " d"]:
-        return jax.random.normal(stream(key, "direction"), like.shape, like.dtype)
+    def _start(self, view: View) -> Float[Array, " d"]:
+        _, d = view.messages.shape
+        return jax.random.normal(stream(view.key, "direction"), (d,), view.messages.dtype)

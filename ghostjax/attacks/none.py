@@ -10,10 +10,10 @@ from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
 class NoAttack(AbstractMessageAttack):
     """Byzantine identities follow the protocol: the baseline of every comparison.
 
-    **Knows:** nothing. **State:** none.
+    **Knows:** its own identities' messages. **State:** none.
     """
 
-    knows: ClassVar[Knowledge] = "nothing"
+    knows: ClassVar[Knowledge] = "own"
 
     def init(self, like: Any) -> PyTree:
         del like

@@ -1,1 +1,3 @@
 """The checks that every rule must pass, for your own rules too."""
+
+from ghostjax.testing._attacks import check_attack as check_attack

@@ -1,0 +1,60 @@
+"""Fang's attack on Krum: the largest step against the honest mean that the defence still selects."""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._types import real_field, require, static_field
+from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._statistics import honest_mean
+
+
+class FangKrum(AbstractMessageAttack):
+    """All Byzantine identities send a step against the signs of the honest mean, as long as gets selected.
+
+        m = -lambda sign(mean_H),    lambda the first of scale, scale / 2, ..., scale / 2^halvings
+                                     whose m the defence selects, the last one if it selects none
+
+    Selected means that the defence ends nearer to m than to any honest row: for Krum, that it returns m. It
+    works against any rule at a server, but says something only of rules that select.
+
+    **Knows:** the defence, with its memory and its randomness of this round, and every honest message.
+    **Traced:** `scale`. **Static:** `halvings` (the reference stops at 1e-5). **State:** none. **Cost:**
+    `halvings + 1` calls of the defence a round, one after the other. In gossip "the defence" is that of all
+    honest receivers together: m must be nearer on average over them. Errors: negative `halvings`.
+
+    Source: Fang et al., Local Model Poisoning Attacks to Byzantine-Robust Federated Learning, arXiv:1911.11815.
+    """
+
+    scale: Float[Array, ""] = real_field(default=1.0)
+    halvings: int = static_field(default=16)
+    knows: ClassVar[Knowledge] = "defence"
+
+    def __check_init__(self):
+        require(self.halvings >= 0, "FangKrum", "halvings", self.halvings, "must not be negative")
+
+    def init(self, like: Any) -> PyTree:
+        del like
+        return ()
+
+    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        x, honest = view.messages, view.honest
+        against = -jnp.sign(honest_mean(view))
+        steps = self.scale.astype(x.dtype) * jnp.exp2(-jnp.arange(self.halvings + 1, dtype=x.dtype))
+
+        def selected(step: Array) -> Array:
+            results = view.respond(jnp.broadcast_to(step * against, x.shape)).reshape(-1, x.shape[1])
+            listens = honest if len(results) == len(honest) > 1 else jnp.ones(len(results), x.dtype)
+
+            def margin(y: Array) -> Array:
+                nearest = jnp.where(honest > 0, jnp.square(x - y[None, :]).sum(1), jnp.inf).min()
+                return nearest - jnp.square(y - step * against).sum()
+
+            margins = jax.lax.map(margin, results)
+            return jnp.where(listens > 0, margins, 0).sum() > 0
+
+        accepted = jax.lax.map(selected, steps)
+        first = jnp.where(accepted.any(), jnp.argmax(accepted), self.halvings)
+        return state, same_for_all(view, steps[first] * against)

@@ -1,0 +1,140 @@
+"""Every attack keeps every law, and every law catches an attack that breaks it."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pytest
+
+from ghostjax import attacks, ConfigurationError
+from ghostjax.attacks import AbstractMessageAttack, Sent
+from ghostjax.testing import check_attack
+
+
+_spec = importlib.util.spec_from_file_location("attacks_table", Path(__file__).with_name("table.py"))
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+TABLE = _module.TABLE
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_laws(name):
+    check_attack(TABLE[name]())
+
+
+def test_every_public_attack_has_a_row():
+    used = {type(make()) for make in TABLE.values()}
+    public = {
+        value
+        for name, value in vars(attacks).items()
+        if isinstance(value, type) and issubclass(value, attacks.AbstractAttack) and not name.startswith("Abstract")
+    }
+    assert public == used
+
+
+class Twin(AbstractMessageAttack):
+    """Sends `rows(view, knob)`; the tests below make it break one law each."""
+
+    rows: Any = eqx.field(static=True)
+    knob: Any = eqx.field(default_factory=lambda: jnp.asarray(1.0))
+    knows: ClassVar[Any] = "honest"
+
+    def init(self, like):
+        return ()
+
+    def step(self, state, view):
+        return state, Sent(self.rows(view, self.knob.astype(view.messages.dtype)))
+
+
+class Ignorant(AbstractMessageAttack):
+    """Claims to know nothing, or only its own, and reads `read(view)`."""
+
+    read: Any = eqx.field(static=True)
+    knows: ClassVar[Any] = "nothing"
+
+    def init(self, like):
+        return ()
+
+    def step(self, state, view):
+        return state, Sent(jnp.broadcast_to(self.read(view), view.messages.shape))
+
+
+class Selfish(AbstractMessageAttack):
+    knows: ClassVar[Any] = "own"
+
+    def init(self, like):
+        return ()
+
+    def step(self, state, view):
+        return state, Sent(-view.messages + view.messages[:1])
+
+
+class Retraced(AbstractMessageAttack):
+    value: float = eqx.field(static=True, default=1.0)
+    knob: Any = eqx.field(default_factory=lambda: jnp.asarray(1.0))
+
+    def init(self, like):
+        return ()
+
+    def step(self, state, view):
+        return state, Sent(jnp.full_like(view.messages, self.value))
+
+
+class DataTwin(attacks.AbstractDataAttack):
+    rewrite: Any = eqx.field(static=True)
+
+    def poison(self, batch, byzantine, key):
+        return self.rewrite(batch, byzantine)
+
+
+def of_eager_mode(view, knob):
+    # A side effect that a compiled program does only once.
+    of_eager_mode.calls += 1
+    return jnp.full_like(view.messages, of_eager_mode.calls)
+
+
+of_eager_mode.calls = 0
+
+
+def mean_of_all(view):
+    return view.messages.mean(0)[None, :]
+
+
+TWINS = {
+    "shape: wider": ("shape", Twin(lambda v, k: jnp.concatenate([v.messages, v.messages], 1))),
+    "shape: dtype": ("shape", Twin(lambda v, k: v.messages.astype(jnp.float32))),
+    "finite: sqrt": ("finite", Twin(lambda v, k: v.messages / v.honest.sum())),
+    "finite: nan": ("finite", Twin(lambda v, k: jnp.where(v.byzantine.any(), v.messages, jnp.nan) / v.weights.sum())),
+    "absence": ("absence", Twin(lambda v, k: k * jnp.broadcast_to(mean_of_all(v), v.messages.shape))),
+    "permutation": (
+        "permutation",
+        Twin(lambda v, k: jnp.arange(7.0, dtype=v.messages.dtype)[:, None] + 0 * v.messages),
+    ),
+    "knowledge: messages": ("knowledge", Ignorant(mean_of_all)),
+    "knowledge: models": ("knowledge", Ignorant(lambda v: v.models[None, :])),
+    "knowledge: weights": ("knowledge", Ignorant(lambda v: v.weights.sum()[None, None])),
+    "knowledge: graph": ("knowledge", Ignorant(lambda v: v.mixing.max(1)[:, None])),
+    "knowledge: others": ("knowledge", Selfish()),
+    "knowledge: defence": ("knowledge", Twin(lambda v, k: jnp.broadcast_to(v.respond(v.messages), v.messages.shape))),
+    "jit": ("jit", Twin(of_eager_mode)),
+    "vmap": ("vmap", Twin(lambda v, k: v.messages * (1 if isinstance(k, jax.core.Tracer) and k.ndim else k.max()))),
+    "data: honest": ("data", DataTwin(lambda b, byz: b._replace(y=9 - b.y))),
+    "data: peeking": ("data", DataTwin(lambda b, byz: b._replace(y=jnp.where(byz[:, None], b.y[:1], b.y)))),
+    "data: form": ("data", DataTwin(lambda b, byz: b._replace(y=b.y[:, :3]))),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in TWINS if name != "vmap"])
+def test_a_broken_twin_is_caught(name):
+    law, attack = TWINS[name]
+    everything_else = {"shape", "finite", "absence", "permutation", "knowledge", "jit", "vmap", "trace", "data"} - {law}
+    with pytest.raises(AssertionError, match=rf"\w+: {law}: "):
+        check_attack(attack, skip=everything_else)
+
+
+def test_unknown_law_is_refused():
+    with pytest.raises(ConfigurationError, match=r"check_attack: skip=\['speed'\]: the laws are"):
+        check_attack(attacks.NoAttack(), skip=["speed"])
