@@ -113,6 +113,14 @@ def test_metropolis_weights():
     )
 
 
+@pytest.mark.parametrize("scheme", ["metropolis", "uniform"])
+def test_equal_voices_are_equal_to_the_last_bit(x64, scheme):
+    # One unequal bit sends a round with 0/1 presence to the kernel for unlike weights, several times slower.
+    for n in range(3, 40):
+        weights = np.asarray(complete(n, weights=scheme).weights)
+        assert (weights == weights[0, 0]).all()
+
+
 def test_edges_read_either_way_give_one_graph_and_arcs_do_not():
     a, b = from_edges(4, [(0, 1), (1, 2), (3, 2)]), from_edges(4, [(2, 3), (1, 0), (2, 1)])
     for one, two in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
