@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from ghostjax._rollout import rollout
 from ghostjax._simulation import Simulation
@@ -43,12 +43,11 @@ def key_of(key: Key | int) -> Key:
 
 
 @eqx.filter_jit
-def _outcomes(simulation: Simulation, key: Key, w: Array, masks: Array, outcome: Outcome, batch_size: int) -> Array:
-    def one(mask: Array) -> Array:
-        kept = w * mask if mask.ndim == 2 else w * mask[None, :]
-        return outcome(simulation, rollout(simulation, key, kept)[0])
+def _outcomes(simulation: Simulation, key: Key, weights: Float[Array, "m T n"], outcome: Outcome) -> Array:
+    def one(w: Array) -> Array:
+        return outcome(simulation, rollout(simulation, key, w)[0])
 
-    return jax.lax.map(one, masks, batch_size=batch_size if batch_size > 1 else None)
+    return one(weights[0])[None] if weights.shape[0] == 1 else jax.vmap(one)(weights)
 
 
 def replay(
@@ -67,11 +66,12 @@ def replay(
     0 silences. Everything else, batches and noise included, is as in the run itself, so a mask of ones gives
     its outcome; a difference of outcomes is the effect of the silence and of nothing else.
 
-    `batch_size` runs share one pass over the program; it changes memory and speed, and bits only as far as a
-    batched program rounds differently (all masks of one call run in the same program).
+    `batch_size` runs are batched in one program, at that many times the memory; all masks of one call run in the
+    same program, and calls with the same `rounds` and `batch_size` compile once. **Static:** `rounds`,
+    `batch_size`, `outcome`. Errors: masks or participation of another shape.
     """
     w = weights_of("replay", simulation, rounds, participation)
-    masks = jnp.asarray(masks, w.dtype)
+    masks = np.asarray(masks, w.dtype)
     require(
         masks.ndim in (2, 3) and masks.shape[1:] in (w.shape, w.shape[1:]),
         "replay",
@@ -80,11 +80,15 @@ def replay(
         f"give [m, {w.shape[1]}] to silence identities or [m, {w.shape[0]}, {w.shape[1]}] to silence cells",
     )
     require(batch_size >= 1, "replay", "batch_size", batch_size, "must be at least 1")
-    count = masks.shape[0]
-    # A last batch of another size would compile the whole training a second time.
-    spare = -count % batch_size
-    masks = jnp.concatenate([masks, jnp.ones((spare, *masks.shape[1:]), masks.dtype)])
-    return np.asarray(_outcomes(unobserved(simulation), key_of(key), w, masks, outcome, batch_size))[:count]
+    simulation, key, count = unobserved(simulation), key_of(key), masks.shape[0]
+    values = []
+    # One program for every number of masks: the host loops over full batches, the last one filled up.
+    for start in range(0, count, batch_size):
+        batch = masks[start : start + batch_size]
+        filled = np.ones((batch_size, *w.shape), masks.dtype)
+        filled[: len(batch)] = batch if masks.ndim == 3 else batch[:, None, :]
+        values.append(_outcomes(simulation, key, w[None] * filled, outcome))
+    return np.concatenate([np.asarray(v) for v in values])[:count]
 
 
 def leave_one_out(

@@ -9,7 +9,7 @@ import optax
 import ghostjax as gj
 
 
-NODES, ROUNDS, HELD = 8, 10, 12
+NODES, ROUNDS, HELD = 8, 9, 12
 
 
 class Split(gj.tasks.AbstractTask):

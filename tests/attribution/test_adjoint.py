@@ -8,12 +8,7 @@ import pytest
 from small_training import build, NODES, ROUNDS
 
 import ghostjax as gj
-from ghostjax.attribution._adjoint import _gradient, _last_state, _segment
-
-
-def outcome(simulation, key, w):
-    state, _ = gj.rollout(simulation, key, w)
-    return gj.attribution.goal_loss(simulation, state)
+from ghostjax.attribution._adjoint import _gradient, _segment
 
 
 def test_ranks_identities_as_exact_replays_do(mean_run):
@@ -47,31 +42,33 @@ def test_directional_derivative_is_the_central_difference(mean_run):
     w = jnp.asarray(rng.uniform(0.5, 1.5, (ROUNDS, NODES)), jnp.float32)
     u = jnp.asarray(rng.normal(size=w.shape), jnp.float32)
     adjoint = gj.attribution.adjoint(simulation, ROUNDS, key, participation=w, probes=0)
-    run = jax.jit(outcome)
-    difference = (run(simulation, key, w + 0.03 * u) - run(simulation, key, w - 0.03 * u)) / 0.06
+    ends = [
+        gj.attribution.replay(simulation, ROUNDS, key, np.ones((1, NODES)), participation=w + step * u)[0]
+        for step in (0.03, -0.03)
+    ]
+    difference = (ends[0] - ends[1]) / 0.06
     assert -float((adjoint.cells * u).sum()) == pytest.approx(float(difference), rel=0.02)
 
 
 @pytest.mark.parametrize("checkpoints", ["none", "round"])
-@pytest.mark.parametrize("rounds", [9, 7])
-def test_checkpoints_change_nothing_but_memory(mean_run, checkpoints, rounds):
-    """9 rounds divide into 3 x 3 segments; 7 leave two empty places in the last one."""
-    simulation, key, _, _ = mean_run
-    nested = gj.attribution.adjoint(simulation, rounds, key, probes=0)
-    other = gj.attribution.adjoint(simulation, rounds, key, checkpoints=checkpoints, probes=0)
+def test_checkpoints_change_nothing_but_memory(mean_run, checkpoints):
+    simulation, key, nested, _ = mean_run
+    other = gj.attribution.adjoint(simulation, ROUNDS, key, checkpoints=checkpoints, probes=0)
     scale = np.abs(nested.cells).max()
     np.testing.assert_allclose(other.cells / scale, nested.cells / scale, atol=1e-5)
     assert other.outcome == pytest.approx(nested.outcome, rel=1e-6)
 
 
-@pytest.mark.parametrize("checkpoints", ["nested", "round", "none"])
-def test_every_mode_plays_the_rollout(mean_run, checkpoints):
+def test_rounds_that_do_not_divide(mean_run):
+    """7 rounds leave two empty places in the last of three segments."""
     simulation, key, _, _ = mean_run
-    w = jnp.ones((7, NODES))
-    state = jax.jit(_last_state, static_argnums=3)(simulation, key, w, checkpoints)
-    expected, _ = jax.jit(gj.rollout)(simulation, key, w)
-    assert int(state.round) == 7
-    np.testing.assert_allclose(state.protocol.theta, expected.protocol.theta, rtol=1e-5, atol=1e-6)
+    assert _segment(7) == 3
+    short = gj.attribution.adjoint(simulation, 7, key, probes=0)
+    plain = gj.attribution.adjoint(simulation, 7, key, checkpoints="none", probes=0)
+    scale = np.abs(plain.cells).max()
+    np.testing.assert_allclose(short.cells / scale, plain.cells / scale, atol=1e-5)
+    run = gj.simulate(simulation, 7, key)
+    assert short.outcome == pytest.approx(float(gj.attribution.goal_loss(simulation, run.state)), rel=1e-5)
 
 
 def test_segments_waste_little():
@@ -85,7 +82,7 @@ def test_segments_waste_little():
 
 def test_nested_checkpoints_need_less_memory():
     simulation, key = build(), jax.random.key(0)
-    w = jnp.ones((64, NODES))
+    w = jnp.ones((36, NODES))
 
     def temporary(checkpoints):
         lowered = _gradient.lower(simulation, key, w, gj.attribution.goal_loss, checkpoints)

@@ -18,10 +18,9 @@ def test_leave_one_out_is_the_run_without_that_identity(mean_run):
     np.testing.assert_allclose(exact.scores, exact.values - exact.outcome, rtol=1e-6)
 
 
-@pytest.mark.parametrize("batch_size", [3, 16])
-def test_batches_change_nothing_beyond_rounding(mean_run, batch_size):
+def test_batches_change_nothing_beyond_rounding(mean_run):
     simulation, key, _, exact = mean_run
-    batched = gj.attribution.leave_one_out(simulation, ROUNDS, key, batch_size=batch_size)
+    batched = gj.attribution.leave_one_out(simulation, ROUNDS, key, batch_size=5)
     np.testing.assert_allclose(batched.values, exact.values, rtol=1e-5)
 
 
@@ -29,7 +28,7 @@ def test_cells_and_groups(mean_run):
     simulation, key, _, exact = mean_run
     cells = np.ones((3, ROUNDS, NODES))
     cells[1, :, 0] = 0
-    cells[2, :5, 0] = 0
+    cells[2, :4, 0] = 0
     values = gj.attribution.replay(simulation, ROUNDS, key, cells)
     np.testing.assert_allclose(values[:2], [exact.outcome, exact.values[0]], rtol=1e-5)
     assert values[1] < values[2] < values[0], "half a silence of a harmful identity helps by a part"
