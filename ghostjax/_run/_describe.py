@@ -173,6 +173,8 @@ def _file(value: Any) -> str:
 def _source(value: Any) -> str:
     try:
         text = inspect.getsource(value)
+        if getattr(value, "__name__", "") == "<lambda>":  # a line can hold several, and all have its source
+            text += _bytecode(value.__code__)
     except (OSError, TypeError):  # typed at a prompt, or compiled
         text = _bytecode(getattr(value, "__code__", None)) or repr(value)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

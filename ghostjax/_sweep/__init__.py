@@ -1,1 +1,6 @@
-"""Many runs: any field is an axis."""
+"""Many simulations as one labelled result: axes, cells, workers."""
+
+from ghostjax._sweep._axis import Axis as Axis
+from ghostjax._sweep._result import collect as collect, Sweep as Sweep
+from ghostjax._sweep._stats import worst_case as worst_case
+from ghostjax._sweep._sweep import sweep as sweep

@@ -1,0 +1,149 @@
+"""Playing cells: one at a time, or several at once as lanes of one batched program of fixed width."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ghostjax._rollout import rollout_first
+from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of
+from ghostjax._simulation import Simulation
+
+
+MAX_LANES = 64
+
+
+def play_one(
+    simulation: Simulation, key: Any, weights: np.ndarray, pace: Pace, beat: Callable[[], bool]
+) -> tuple[dict[str, np.ndarray], Any] | None:
+    """One cell through the programs of `simulate`, hence with its bits; None if `beat` asked to stop."""
+    state = own(begin(simulation, key), simulation, key)
+
+    def step(rows: Any, count: Any, state: Any) -> Any:
+        return advance((simulation, key, rows, count), state)
+
+    return _play(step, state, weights, pace, beat, fetched, joined)
+
+
+def play_lanes(
+    simulations: list[Simulation],
+    keys: list[Any],
+    shared: list[bool],
+    width: int,
+    weights: np.ndarray,
+    pace: Pace,
+    beat: Callable[[], bool],
+) -> list[tuple[dict[str, np.ndarray], Any]] | None:
+    """Up to `width` cells at once, padded to `width` by repeating the last.
+
+    `shared[i]` tells whether leaf i is equal in all lanes, whichever cells they hold; it is then not batched.
+    """
+    pad = width - len(simulations)
+    filled = [*simulations, *[simulations[-1]] * pad]
+    common, stacked = _stack(filled, shared)
+    stacked_keys = jnp.stack([*keys, *[keys[-1]] * pad])
+    state = own(_begin_lanes((common, stacked, stacked_keys)), common, stacked, stacked_keys)
+
+    def step(rows: Any, count: Any, state: Any) -> Any:
+        return _advance_lanes((common, stacked, stacked_keys, rows, count), state)
+
+    def fetch(record: Any, count: int) -> dict[str, np.ndarray]:
+        return {name: np.array(np.asarray(column)[:, :count]) for name, column in record.items()}
+
+    def join(pieces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
+
+    played = _play(step, state, weights, pace, beat, fetch, join)
+    if played is None:
+        return None
+    record, state = played
+    return [
+        ({name: column[i] for name, column in record.items()}, jax.tree.map(lambda leaf, i=i: leaf[i], state))
+        for i in range(len(simulations))
+    ]
+
+
+def shared_leaves(programs: list[Simulation], branches: list[tuple[int, ...]]) -> list[bool]:
+    """Which leaves are one object in all cells of each branch; a switch's index always is, so it stays a branch."""
+    first: dict[tuple[int, ...], list[Any]] = {}
+    shared: list[bool] = []
+    for program, branch in zip(programs, branches, strict=True):
+        leaves = [leaf for leaf in jax.tree.leaves(program) if eqx.is_array(leaf)]
+        known = first.setdefault(branch, leaves)
+        shared = shared or [True] * len(leaves)
+        shared = [
+            same and (leaf is other or _equal(leaf, other))
+            for same, leaf, other in zip(shared, leaves, known, strict=True)
+        ]
+    return shared
+
+
+def default_lanes(simulation: Simulation, cells: int) -> int:
+    """1 on CPU, where batching gains nothing; elsewhere a power of two that leaves half of the memory free."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return 1
+    state = jax.eval_shape(simulation.init, jax.random.key(0))
+    size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    memory = (device.memory_stats() or {}).get("bytes_limit", 8 * 2**30)
+    lanes = 1
+    # A round holds about six arrays of the size of the state: gradients, messages, their sorted copies.
+    while 2 * lanes <= min(cells, MAX_LANES) and 2 * lanes * 6 * size <= memory / 2:
+        lanes *= 2
+    return lanes
+
+
+def _play(step: Any, state: Any, weights: np.ndarray, pace: Pace, beat: Any, fetch: Any, join: Any) -> Any:
+    pieces, pending, done, clock = [], None, 0, None
+    while done < len(weights):
+        count = pace.take(len(weights) - done)
+        state, record = step(*rows_of(weights, done, count, pace.capacity), state)
+        done += count
+        if pending is not None:
+            pieces.append(fetch(*pending))
+            now = time.monotonic()
+            if clock is not None:
+                pace.took(pending[1], now - clock)
+            clock = now
+            if not beat():
+                return None
+        pending = record, count
+    pieces.append(fetch(*pending))  # type: ignore[misc]
+    return join(pieces), state
+
+
+def _stack(simulations: list[Simulation], shared: list[bool]) -> tuple[Any, Any]:
+    """What all lanes share, and the rest with a lane axis first; leaves are told by their place."""
+    arrays, static = zip(*(eqx.partition(simulation, eqx.is_array) for simulation in simulations), strict=True)
+    columns = [jax.tree.leaves(tree) for tree in arrays]
+    treedef = jax.tree.structure(arrays[0])
+    rows = list(zip(*columns, strict=True))
+    common = [row[0] if same else None for row, same in zip(rows, shared, strict=True)]
+    stacked = [None if same else jnp.stack(row) for row, same in zip(rows, shared, strict=True)]
+    return eqx.combine(jax.tree.unflatten(treedef, common), static[0]), jax.tree.unflatten(treedef, stacked)
+
+
+@eqx.filter_jit
+def _begin_lanes(constants: Any) -> Any:
+    common, stacked, keys = constants
+    return jax.vmap(lambda own, key: eqx.combine(common, own).init(key))(stacked, keys)
+
+
+@eqx.filter_jit(donate="all-except-first")
+def _advance_lanes(constants: Any, state: Any) -> Any:
+    common, stacked, keys, rows, count = constants
+
+    def lane(own: Any, key: Any, state: Any) -> Any:
+        return rollout_first(eqx.combine(common, own), key, rows, state, count)
+
+    return jax.vmap(lane)(stacked, keys, state)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if jnp.issubdtype(a.dtype, jax.dtypes.prng_key):
+        return False
+    return a.size == 1 and b.size == 1 and np.array_equal(np.asarray(a), np.asarray(b), equal_nan=a.dtype.kind == "f")

@@ -1,0 +1,232 @@
+"""Products of axes: one trace per structure, bits of single runs, labels, refusals."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from problem import simulation, Traced, TRACES
+
+import ghostjax as gj
+from ghostjax._sweep._axis import labels_of, set_paths
+from ghostjax._sweep._plan import build_cells, group_cells
+
+
+F = "protocol.aggregator.f"
+LR = "protocol.optimizer.knobs.learning_rate"
+
+
+def play(sim, axes, rounds=5, **kwargs):
+    return gj.sweep(sim, axes, rounds, **{"progress": None, **kwargs})
+
+
+def test_64_cells_of_one_structure_are_one_trace_and_have_the_bits_of_single_runs():
+    TRACES.clear()
+    axes = {F: [0.5, 1, 1.5, 2], LR: [0.05, 0.1, 0.2, 0.4], "byzantine": [1, 2]}
+    data = play(simulation(metrics=(Traced(),)), axes, seeds=2).dataset
+    assert data["loss"].sizes == {F: 4, LR: 4, "byzantine": 2, "seed": 2, "round": 5}
+    assert data["norm"].dims == (F, LR, "byzantine", "seed", "round", "node")
+    assert bool(data["done"].all())
+    assert len(TRACES) <= 2  # the shapes of a record row, and the program itself
+    for f, lr, b, seed in [(0.5, 0.05, 1, 0), (1.5, 0.4, 2, 1), (2, 0.1, 1, 1)]:
+        run = gj.simulate(simulation(f, lr, byzantine=b), 5, seed, progress=None)
+        cell = data.sel({F: f, LR: lr, "byzantine": b, "seed": seed})
+        for name, column in run.record.items():
+            np.testing.assert_array_equal(cell[name].values, column, err_msg=name)
+    play(simulation(n=7, metrics=(Traced(),)), {F: [1]})
+    assert len(TRACES) > 2, "another structure must be seen by this count"
+
+
+def test_lanes_agree_and_do_not_see_their_neighbours():
+    axes = {F: [0.5, 1, 2], LR: [0.05, 0.1]}
+    alone = play(simulation(), axes).dataset
+    lanes = play(simulation(), axes, lanes=4).dataset
+    for name in ("loss", "norm", "count"):
+        np.testing.assert_allclose(lanes[name], alone[name], rtol=2e-5, atol=1e-6)
+    # The same cells in other company: another order, another filling of the last batch.
+    other = play(simulation(), {F: [2, 0.5, 1], LR: [0.1, 0.05, 0.3]}, lanes=4).dataset.sel(lanes.coords)
+    for name in ("loss", "norm"):
+        np.testing.assert_array_equal(other[name], lanes[name])
+
+
+class Adaptive(gj.attacks.AbstractMessageAttack):
+    """Grows while it has memory: a state that a switch must keep apart, and a key that it must pass on."""
+
+    def init(self, like):
+        return jnp.zeros((), like.dtype)
+
+    def step(self, state, view):
+        noise = jax.random.normal(view.key, view.messages.shape, view.messages.dtype)
+        sent = gj.attacks.Sent(-(1 + state) * view.respond(view.messages)[None, :] + 0.1 * noise)
+        return state + 1, sent
+
+
+class Remembering(gj.aggregators.AbstractAggregator):
+    """The running mean of means."""
+
+    def init(self, like):
+        return jnp.zeros(like.shape[1:], like.dtype)
+
+    def step(self, state, x, w, ctx):
+        state = 0.5 * state + 0.5 * gj.aggregators.Mean()(x, w)
+        return state, state
+
+    def slack(self, w):
+        return w.sum()
+
+    def kappa(self, w):
+        return jnp.asarray(jnp.inf, w.dtype)
+
+    def certificate(self, x, w, principal):
+        return jnp.asarray(jnp.inf, x.dtype)
+
+
+ATTACKS = {"alie": gj.attacks.ALIE, "adaptive": Adaptive}
+RULES = {"mean": gj.aggregators.Mean, "trimmed": gj.aggregators.TrimmedMean, "memory": Remembering}
+
+
+def objects(**kwargs):
+    axes = {
+        "attack": {name: make() for name, make in ATTACKS.items()},
+        "protocol.aggregator": {name: make() for name, make in RULES.items()},
+        F: [1, 2],
+    }
+    return play(simulation(metrics=(Traced(),)), axes, rounds=4, **kwargs)
+
+
+def test_objects_merged_into_one_program_agree_with_the_direct_ones():
+    TRACES.clear()
+    merged = objects()  # six structures: merged by default
+    assert len(TRACES) <= 2
+    apart = objects(merge=False)
+    assert len(TRACES) >= 6
+    lanes = objects(merge=True, lanes=2)
+    for name in ("loss", "norm", "slack"):
+        for other in (apart, lanes):
+            np.testing.assert_allclose(merged.dataset[name], other.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
+    values = apart.dataset["loss"].isel(round=-1).values
+    assert np.unique(values[:, 1].round(5)).size == values[:, 1].size, "cells that should differ do"
+    np.testing.assert_array_equal(values[:, 0, 0], values[:, 0, 1])  # the mean has no f: set where it exists
+
+
+def test_a_switch_is_what_it_switches_to():
+    from ghostjax._sweep._switch import AggregatorSwitch, AttackSwitch
+
+    x, w = jax.random.normal(jax.random.key(0), (6, 4)), jnp.array([1.0, 1, 0, 1, 1, 1])
+    rules = (gj.aggregators.TrimmedMean(f=1), gj.aggregators.Mean())
+    for i, rule in enumerate(rules):
+        switch = AggregatorSwitch(rules, i)
+        np.testing.assert_allclose(switch(x, w), rule(x, w), rtol=1e-6)
+        assert switch.slack(w) == rule.slack(w) and switch.kappa(w) == rule.kappa(w)
+        principal = jnp.arange(6) < 1
+        np.testing.assert_allclose(switch.certificate(x, w, principal), rule.certificate(x, w, principal), rtol=1e-6)
+    assert AggregatorSwitch(rules).certificate_kind == "none"
+    assert AttackSwitch((gj.attacks.NoAttack(), gj.attacks.ALIE())).knows == "honest"
+
+    class PerVictim(Adaptive):
+        per_receiver = True
+
+    with pytest.raises(gj.ConfigurationError, match="AttackSwitch: options="):
+        AttackSwitch((gj.attacks.NoAttack(), PerVictim()))
+
+
+def test_a_builder_with_the_seed():
+    built = []
+
+    def build(strength, seed):
+        built.append((strength, seed))
+        return simulation(f=1, lr=strength, byzantine=seed % 2)
+
+    data = play(build, {"strength": [0.1, 0.2]}, seeds=[4, 7]).dataset
+    assert built == [(0.1, 4), (0.1, 7), (0.2, 4), (0.2, 7)]
+    run = gj.simulate(simulation(f=1, lr=0.2, byzantine=1), 5, 7, progress=None)
+    np.testing.assert_array_equal(data["loss"].sel(strength=0.2, seed=7), run.record["loss"])
+
+
+def test_an_axis_moves_several_fields():
+    axis = gj.Axis("f", [1, 2], paths=[F, "byzantine"], labels=["one", "two"])
+    data = play(simulation(), [axis]).dataset
+    run = gj.simulate(simulation(2, byzantine=2), 5, 0, progress=None)
+    np.testing.assert_array_equal(data["loss"].sel(f="two").squeeze(), run.record["loss"])
+
+
+@pytest.mark.parametrize(
+    ("axes", "kwargs", "line"),
+    [
+        ({"protocol.agregator.f": [1]}, {}, r"'protocol\.agregator\.f'.*did you mean .*'protocol\.aggregator\.f'"),
+        ({"attak": [1]}, {}, r"did you mean 'attack'"),
+        ({"learning_rate": [1]}, {}, r"did you mean 'protocol\.optimizer\.knobs\.learning_rate'"),
+        ({F: [1, 3]}, {}, r"Server\(TrimmedMean\): f=3\.0"),
+        ({F: []}, {}, r"at least one value"),
+        ({F: [1, 1]}, {}, r"no two alike"),
+        ({"round": [1]}, {}, r"names must differ"),
+        ({"seed": [1]}, {}, r"no axis of that name"),
+        ({F: [1]}, {"seeds": [1, 1]}, r"no two alike"),
+        ({F: [1]}, {"shard": (2, 2)}, r"shard=\(2, 2\)"),
+        ({F: [1]}, {"lanes": 0}, r"lanes=0"),
+        ({F: [1]}, {"merge": "maybe"}, r"merge=maybe"),
+        ({F: [1]}, {"participation": np.ones((2, 2))}, r"sweep: participation="),
+    ],
+)
+def test_refused_before_anything_compiles(axes, kwargs, line):
+    TRACES.clear()
+    with pytest.raises(gj.ConfigurationError, match=line):
+        play(simulation(metrics=(Traced(),)), axes, **kwargs)
+    assert not TRACES
+
+
+def test_a_builder_without_that_argument_is_refused():
+    with pytest.raises(gj.ConfigurationError, match=r"axes=\['g'\].*arguments of the builder, \['f'\]"):
+        play(lambda f: simulation(f), {"g": [1]})
+    with pytest.raises(gj.ConfigurationError, match="must return a Simulation"):
+        play(lambda f: f, {"f": [1]})
+
+
+def test_labels():
+    T, A = gj.aggregators.TrimmedMean, gj.attacks.ALIE
+    assert labels_of([1, 2.5]) == [1, 2.5] and labels_of(["a", "b"]) == ["a", "b"]
+    assert labels_of([gj.aggregators.Mean(), T(f=1), T(f=2)]) == ["Mean", "TrimmedMean(f=1.0)", "TrimmedMean(f=2.0)"]
+    assert labels_of([A(), A(sign=1)]) == ["ALIE(sign=-1)", "ALIE(sign=1)"]
+    assert labels_of([T(), T()]) == ["TrimmedMean #1", "TrimmedMean #2"]
+    assert labels_of([jnp.tanh, jax.nn.relu]) == ["tanh", "relu"]
+
+
+def test_setting_fields_checks_and_converts():
+    sim, missing = set_paths(simulation(), {F: 2, "learner.beta": 0.5, "nowhere.x": 1, "metrics.0.every": 3})
+    assert sim.protocol.aggregator.f.dtype == jnp.result_type(float) and missing == {"nowhere.x"}
+    assert sim.metrics[0].every == 3 and sim.learner.beta == 0.5
+    with pytest.raises(gj.ConfigurationError, match="Momentum: convention=median"):
+        set_paths(simulation(), {"learner.convention": "median"})
+
+
+def test_the_name_of_a_cell_changes_with_every_field():
+    def name(sim=None, rounds=5, seed=0, participation=None):
+        (cell,) = build_cells(simulation() if sim is None else sim, [], [seed], rounds, participation)
+        return cell.name
+
+    names = [
+        name(),
+        name(simulation(f=1.5)),
+        name(simulation(lr=0.11)),
+        name(simulation(beta=0.8)),
+        name(simulation(byzantine=2)),
+        name(simulation(attack=gj.attacks.ALIE(z=1.0))),
+        name(simulation(attack=gj.attacks.ALIE(ddof=0))),
+        name(simulation(metrics=(gj.metrics.Goal(every=2),))),
+        name(simulation(n=7)),
+        name(rounds=6),
+        name(seed=1),
+        name(participation=np.ones(6)),
+        name(participation=np.full(6, 0.5)),
+    ]
+    assert len(set(names)) == len(names)
+    assert name() == names[0] and all(len(n) == 16 for n in names)
+
+
+def test_grouping_does_not_merge_what_differs_elsewhere():
+    sims = [simulation(n=n, rule=rule()) for n, rule in itertools.product((6, 7), RULES.values())]
+    cells = [build_cells(sim, [], [0], 3, None)[0] for sim in sims]
+    assert len(group_cells(cells, False)) == 6
+    assert [len(group.cells) for group in group_cells(cells, True)] == [3, 3]
+    assert [len(group.cells) for group in group_cells(cells, "auto")] == [1] * 6
