@@ -12,7 +12,7 @@ from ghostjax import (
     tasks as tasks,
     topologies as topologies,
 )
-from ghostjax._optimizer import Optimizer as Optimizer
+from ghostjax._optimizer import Optimizer as Optimizer, Schedule as Schedule
 from ghostjax._random import stream as stream
 from ghostjax._rollout import rollout as rollout
 from ghostjax._round import Round as Round, State as State
