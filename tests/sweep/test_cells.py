@@ -1,0 +1,180 @@
+"""Cells on disk: crashes, several workers, shards, damage."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from problem import simulation, Traced, TRACES
+
+import ghostjax as gj
+from ghostjax._sweep import _cells
+from ghostjax._sweep._cells import CellStore, Claim
+
+
+F = "protocol.aggregator.f"
+LR = "protocol.optimizer.knobs.learning_rate"
+AXES = {F: [0.5, 1, 1.5, 2], LR: [0.1, 0.2]}
+WORKER = Path(__file__).with_name("worker.py")
+
+
+def play(directory=None, axes=AXES, rounds=4, **kwargs):
+    return gj.sweep(simulation(), axes, rounds, directory=directory, **{"progress": None, **kwargs})
+
+
+def cells(directory):
+    return {path.name: path.read_bytes() for path in (directory / "cells").glob("*.npz")}
+
+
+def test_computed_once_and_extended(tmp_path):
+    first = play(tmp_path, {F: [1, 2]})
+    before = cells(tmp_path)
+    seen = []
+    again = gj.sweep(simulation(), {F: [1, 2, 0.5]}, 4, directory=tmp_path, progress=lambda *args: seen.append(args[2]))
+    assert before.items() <= cells(tmp_path).items() and len(cells(tmp_path)) == 3
+    assert [bool(latest) for latest in seen] == [False, False, True]  # two read, one computed
+    assert first.dataset["loss"].equals(again.dataset["loss"].sel({F: [1, 2]}))
+    assert gj.collect(tmp_path).dataset.identical(again.dataset)
+    assert not list((tmp_path / "cells").glob("*.claim")) and not list((tmp_path / "cells").glob(".*"))
+
+
+def test_equal_cells_are_computed_once(tmp_path):
+    build = lambda useless: simulation(f=1 + 0 * useless)
+    result = gj.sweep(build, {"useless": [1, 2, 3]}, 3, directory=tmp_path, progress=None)
+    assert result.finished and len(cells(tmp_path)) == 1
+
+
+def test_shards_make_the_whole(tmp_path):
+    whole = play()
+    parts = [play(tmp_path, shard=(i, 3)) for i in range(3)]
+    assert [int(part.dataset["done"].sum()) for part in parts] == [3, 6, 8]
+    assert not parts[0].finished and parts[2].finished
+    missing = parts[0].dataset
+    assert np.isnan(missing["loss"].values[~missing["done"].values]).all()
+    assert np.isnan(missing["count"].values).any(), "whole numbers are missing too"
+    assert parts[2].dataset.drop_attrs().equals(whole.dataset.drop_attrs())
+    assert not parts[0].interrupted
+
+
+def test_a_corrupt_cell_is_computed_again(tmp_path):
+    play(tmp_path)
+    before = cells(tmp_path)
+    victim, other = sorted((tmp_path / "cells").glob("*.npz"))[:2]
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    other.write_bytes(other.read_bytes()[:-100])
+    with pytest.warns(UserWarning, match="checksum"):
+        play(tmp_path)
+    assert cells(tmp_path) == before
+    assert len(list((tmp_path / "cells").glob("*.corrupt"))) == 2
+
+
+def test_collect_needs_a_sweep(tmp_path):
+    with pytest.raises(gj.ConfigurationError, match=r"collect: directory=.*sweep\.json"):
+        gj.collect(tmp_path)
+
+
+def test_claims(tmp_path, monkeypatch):
+    path = tmp_path / "a.claim"
+    mine = Claim.take(path)
+    assert mine is not None and Claim.take(path) is None, "only one has it"
+    os.utime(path, (0, time.time() - 601))
+    other = Claim.take(path)
+    assert other is not None, "no sign of life: taken over"
+    mine.release()
+    assert path.exists(), "who lost it cannot give it up"
+    other.beat()
+    assert Claim.take(path) is None
+    other.release()
+    assert not path.exists() and not list(tmp_path.iterdir())
+    # A process of this machine that is gone does not hold a claim for ten minutes.
+    held = json.loads('{"id": "x", "pid": 1, "born": "never"}') | {"host": _cells.socket.gethostname()}
+    path.write_text(json.dumps(held))
+    assert Claim.take(path) is not None
+    path.write_text(json.dumps(held | {"host": "elsewhere"}))
+    assert Claim.take(path) is None, "of another machine nothing is known"
+
+
+def test_a_claim_taken_between_look_and_rename_is_given_back(tmp_path, monkeypatch):
+    path = tmp_path / "a.claim"
+    assert Claim.take(path) is not None
+    fresh = path.read_text()
+    looks = iter(["somebody stale"])
+    read = _cells._read
+    monkeypatch.setattr(_cells, "_read", lambda p: next(looks, None) or read(p))
+    monkeypatch.setattr(_cells, "_left_behind", lambda *args: True)
+    assert Claim.take(path) is None
+    assert path.read_text() == fresh
+
+
+def test_cells_held_by_others_are_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("ghostjax._sweep._sweep.WAIT", 0.01)
+    whole = play(tmp_path)
+    victim = min((tmp_path / "cells").glob("*.npz"))
+    content = victim.read_bytes()
+    victim.unlink()
+    held = CellStore(tmp_path).claim(victim.stem)
+    waits = []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 3:
+            victim.write_bytes(content)  # the other worker is done
+            held.release()
+
+    monkeypatch.setattr("ghostjax._sweep._sweep.time.sleep", sleep)
+    assert play(tmp_path).dataset.equals(whole.dataset)
+    assert len(waits) == 3
+
+
+def test_a_signal_stops_after_the_chunk(tmp_path):
+    def ask(done, total, latest):
+        if done == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    result = play(tmp_path, progress=ask)
+    assert result.interrupted and 2 <= int(result.dataset["done"].sum()) < 8
+    assert not list((tmp_path / "cells").glob("*.claim"))
+    assert play(tmp_path).finished
+
+
+def start(directory):
+    return subprocess.Popen(
+        [sys.executable, str(WORKER), str(directory)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(WORKER.parents[1] / "run")},
+    )
+
+
+def test_two_workers_one_killed(tmp_path):
+    workers = [start(tmp_path) for _ in range(2)]
+    for line in workers[0].stdout:
+        if int(line.split()[0]) >= 3:
+            break
+    os.kill(workers[0].pid, signal.SIGKILL)
+    workers[0].wait()
+    workers[0].stdout.close()
+    workers[0].stderr.close()
+    out, err = workers[1].communicate(timeout=300)
+    assert workers[1].returncode == 0, err
+    assert out.splitlines()[-1] == "16 done"
+    alone = gj.sweep(simulation(), AXES, 70, seeds=2, progress=None)
+    both = gj.collect(tmp_path)
+    assert both.dataset.drop_attrs().equals(alone.dataset.drop_attrs())
+    assert not list((tmp_path / "cells").glob("*.claim"))
+
+
+def test_one_trace_for_cells_of_several_calls(tmp_path):
+    TRACES.clear()
+    sim = simulation(metrics=(Traced(),))
+    for i in range(3):
+        gj.sweep(sim, AXES, 4 + i, directory=tmp_path, shard=(i, 3), progress=None)
+    assert len(TRACES) <= 2
