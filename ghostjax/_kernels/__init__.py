@@ -1,9 +1,16 @@
 """Fused kernels over the node axis, chosen here by (n, d, weights, device) and nowhere else."""
 
 from ghostjax._kernels.border import present as present
+from ghostjax._kernels.dense import dense_product as dense_product
 from ghostjax._kernels.distance import squared_distances as squared_distances
 from ghostjax._kernels.mass import kept_mass as kept_mass
 from ghostjax._kernels.moments import weighted_mean as weighted_mean, weighted_variance as weighted_variance
+from ghostjax._kernels.nearest import (
+    nearest_mixing as nearest_mixing,
+    nearest_radius as nearest_radius,
+    nearest_score as nearest_score,
+)
+from ghostjax._kernels.norms import row_norms as row_norms
 from ghostjax._kernels.slot_sum import slot_squares as slot_squares, slot_sum as slot_sum
 from ghostjax._kernels.slots import window_mean_slots as window_mean_slots
 from ghostjax._kernels.window import window_mean as window_mean

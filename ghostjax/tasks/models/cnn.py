@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import dense_product
 from ghostjax._types import Key, require, static_field
 from ghostjax.tasks.models._base import AbstractModel
 from ghostjax.tasks.models._layers import convolve, dropout, max_pool
@@ -68,10 +69,10 @@ class CNN(AbstractModel):
             x = dropout(x, self.dropout[0], keys[-1], whole_channels=True)
         x = x.reshape(x.shape[0], math.prod(x.shape[1:]))
         for i, layer in enumerate(dense[:-1]):
-            x = jax.nn.relu(x @ layer["w"] + layer["b"][None, :])
+            x = jax.nn.relu(dense_product(x, layer["w"]) + layer["b"][None, :])
             if keys is not None and self.dropout[1]:
                 x = dropout(x, self.dropout[1], keys[i])
-        return x @ dense[-1]["w"] + dense[-1]["b"][None, :]
+        return dense_product(x, dense[-1]["w"]) + dense[-1]["b"][None, :]
 
 
 def _layer(key: Key, shape: Sequence[int]) -> dict[str, Array]:

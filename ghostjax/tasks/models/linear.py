@@ -5,6 +5,7 @@ import math
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import dense_product
 from ghostjax._types import Key, static_field
 from ghostjax.tasks.models._base import AbstractModel
 
@@ -26,5 +27,5 @@ class Linear(AbstractModel):
 
     def apply(self, params: PyTree, x: Float[Array, "b ..."], key: Key | None) -> Float[Array, "b c"]:
         del key
-        outputs = x.reshape(x.shape[0], math.prod(x.shape[1:])) @ params["w"]
+        outputs = dense_product(x.reshape(x.shape[0], math.prod(x.shape[1:])), params["w"])
         return outputs + params["b"][None, :] if self.bias else outputs

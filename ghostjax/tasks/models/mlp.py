@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import dense_product
 from ghostjax._types import Key, static_field
 from ghostjax.tasks.models._base import AbstractModel
 
@@ -31,5 +32,5 @@ class MLP(AbstractModel):
         del key
         x = x.reshape(x.shape[0], -1)
         for layer in params[:-1]:
-            x = self.activation(x @ layer["w"] + layer["b"][None, :])
-        return x @ params[-1]["w"] + params[-1]["b"][None, :]
+            x = self.activation(dense_product(x, layer["w"]) + layer["b"][None, :])
+        return dense_product(x, params[-1]["w"]) + params[-1]["b"][None, :]
