@@ -1,13 +1,117 @@
 """The window mean of every receiver of a graph, across its neighbour slots."""
 
 import jax
+import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ghostjax._kernels.window import window_mean
+from ghostjax._kernels.fence import lanes
+from ghostjax._kernels.network import excess, rank_values, rank_window, tree, weighted_thresholds, winsorised
+from ghostjax._kernels.slots_grad import slots_pullback
+from ghostjax._kernels.weights import all_alike, masses, ranks
+from ghostjax._kernels.window import NETWORK_ROWS, WEIGHTED_ROWS, window_mean, window_thresholds
 
 
 def window_mean_slots(
     x: Float[Array, "m d"], nbr: Int[Array, "n k"], w: Float[Array, "n k"], trim: Float[Array, " n"]
 ) -> Float[Array, "n d"]:
-    """`window_mean(x[nbr[i]], w[i], trim[i])` for each receiver i; a slot of weight 0 is padding or a lost edge."""
-    return jax.vmap(lambda slots, weights, mass: window_mean(x[slots], weights, mass))(nbr, w, trim)
+    """`window_mean(x[nbr[i]], w[i], trim[i])` for each receiver i; a slot of weight 0 is padding or a lost edge.
+
+    The network runs across slots, `row_j = x[nbr[:, j]]`, for all receivers at once, so nothing of size
+    `[n, k, d]` exists. Receivers may hear different numbers of neighbours; the fast form holds while each of
+    them weighs its own neighbours alike. With more than 128 slots, or more than 16 of unlike weights, receivers
+    are served one after the other. Derivatives are those of `window_mean`, reverse mode only.
+    """
+    dtype = x.dtype
+    wide = jnp.promote_types(dtype, jnp.float32)
+    return _slots(x.astype(wide), nbr, w.astype(wide), trim.astype(wide)).astype(dtype)
+
+
+@jax.custom_vjp
+def _slots(x, nbr, w, trim):
+    return _forward(x, nbr, w, trim)
+
+
+def _slots_fwd(x, nbr, w, trim):
+    y = _forward(x, nbr, w, trim)
+    return y, (x, nbr, w, trim, y)
+
+
+def _slots_bwd(residuals, g):
+    x, nbr, w, trim, y = residuals
+    low, high = _thresholds(x, nbr, w, trim)
+    dx, dw, dtrim = slots_pullback(x, nbr, w, trim, y, low, high, g)
+    return dx, None, dw, dtrim
+
+
+_slots.defvjp(_slots_fwd, _slots_bwd)
+
+
+def _rows(x, nbr, w):
+    return [x[nbr[:, j]] for j in range(nbr.shape[1])], list(w.T)
+
+
+def _receivers(fn):
+    """`fn` of each receiver's own rows, one receiver at a time."""
+
+    def kernel(x, nbr, w, trim):
+        return lax.map(lambda r: fn(x[r[0]], r[1], r[2]), (nbr, w, trim))
+
+    return kernel
+
+
+@jax.jit
+def _alike_mean(x, nbr, w, trim):
+    if nbr.shape[1] > NETWORK_ROWS:
+        return _receivers(window_mean)(x, nbr, w, trim)
+    window = ranks(w, trim)
+    return rank_window((x, nbr, w), _rows, window.low, window.high, window.keep) / window.mass[:, None]
+
+
+@jax.jit
+def _mixed_mean(x, nbr, w, trim):
+    if nbr.shape[1] > WEIGHTED_ROWS:
+        return _receivers(window_mean)(x, nbr, w, trim)
+    trim, mass, slack = masses(w, trim)
+    rows, weights = _rows(x, nbr, w)
+    a, b = weighted_thresholds(rows, weights, trim, slack)
+    total = tree([excess(row, wi[:, None], a, b) for row, wi in zip(rows, weights, strict=True)])
+    y = winsorised(total, a, b, trim[:, None], mass[:, None])
+    return jnp.where((w > 0).any(1)[:, None], y, 0)
+
+
+@jax.jit
+def _alike_thresholds(x, nbr, w, trim):
+    if nbr.shape[1] > NETWORK_ROWS:
+        return _receivers(window_thresholds)(x, nbr, w, trim)
+    window = ranks(w, trim)
+    return rank_values((x, nbr, w), _rows, window.low, window.high)
+
+
+@jax.jit
+def _mixed_thresholds(x, nbr, w, trim):
+    if nbr.shape[1] > WEIGHTED_ROWS:
+        return _receivers(window_thresholds)(x, nbr, w, trim)
+    trim, _, slack = masses(w, trim)
+    return weighted_thresholds(*_rows(x, nbr, w), trim, slack)
+
+
+def _lanes(alike, mixed):
+    def kernel(x, nbr, w, trim):
+        x, w = lax.optimization_barrier((x, w))
+        return lax.cond(all_alike(w), alike, mixed, x, nbr, w, trim)
+
+    def disjoint(x, nbr, w, trim):
+        """A batch of graphs is one graph of as many components."""
+        b, m, d = x.shape
+        n, k = nbr.shape[1:]
+        shifted = nbr + m * jnp.arange(b, dtype=nbr.dtype)[:, None, None]
+        out = fenced(x.reshape(b * m, d), shifted.reshape(b * n, k), w.reshape(b * n, k), trim.reshape(b * n))
+        return jax.tree.map(lambda y: y.reshape(b, n, d), out)
+
+    fenced = lanes(kernel, disjoint)
+    return fenced
+
+
+_forward = _lanes(_alike_mean, _mixed_mean)
+_thresholds = _lanes(_alike_thresholds, _mixed_thresholds)

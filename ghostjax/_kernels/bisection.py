@@ -1,0 +1,127 @@
+"""Order statistics by bisection on order-preserving integer keys: any number of rows, any weights.
+
+The bits of a float, with those below the sign flipped for negative numbers, order like the float itself. The
+value sought is the largest v whose mass below, `sum_i w_i [key_i < v]`, is within a limit; one bit of v per
+step, so the cost does not depend on the data and limits may be traced. Columns are taken in tiles: XLA compiles
+a loop whose arrays are small into one kernel without a call per step, which is worth a factor of 5, and
+`TILE` and `BLOCK` are the largest powers of two that stay below its limit.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from ghostjax._kernels.network import tree
+
+
+TILE, BLOCK = 128, 64
+MAX_COUNT = 32767
+
+
+def to_keys(x):
+    """Signed integers of the width of x in the order of x (-0.0 below +0.0)."""
+    dtype = jnp.int32 if x.dtype.itemsize == 4 else jnp.int64
+    bits = lax.bitcast_convert_type(x, dtype)
+    return bits ^ ((bits >> (8 * x.dtype.itemsize - 1)) & jnp.iinfo(dtype).max)
+
+
+def from_keys(keys, dtype):
+    """The inverse of `to_keys`, which is its own."""
+    return lax.bitcast_convert_type(keys ^ ((keys >> (8 * keys.dtype.itemsize - 1)) & jnp.iinfo(keys.dtype).max), dtype)
+
+
+def over_rows(term, *arrays):
+    """`sum_i term(a[i], b[i], ...)` over the leading axis, in unrolled blocks of rows."""
+    n = arrays[0].shape[0]
+    blocks = n // BLOCK
+
+    def part(chunks):
+        return tree([term(*row) for row in zip(*chunks, strict=True)])
+
+    rest = [a[blocks * BLOCK :] for a in arrays]
+    total = None if n % BLOCK == 0 else part(rest)
+    if blocks == 1:
+        first = part([a[:BLOCK] for a in arrays])
+        total = first if total is None else total + first
+    elif blocks > 1:
+        start = jax.eval_shape(part, [a[:BLOCK] for a in arrays])
+        total = jnp.zeros(start.shape, start.dtype) if total is None else total
+
+        def add(i, total):
+            return total + part([lax.dynamic_slice_in_dim(a, i * BLOCK, BLOCK) for a in arrays])
+
+        total = lax.fori_loop(0, blocks, add, total)
+    return total
+
+
+def bisect(keys, within):
+    """The largest v per column with `within(v)`; a tuple of predicates gives a tuple of values."""
+    bits, dtype = 8 * keys.dtype.itemsize, keys.dtype
+    lowest = jnp.full(keys.shape[1:], jnp.iinfo(dtype).min, dtype)
+
+    def step(i, current):
+        bit = lax.shift_left(jnp.ones((), dtype), (bits - 1 - i).astype(dtype))
+        # From the lowest key, adding the sign bit wraps to 0 and all further bits add up without a carry.
+        return tuple(jnp.where(ok(v + bit), v + bit, v) for v, ok in zip(current, within, strict=True))
+
+    return lax.fori_loop(0, bits, step, tuple(lowest for _ in within))
+
+
+def rank_thresholds(x, weights, low, high):
+    """The values of ranks `low` and `high` among rows of weight > 0 of a float32 tile, by int16 counting.
+
+    Sixteen high bits first, then the low ones of the rows that share them: rows above and below saturate, and
+    need no bit of their own, since -32768 is below every candidate and 32767 below none.
+    """
+    keys = jnp.where((weights > 0)[:, None], to_keys(x), jnp.iinfo(jnp.int32).max)
+    ranks = [r.astype(jnp.int16) for r in (low, high)]
+
+    def counting(k, rank):
+        return lambda v: over_rows(lambda row: (row < v).astype(jnp.int16), k) <= rank
+
+    head = (keys >> 16).astype(jnp.int16)
+    head = lax.optimization_barrier(head)
+    heads = bisect(head, [counting(head, rank) for rank in ranks])
+    values = []
+    for top, rank in zip(heads, ranks, strict=True):
+        tail = ((keys & 0xFFFF) - 32768).astype(jnp.int16)
+        tail = jnp.where(head < top[None, :], jnp.int16(-32768), jnp.where(head > top[None, :], jnp.int16(32767), tail))
+        tail = lax.optimization_barrier(tail)
+        (bottom,) = bisect(tail, [counting(tail, rank)])
+        values.append(from_keys((top.astype(jnp.int32) << 16) | (bottom.astype(jnp.int32) + 32768), x.dtype))
+    return tuple(values)
+
+
+def mass_thresholds(x, weights, trim, slack):
+    """The smallest values of a tile whose cumulated weight exceeds `trim`, respectively all but `trim`.
+
+    `slack` is the rounding error allowed for in both comparisons. The total is summed in the order in which
+    masses are, so that the mass below +inf equals it bit by bit.
+    """
+    keys = to_keys(x)
+    keys = jnp.where((weights > 0)[:, None], keys, jnp.iinfo(keys.dtype).max)
+    keys = lax.optimization_barrier(keys)
+    margin = trim + slack
+    above = over_rows(lambda wi: wi, weights) - margin
+
+    def mass(v):
+        return over_rows(lambda row, wi: jnp.where(row < v, wi, 0), keys, weights)
+
+    a, b = bisect(keys, [lambda v: mass(v) <= margin, lambda v: mass(v) < above])
+    return from_keys(a, x.dtype), from_keys(b, x.dtype)
+
+
+def tiled(kernel, x, outputs):
+    """`kernel` of column tiles `[n, t]`, each giving `outputs` arrays `[t]`, as `outputs` arrays `[d]`.
+
+    The last tile overlaps its neighbour instead of being padded; its columns are computed twice, alike.
+    """
+    d = x.shape[1]
+    tile = min(TILE, d)
+
+    def body(i, results):
+        start = jnp.minimum(i * tile, d - tile)
+        values = kernel(lax.dynamic_slice_in_dim(x, start, tile, axis=1))
+        return tuple(lax.dynamic_update_slice_in_dim(r, v, start, 0) for r, v in zip(results, values, strict=True))
+
+    return lax.fori_loop(0, -(-d // tile), body, tuple(jnp.zeros((d,), x.dtype) for _ in range(outputs)))

@@ -1,0 +1,81 @@
+"""The derivative of a window mean, from its thresholds."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+
+from ghostjax._kernels.weights import masses, SLACK
+
+
+class Shares(NamedTuple):
+    """What one unit of weight contributes to the window mean, per coordinate: at `a`, between, and at `b`."""
+
+    a: Any
+    b: Any
+    at_a: Any
+    at_b: Any
+    inside: Any
+    slope: Any
+    fixed: Any
+
+    def of(self, xi):
+        """The contribution of a unit of weight at `xi`."""
+        between = jnp.where((self.a < xi) & (xi < self.b), self.inside, 0)
+        return jnp.where(xi == self.a, self.at_a, jnp.where(xi == self.b, self.at_b, between))
+
+
+def over(numerator, denominator):
+    """The quotient, 0 where the denominator is not positive."""
+    return jnp.where(denominator > 0, numerator / jnp.where(denominator > 0, denominator, 1), 0)
+
+
+def shares(below_b, at_a, upto_a, at_b, a, b, crossed, trim, mass, total, top):
+    """Contributions from the masses at and below the thresholds `a <= b`; `crossed` marks a median between two rows.
+
+    `slope` turns `clip(x_i, a, b) - y` into the derivative in w, and `fixed` is where y does not move with the trim.
+    """
+    median = crossed | (mass <= SLACK * jnp.finfo(mass.dtype).eps * total)
+    left, right = jnp.maximum(upto_a - trim, 0), jnp.maximum(total - trim - below_b, 0)
+    share_a = jnp.where(median, over(0.5, at_a), over(over(left, at_a), mass))
+    share_b = jnp.where(median, over(0.5, at_b), over(over(right, at_b), mass))
+    return Shares(
+        a=a,
+        b=b,
+        at_a=jnp.where(a == b, over(1.0, at_a), share_a),
+        at_b=share_b,
+        inside=jnp.where(median, 0, over(1.0, mass)),
+        slope=jnp.where(median, over(1.0, top), over(1.0, mass)),
+        fixed=median | (a == b),
+    )
+
+
+def window_pullback(x, w, trim, y, low, high, g):
+    """Cotangents of `x`, `w` and `trim` for the cotangent `g` of y; formulas at `window_mean`.
+
+    Two passes over the rows: the masses at and below the two thresholds, then one row of each cotangent at a time.
+    """
+    a, b = jnp.minimum(low, high), jnp.maximum(low, high)
+
+    def count(sums, row):
+        xi, wi = row
+        below_b, at_a, upto_a, at_b = sums
+        return (
+            below_b + jnp.where(xi < b, wi, 0),
+            at_a + jnp.where(xi == a, wi, 0),
+            upto_a + jnp.where(xi <= a, wi, 0),
+            at_b + jnp.where(xi == b, wi, 0),
+        ), None
+
+    sums, _ = lax.scan(count, (jnp.zeros_like(y),) * 4, (x, w))
+    f, mass, _ = masses(w, trim)
+    share = shares(*sums, a, b, low > high, f, mass, w.sum(), w.max())
+    slope = g * share.slope
+
+    def spread(carry, row):
+        xi, wi = row
+        return carry, (wi * share.of(xi) * g, jnp.vdot(jnp.clip(xi, a, b) - y, slope))
+
+    _, (dx, dw) = lax.scan(spread, (), (x, w))
+    dtrim = jnp.where(share.fixed, 0, (2 * y - a - b) * slope).sum()
+    return dx, dw, jnp.where(trim < 0, 0, dtrim)
