@@ -73,7 +73,6 @@ class Told(AbstractMessageAttack):
 
 RULES = {"mean": Mean(), "trimmed_mean": TrimmedMean(f=1), "nearest": Nearest(), "everything": Everything()}
 GRAPHS = {
-    "ring": ring(9, 4),
     "sparse": ring(40, 4),  # few enough neighbours for the sum over slots
     "irregular": erdos_renyi(9, 0.5, seed=2),
     "directed": exponential(9),
@@ -120,6 +119,8 @@ def aggregate(protocol, x, told, byzantine, w):
 
 
 run = eqx.filter_jit(aggregate)
+step = eqx.filter_jit(lambda protocol, state, x, byzantine, w: protocol.aggregate(state, x, None, byzantine, w, KEY))
+send = eqx.filter_jit(lambda protocol, state, updates: protocol.send(state, updates))
 
 
 def check_is_the_definition(protocol, w, *, told=None, byzantine=None, atol=2e-5, run=run):
@@ -201,6 +202,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_twin_is_caught(monkeypatch, name):
     monkeypatch.setattr(*BROKEN[name])
+    traced_anew = eqx.filter_jit(lambda *args: aggregate(*args))
     caught = 0
     for protocol, case in (
         (Gossip(RULES["everything"], GRAPHS["irregular"]), {"w": WEIGHTS["some"](9)}),
@@ -211,7 +213,7 @@ def test_a_broken_twin_is_caught(monkeypatch, name):
         ),
     ):
         try:
-            check_is_the_definition(protocol, **case, run=aggregate)
+            check_is_the_definition(protocol, **case, run=traced_anew)
         except AssertionError:
             caught += 1
     assert (caught > 0) == (name != "nothing")
@@ -222,13 +224,13 @@ def test_the_complete_graph_is_a_server_for_everybody(rule):
     n = 9
     x, w = messages(n), jnp.asarray(WEIGHTS["some"](n), jnp.float32)
     protocol, server = Gossip(RULES[rule], complete(n)), Server(RULES[rule])
-    y = protocol.aggregate(start(protocol, x), x, None, jnp.zeros(n, bool), w, KEY)[1]
+    y = run(protocol, x, None, jnp.zeros(n, bool), w)
     one = server.aggregate(server.init(x[0], n), x, None, jnp.zeros(n, bool), w, KEY)[1]
     np.testing.assert_allclose(y[w > 0], jnp.broadcast_to(one, (n, D))[w > 0], rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(y[w == 0], x[w == 0])
 
 
-@pytest.mark.parametrize("graph", ["ring", "sparse", "irregular", "directed"])
+@pytest.mark.parametrize("graph", ["sparse", "irregular", "directed"])
 def test_plain_mixing_is_the_matrix_and_conserves_the_mean(graph):
     graph = GRAPHS[graph]
     n = graph.num_nodes
@@ -260,13 +262,13 @@ def test_who_hears_nobody_keeps_its_half_step_and_its_memory(rule):
     protocol, x = Gossip(RULES[rule], graph), messages(7)
     state = start(protocol, x)
     w = jnp.ones(7).at[jnp.array([0])].set(0)
-    after, y = protocol.aggregate(state, x, None, jnp.zeros(7, bool), w, KEY)
+    after, y = step(protocol, state, x, jnp.zeros(7, bool), w)
     np.testing.assert_array_equal(y[0], x[0])
     for old, new in zip(jax.tree.leaves(state.rule), jax.tree.leaves(after.rule), strict=True):
         np.testing.assert_array_equal(old[0], new[0])
         assert (old[2:] != new[2:]).any()
     # Everybody absent: everybody keeps its half-step.
-    none = protocol.aggregate(state, x, None, jnp.zeros(7, bool), jnp.zeros(7), KEY)[1]
+    none = step(protocol, state, x, jnp.zeros(7, bool), jnp.zeros(7))[1]
     np.testing.assert_array_equal(none, x)
     assert np.isfinite(protocol.slack(state, w)) and np.isfinite(protocol.mixing(jnp.zeros(7))).all()
     np.testing.assert_array_equal(protocol.mixing(jnp.zeros(7)), np.eye(7))
@@ -289,11 +291,11 @@ def test_a_broken_step_costs_one_message_and_not_the_node():
     protocol = Gossip(None, ring(5), gj.Optimizer(optax.sgd, learning_rate=0.1, momentum=0.9))
     state = protocol.init(jnp.zeros(D), 5)
     updates = messages(5).at[2, 1].set(jnp.nan)
-    pending, sent = protocol.send(state, updates)
+    pending, sent = send(protocol, state, updates)
     assert np.isnan(np.asarray(sent[2])).any()
     x, w, lost = present(sent, jnp.ones(5))
     np.testing.assert_array_equal(lost, [0, 0, 1, 0, 0])
-    after, y = protocol.aggregate(pending, x, None, jnp.zeros(5, bool), w, KEY)
+    after, y = step(protocol, pending, x, jnp.zeros(5, bool), w)
     np.testing.assert_array_equal(y[2], state.theta[2])
     final = protocol.apply(state, after, y, w)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(final))
@@ -303,14 +305,14 @@ def test_each_node_has_its_own_outer_optimizer():
     protocol = Gossip(None, ring(5), gj.Optimizer(optax.sgd, learning_rate=0.1, momentum=0.9))
     state, updates = protocol.init(jnp.ones(D), 5), messages(5)
     for _ in range(3):
-        state, sent = protocol.send(state, updates)
+        state, sent = send(protocol, state, updates)
     outer = optax.sgd(0.1, momentum=0.9)
     theta = jnp.ones(D)
     inner = outer.init(theta)
     for _ in range(3):
         step, inner = outer.update(updates[3], inner, theta)
         theta = optax.apply_updates(theta, step)
-    np.testing.assert_allclose(sent[3], theta, rtol=1e-6)
+    np.testing.assert_allclose(sent[3], theta, atol=1e-6)
 
 
 def test_a_liar_does_not_believe_itself():
@@ -320,9 +322,9 @@ def test_a_liar_does_not_believe_itself():
     protocol, x = Gossip(None, graph), messages(5)
     byzantine = jnp.arange(5) == 4
     state = start(protocol, x)
-    lying = protocol.aggregate(state, x.at[4].set(1e6), None, byzantine, jnp.ones(5), KEY)[1]
+    lying = step(protocol, state, x.at[4].set(1e6), byzantine, jnp.ones(5))[1]
     np.testing.assert_allclose(lying[4], (x[3] + x[0]) / 2, rtol=1e-5)
-    honest = protocol.aggregate(state, x, None, byzantine, jnp.ones(5), KEY)[1]
+    honest = step(protocol, state, x, byzantine, jnp.ones(5))[1]
     np.testing.assert_allclose(honest[4], (x[3] + x[0] + x[4]) / 3, rtol=1e-5)
 
 
@@ -354,7 +356,7 @@ def test_vmap_over_participation_is_a_loop(rule):
     def one(w):
         return run(protocol, x, None, jnp.zeros(9, bool), w)
 
-    np.testing.assert_allclose(jax.jit(jax.vmap(one))(rows), jnp.stack([one(w) for w in rows]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(one))(rows), np.stack([one(w) for w in rows]), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("rule", RULES)
