@@ -29,6 +29,12 @@ def _segment(rounds: int) -> int:
     return min(near, key=lambda c: abs(c - root)) if near else math.ceil(root)
 
 
+def _worth_keeping(primitive: Any, *_: Any, **__: Any) -> bool:
+    # Masked rows and masks spread over coordinates are [n, d] each: to form them again is one fused pass over what
+    # is kept anyway, cheaper than to write and read them.
+    return primitive.name not in ("select_n", "broadcast_in_dim", "is_finite", "convert_element_type")
+
+
 def _last_state(simulation: Simulation, key: Key, w: Float[Array, "T n"], checkpoints: Checkpoints) -> State:
     """The final state of `rollout`, with what the backward pass keeps decided by `checkpoints`."""
 
@@ -42,9 +48,9 @@ def _last_state(simulation: Simulation, key: Key, w: Float[Array, "T n"], checkp
         root = jax.random.wrap_key_data(data, impl=jax.random.key_impl(key)) if typed else data
         return simulation.step(state, row, root)[0], None
 
-    if checkpoints == "none":
-        return jax.lax.scan(play, state, w)[0]
     # Inside a scan nothing can be merged with the forward pass, so the barriers of prevent_cse only cost.
+    if checkpoints == "none":
+        return jax.lax.scan(jax.checkpoint(play, prevent_cse=False, policy=_worth_keeping), state, w)[0]
     again = jax.checkpoint(play, prevent_cse=False)
     if checkpoints == "round":
         return jax.lax.scan(again, state, w)[0]
@@ -100,7 +106,8 @@ def adjoint(
     Large steps and kinks (ReLU with few examples) loosen the agreement.
 
     **Cost:** a few forward runs, printed by `experiments/adjoint_cost.py`. `checkpoints="nested"` keeps about
-    2 sqrt(T) states and recomputes the rest twice; "round" keeps T states; "none" keeps all intermediates.
+    2 sqrt(T) states and recomputes the rest twice; "round" keeps T states and recomputes once; "none" keeps the
+    intermediates of all rounds and recomputes only masks.
     **Static:** `rounds`, `checkpoints`, `outcome`. Metrics of the simulation are left out.
 
     **Errors:** an unknown `checkpoints`, a participation of another shape than `[rounds, n]`.
