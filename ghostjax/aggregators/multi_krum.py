@@ -1,0 +1,70 @@
+"""Multi-Krum: the mean of the messages whose neighbours are nearest."""
+
+from typing import ClassVar, Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ghostjax._kernels import kept_mass
+from ghostjax._types import real_field, require, static_field
+from ghostjax.aggregators._base import AbstractGeometricRule, Law
+from ghostjax.aggregators.krum import krum_reach, krum_scores, Neighbours
+
+
+class MultiKrum(AbstractGeometricRule):
+    """The mean of the mass m of messages with the smallest Krum scores.
+
+        y = sum_i keep_i x_i / m,    keep = the mass m of smallest score
+
+    Scores as in `Krum`. **Traced:** `f`, `share`, `m` (nan, the default, takes `W - F`), the weights. **Static:**
+    `neighbours`. Ties go to the lowest index, the last row may count in part. The derivative in the weights sees
+    the averaging, not the selection. **Guarantee:** a conditional certificate (see `certificate`); no robustness
+    coefficient is claimed. **Lacks:** weight scale (it counts neighbours).
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> gj.aggregators.MultiKrum(f=1)(jnp.array([[0.0], [1.0], [2.0], [9.0]]))
+    Array([1.], dtype=float32)
+
+    ```
+
+    Source: Blanchard et al., Machine Learning with Adversaries, NeurIPS 2017, arXiv:1703.02757.
+    """
+
+    f: Float[Array, ""] = real_field(default=0.0)
+    share: Float[Array, ""] = real_field(default=0.0)
+    m: Float[Array, ""] = real_field(default=jnp.nan)
+    neighbours: Neighbours = static_field(default="n-f-1")
+    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
+    lacks: ClassVar[frozenset[Law]] = frozenset({"weight_scale"})
+
+    def __check_init__(self):
+        require(
+            self.neighbours in ("n-f-1", "n-f-2"), "MultiKrum", "neighbours", self.neighbours, "use 'n-f-1' or 'n-f-2'"
+        )
+
+    def _mass(self, w: Array) -> Array:
+        return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()
+
+    def _kept(self, w: Array) -> Array:
+        return jnp.where(jnp.isnan(self.m), w.sum() - self._mass(w), self.m.astype(w.dtype))
+
+    def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
+        assert dist2 is not None
+        scores = krum_scores(dist2, w, self._mass(w), self.neighbours)
+        kept = jnp.clip(self._kept(w), jnp.finfo(w.dtype).tiny, w.sum())
+        return jnp.where(w.sum() > 0, kept_mass(scores, w, jnp.zeros((), w.dtype), kept) / kept, 0)
+
+    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        free = w.sum() - 2 * self._mass(w) - (0 if self.neighbours == "n-f-1" else 2)
+        return jnp.minimum(free, self._kept(w))
+
+    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        return jnp.asarray(jnp.inf, w.dtype)
+
+    def certificate(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
+    ) -> Float[Array, ""]:
+        enough = self._kept(w) <= jnp.where(principal, 0, w).sum()
+        reach = krum_reach(x, w, principal, self._mass(w), self.neighbours, all_scores=True)
+        return jnp.where(enough, reach, jnp.inf)

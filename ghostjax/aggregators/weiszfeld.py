@@ -1,0 +1,77 @@
+"""A fixed number of Weiszfeld's steps: what most libraries call the geometric median."""
+
+from typing import Any, ClassVar, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PyTree
+
+from ghostjax._kernels import row_norms, weighted_mean, window_mean
+from ghostjax._types import real_field, require, static_field
+from ghostjax.aggregators._base import AbstractAggregator, Context, Law
+
+
+class Weiszfeld(AbstractAggregator):
+    """`steps` of Weiszfeld's iteration from a given start.
+
+        z <- sum_i b_i x_i / sum_i b_i,    b_i = w_i / max(nu, ||x_i - z||)
+
+    **Guarantee:** none. Truncated from zero it has no robustness coefficient: far from the origin it is close to the
+    mean (see `GeometricMedian` for the converged rule). **Traced:** `nu`, the weights. **Static:** `steps`, `start`
+    ("zero", "mean" or "median"). **Cost:** two reads of the messages a step. **Presets of the literature:** byzfl and
+    robust-collaborative-learning (zero, nu .1, 3 steps: the defaults), the bucketing code (zero, .1, 8), FLPoison
+    (zero, 1e-6, 3), Blades (mean, 1e-6, 100), byzpy (median, 1e-12, 256). **Lacks:** translation and scale (from zero,
+    and for a fixed nu).
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> gj.aggregators.Weiszfeld()(jnp.array([[1.0], [1.0], [4.0]])).round(3)
+    Array([1.002], dtype=float32)
+
+    ```
+
+    Source: Weiszfeld, Sur le point pour lequel la somme des distances de n points donnes est minimum, 1937.
+    """
+
+    nu: Float[Array, ""] = real_field(default=0.1)
+    steps: int = static_field(default=3)
+    start: Literal["zero", "mean", "median"] = static_field(default="zero")
+    lacks: ClassVar[frozenset[Law]] = frozenset({"translation", "scale"})
+
+    def __check_init__(self):
+        require(self.steps >= 1, "Weiszfeld", "steps", self.steps, "must be at least 1")
+        known = ("zero", "mean", "median")
+        require(self.start in known, "Weiszfeld", "start", self.start, f"use one of {known}")
+
+    def init(self, like: Any) -> PyTree:
+        del like
+        return ()
+
+    def step(
+        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[PyTree, Float[Array, " d"]]:
+        del ctx
+        nu = self.nu.astype(x.dtype)
+        if self.start == "zero":
+            z = jnp.zeros(x.shape[1], x.dtype)
+        elif self.start == "mean":
+            z = weighted_mean(x, w)
+        else:
+            z = window_mean(x, w, w.sum() / 2)
+
+        def move(_: Array, z: Array) -> Array:
+            return weighted_mean(x, w / jnp.maximum(nu, row_norms(x, z)))
+
+        return state, jax.lax.fori_loop(0, self.steps, move, z)
+
+    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        return w.sum()
+
+    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        return jnp.asarray(jnp.inf, w.dtype)
+
+    def certificate(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
+    ) -> Float[Array, ""]:
+        del w, principal
+        return jnp.asarray(jnp.inf, x.dtype)
