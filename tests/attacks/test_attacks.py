@@ -58,7 +58,7 @@ def krum(f):
     return rule
 
 
-@pytest.mark.parametrize("defence", ["krum", "trimmed mean after nnm"])
+@pytest.mark.parametrize("defence", ["krum", pytest.param("trimmed mean after nnm", marks=pytest.mark.slow)])
 def test_line_search_beats_a_dense_signed_grid(defence):
     n, f, d = 13, 3, 20
     trimmed = gj.aggregators.TrimmedMean(f=f)

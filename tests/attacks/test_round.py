@@ -111,6 +111,7 @@ def accuracy(attack, byzantine=4, rule=None):
     return float(run["accuracy"][-1])
 
 
+@pytest.mark.slow
 def test_attacks_hurt_where_nothing_defends_and_a_rule_helps():
     noise = gj.attacks.Gaussian(std=100.0)
     clean = accuracy(noise, byzantine=0)
