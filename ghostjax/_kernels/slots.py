@@ -23,7 +23,7 @@ def window_mean_slots(
     are served one after the other. Derivatives are those of `window_mean`, reverse mode only.
     """
     dtype = x.dtype
-    wide = jnp.promote_types(dtype, jnp.float32)
+    wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
     return _slots(x.astype(wide), nbr, w.astype(wide), trim.astype(wide)).astype(dtype)
 
 

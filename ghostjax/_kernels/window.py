@@ -42,7 +42,7 @@ def window_mean(x: Float[Array, "n d"], w: Float[Array, " n"], trim: Float[Array
     is decided when the program runs, by one predicate per batch.
     """
     dtype = x.dtype
-    wide = jnp.promote_types(dtype, jnp.float32)
+    wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
     return _window(x.astype(wide), w.astype(wide), trim.astype(wide)).astype(dtype)
 
 
