@@ -43,7 +43,8 @@ class ARC(AbstractAggregator):
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What the rule lacks, translation and weight scale."""
-        return self.rule.lacks | {"translation", "weight_scale"}
+        own: frozenset[Law] = frozenset({"translation", "weight_scale"})
+        return self.rule.lacks | own
 
     def _mass(self, w: Array) -> Array:
         return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()

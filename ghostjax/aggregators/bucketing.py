@@ -53,12 +53,14 @@ class Bucketing(AbstractAggregator):
     @property
     def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """A key, and what the rule needs."""
-        return self.rule.needs | {"key"}
+        own: frozenset[Need] = frozenset({"key"})
+        return self.rule.needs | own
 
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What the rule lacks, repetition and permutation."""
-        return self.rule.lacks | {"repetition", "permutation"}
+        own: frozenset[Law] = frozenset({"repetition", "permutation"})
+        return self.rule.lacks | own
 
     def init(self, like: Any) -> PyTree:
         n, d = like.shape
@@ -67,12 +69,12 @@ class Bucketing(AbstractAggregator):
     def step(
         self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[PyTree, Float[Array, " d"]]:
-        assert ctx.key is not None
-        n = x.shape[0]
-        own = jax.vmap(lambda i: jax.random.bits(jax.random.fold_in(ctx.key, i), dtype=jnp.uint32))(jnp.arange(n))
+        n, key = x.shape[0], ctx.key
+        assert key is not None
+        own = jax.vmap(lambda i: jax.random.bits(jax.random.fold_in(key, i), dtype=jnp.uint32))(jnp.arange(n))
         rank = jnp.argsort(jnp.argsort(own))
         means, weights = bucket_means(x, w, rank, self.size)
-        inner = ctx._replace(key=jax.random.fold_in(ctx.key, n))
+        inner = ctx._replace(key=jax.random.fold_in(key, n))
         return self.rule.step(state, means, weights, inner)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:

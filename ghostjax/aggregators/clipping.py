@@ -43,7 +43,8 @@ class Clipping(AbstractAggregator):
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What the rule lacks, unanimity, translation and scale."""
-        return self.rule.lacks | {"unanimity", "translation", "scale"}
+        own: frozenset[Law] = frozenset({"unanimity", "translation", "scale"})
+        return self.rule.lacks | own
 
     def init(self, like: Any) -> PyTree:
         return self.rule.init(like)

@@ -21,7 +21,8 @@ class GeometricMedian(AbstractGeometricRule):
 
     **Guarantee:** conditional. While a principal's weight share is a < 1/2 and the other messages lie in a ball of
     radius R about h, `||y - h|| <= R (1 - a) / sqrt(1 - 2 a)` (up to the smoothing nu). The exact median is
-    (f, 4 (1 + r)^2)-robust with `r = f / (n - 2 f)` for every f, but the rule does not know f and claims no coefficient.
+    (f, 4 (1 + r)^2)-robust with `r = f / (n - 2 f)` for every f, but the rule does not know f and claims no
+    coefficient.
     **Traced:** `nu`, the weights. **Static:** `smoothing`. **Cost:** one Gram product; the iteration is in n numbers.
     **Derivative:** implicit, reverse mode only. **Lacks:** scale (for a fixed nu).
 

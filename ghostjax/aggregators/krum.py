@@ -65,8 +65,8 @@ class Krum(AbstractGeometricRule):
 
     **Guarantee:** the result is one of the messages, and with k = n - f - 1 and `W > 2 F`,
     `||y - mean_S||^2 <= 6 (1 + r) sigma_S^2` with `r = F / (W - 2 F)`. One identity can move it by the largest
-    distance between messages: it jumps. **Traced:** `f`, `share`, the weights. **Static:** `neighbours`: libraries differ
-    (the paper, Flower and Blades use n - f - 2, byzfl and byzpy n - f - 1). The derivative in the weights is 0 almost
+    distance between messages: it jumps. **Traced:** `f`, `share`, the weights. **Static:** `neighbours`: libraries
+    differ (the paper, Flower and Blades use n - f - 2, byzfl and byzpy n - f - 1). The derivative in the weights is 0 almost
     everywhere, so an adjoint says nothing about it. **Lacks:** weight scale (it counts neighbours).
 
     ```python
@@ -76,8 +76,8 @@ class Krum(AbstractGeometricRule):
 
     ```
 
-    Source: Blanchard et al., Machine Learning with Adversaries, NeurIPS 2017, arXiv:1703.02757; the constant: Allouah et
-    al., arXiv:2302.01772.
+    Source: Blanchard et al., Machine Learning with Adversaries, arXiv:1703.02757; the constant: Allouah et al.,
+    arXiv:2302.01772.
     """
 
     f: Float[Array, ""] = real_field(default=0.0)

@@ -46,7 +46,8 @@ class NNM(AbstractAggregator):
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """What the rule lacks, and weight scale."""
-        return self.rule.lacks | {"weight_scale"}
+        own: frozenset[Law] = frozenset({"weight_scale"})
+        return self.rule.lacks | own
 
     def _mass(self, w: Array) -> Array:
         return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()
