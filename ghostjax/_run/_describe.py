@@ -9,6 +9,7 @@ import json
 import math
 import sys
 import types
+import weakref
 from pathlib import PurePath
 from typing import Any
 
@@ -21,13 +22,14 @@ KNOWN = {"ghostjax", "jax", "jaxlib", "numpy", "optax", "flax", "equinox", "buil
 """Packages whose functions are named by their version; all others are named by their source too."""
 SMALL = 16
 """Arrays of at most so many numbers are spelled out; larger ones are named by their sha256."""
+_DIGESTS: dict[int, tuple[weakref.ref, str]] = {}
 
 
 class Describer:
     """Turns objects into plain data, remembering the digests of large arrays that it has seen."""
 
     def __init__(self):
-        self._digests: dict[int, tuple[Any, str]] = {}
+        self._digests: dict[int, tuple[weakref.ref, str]] = {}
         self._open: list[int] = []
 
     def __call__(self, value: Any) -> Any:
@@ -95,6 +97,16 @@ class Describer:
             found["self"] = self(value.__self__)
         return name if len(found) == 1 else found
 
+    def _digest(self, value: Any) -> str:
+        # jax arrays never change, so their digests outlive this object; those of numpy arrays do not.
+        known = _DIGESTS if isinstance(value, jax.Array) else self._digests
+        seen = known.get(id(value))
+        if seen is None or seen[0]() is not value:  # an id is only a name while the object lives
+            digest = hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()
+            forget = lambda _, name=id(value), known=known: known.pop(name, None)
+            seen = known[id(value)] = weakref.ref(value, forget), digest
+        return seen[1]
+
     def _array(self, value: Any) -> Any:
         if jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
             return {"key": np.asarray(jax.random.key_data(value)).tolist(), "impl": str(jax.random.key_impl(value))}
@@ -104,11 +116,7 @@ class Describer:
                 plain = [_shortest(v) for v in array.reshape(-1)]
                 return plain[0] if array.ndim == 0 else np.array(plain, object).reshape(array.shape).tolist()
             return array.tolist() if array.dtype.kind in "biu" else str(array.tolist())
-        seen = self._digests.get(id(value))
-        if seen is None:
-            # The array is kept beside its digest: an id is only a name while the object lives.
-            seen = self._digests[id(value)] = (value, _digest(np.asarray(value)))
-        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": seen[1]}
+        return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": self._digest(value)}
 
 
 def describe(value: Any) -> Any:
@@ -197,10 +205,6 @@ def _contents(cell: Any) -> Any:
 def _shortest(value: Any) -> Any:
     number = float(str(value))
     return number if math.isfinite(number) else str(number)
-
-
-def _digest(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def _short(value: Any) -> str:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 
-from problem import simulation
+from run_problem import simulation
 
 import ghostjax as gj
 

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from problem import simulation
+from run_problem import simulation
 
 import ghostjax as gj
 

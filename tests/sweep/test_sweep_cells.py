@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from problem import simulation, Traced, TRACES
+from run_problem import simulation, Traced, TRACES
 
 import ghostjax as gj
 from ghostjax._sweep import _cells
@@ -169,12 +169,13 @@ def test_two_workers_one_killed(tmp_path):
     alone = gj.sweep(simulation(), AXES, 70, seeds=2, progress=None)
     both = gj.collect(tmp_path)
     assert both.dataset.drop_attrs().equals(alone.dataset.drop_attrs())
-    assert not list((tmp_path / "cells").glob("*.claim"))
+    # Killed between saving a cell and giving up its claim, a worker leaves a claim that nobody needs.
+    assert {path.stem for path in (tmp_path / "cells").glob("*.claim")} <= {name[:16] for name in cells(tmp_path)}
 
 
 def test_one_trace_for_cells_of_several_calls(tmp_path):
     TRACES.clear()
-    sim = simulation(metrics=(Traced(),))
+    sim = simulation(n=9, metrics=(Traced(),))  # a size of its own: programs are shared between tests
     for i in range(3):
         gj.sweep(sim, AXES, 4 + i, directory=tmp_path, shard=(i, 3), progress=None)
-    assert len(TRACES) <= 2
+    assert 1 <= len(TRACES) <= 2

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problem import simulation, Traced, TRACES
+from run_problem import simulation, Traced, TRACES
 
 import ghostjax as gj
 from ghostjax._sweep._axis import labels_of, set_paths
@@ -24,17 +24,18 @@ def play(sim, axes, rounds=5, **kwargs):
 def test_64_cells_of_one_structure_are_one_trace_and_have_the_bits_of_single_runs():
     TRACES.clear()
     axes = {F: [0.5, 1, 1.5, 2], LR: [0.05, 0.1, 0.2, 0.4], "byzantine": [1, 2]}
-    data = play(simulation(metrics=(Traced(),)), axes, seeds=2).dataset
+    # Sizes of their own, because compiled programs are shared between tests.
+    data = play(simulation(n=8, metrics=(Traced(),)), axes, seeds=2).dataset
     assert data["loss"].sizes == {F: 4, LR: 4, "byzantine": 2, "seed": 2, "round": 5}
     assert data["norm"].dims == (F, LR, "byzantine", "seed", "round", "node")
     assert bool(data["done"].all())
-    assert len(TRACES) <= 2  # the shapes of a record row, and the program itself
+    assert 1 <= len(TRACES) <= 2  # the shapes of a record row, and the program itself
     for f, lr, b, seed in [(0.5, 0.05, 1, 0), (1.5, 0.4, 2, 1), (2, 0.1, 1, 1)]:
-        run = gj.simulate(simulation(f, lr, byzantine=b), 5, seed, progress=None)
+        run = gj.simulate(simulation(f, lr, n=8, byzantine=b), 5, seed, progress=None)
         cell = data.sel({F: f, LR: lr, "byzantine": b, "seed": seed})
         for name, column in run.record.items():
             np.testing.assert_array_equal(cell[name].values, column, err_msg=name)
-    play(simulation(n=7, metrics=(Traced(),)), {F: [1]})
+    play(simulation(n=10, metrics=(Traced(),)), {F: [1]})
     assert len(TRACES) > 2, "another structure must be seen by this count"
 
 
@@ -98,7 +99,7 @@ def objects(**kwargs):
 def test_objects_merged_into_one_program_agree_with_the_direct_ones():
     TRACES.clear()
     merged = objects()  # six structures: merged by default
-    assert len(TRACES) <= 2
+    assert 1 <= len(TRACES) <= 2
     apart = objects(merge=False)
     assert len(TRACES) >= 6
     lanes = objects(merge=True, lanes=2)

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 import ghostjax as gj
@@ -61,3 +62,12 @@ def simulation(f=1.0, lr=0.1, *, n=6, d=5, beta=0.9, metrics=(), rule=None, atta
         byzantine=byzantine,
         metrics=(gj.metrics.Goal(), PerNode(), *metrics),
     )
+
+
+def same(a, b):
+    """Asserts that two runs have equal bits."""
+    assert a.record.keys() == b.record.keys()
+    for name in a.record:
+        np.testing.assert_array_equal(a.record[name], b.record[name], err_msg=name)
+    for x, y in zip(jax.tree.leaves(a.state), jax.tree.leaves(b.state), strict=True):
+        np.testing.assert_array_equal(x, y)

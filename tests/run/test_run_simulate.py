@@ -4,17 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problem import simulation, Traced, TRACES
+from run_problem import same, simulation, Traced, TRACES
 
 import ghostjax as gj
-
-
-def same(a, b):
-    assert a.record.keys() == b.record.keys()
-    for name in a.record:
-        np.testing.assert_array_equal(a.record[name], b.record[name], err_msg=name)
-    for x, y in zip(jax.tree.leaves(a.state), jax.tree.leaves(b.state), strict=True):
-        np.testing.assert_array_equal(x, y)
 
 
 def test_the_chunk_never_changes_a_bit():
@@ -31,10 +23,10 @@ def test_the_chunk_never_changes_a_bit():
 def test_one_trace_for_all_knobs_keys_and_lengths():
     TRACES.clear()
     for f, lr, seed, rounds in ((1.0, 0.1, 0, 5), (2.0, 0.2, 1, 70), (0.5, 1e-3, 2, 130)):
-        gj.simulate(simulation(f, lr, metrics=(Traced(),)), rounds, seed, progress=None)
+        gj.simulate(simulation(f, lr, n=11, metrics=(Traced(),)), rounds, seed, progress=None)
     first = len(TRACES)
-    assert first <= 2  # the shapes of a record row, and the program itself
-    gj.simulate(simulation(n=7, metrics=(Traced(),)), 5, progress=None)
+    assert 1 <= first <= 2  # the shapes of a record row, and the program itself
+    gj.simulate(simulation(n=12, metrics=(Traced(),)), 5, progress=None)
     assert len(TRACES) > first, "another structure must be seen by this count"
 
 

@@ -13,8 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from problem import simulation
-from test_simulate import same
+from run_problem import same, simulation
 
 import ghostjax as gj
 from ghostjax._run import _provenance, checkpoint_status

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from problem import simulation
+from run_problem import simulation
 
 import ghostjax as gj
 from ghostjax._run._describe import canonical, describe, differences, fingerprint
