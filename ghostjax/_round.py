@@ -1,12 +1,13 @@
 """Everything of one round, as the metrics see it; it never leaves the scan."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ghostjax._tree import Ravel
-from ghostjax._types import Key, Respond
+from ghostjax._types import Key
 
 
 class State(NamedTuple):
@@ -24,7 +25,9 @@ class Round(NamedTuple):
     `models` is where the updates were computed and `next_models` what came out of the round: `[d]` when one
     model is shared, `[n, d]` when each node has its own. `messages` are the rows that arrived (non-finite ones
     zeroed), `weights` what each counted for, `lost` the weight that non-finite rows lost, `respond` the
-    aggregation of this round as a differentiable function of the messages.
+    aggregation of this round as a differentiable function of the messages and, where Byzantine identities told
+    receiver i the vector `by_receiver[i]` instead, of these. `mixing` `[n, n]` is the mixing matrix among those
+    present, None at a server.
     """
 
     index: Int[Array, ""]
@@ -41,7 +44,9 @@ class Round(NamedTuple):
     result: Float[Array, "*n d"]
     next_models: Float[Array, "*n d"]
     kappa: Float[Array, ""]
-    respond: Respond
+    respond: Callable[..., Array]
+    by_receiver: Float[Array, "n d"] | None = None
+    mixing: Float[Array, "n n"] | None = None
 
     @property
     def honest(self) -> Float[Array, " n"]:

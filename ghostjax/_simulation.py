@@ -110,6 +110,9 @@ class Simulation(eqx.Module):
                 loss, gradient = jax.value_and_grad(self.task.loss)(ravel.unravel(theta), examples, k)
                 return loss, ravel.ravel(gradient)
 
+            if self.task.sequential and jax.default_backend() == "cpu":
+                rows = (batch, keys) if at.ndim == 1 else (at, batch, keys)
+                return jax.lax.map(lambda row: one(at, *row) if at.ndim == 1 else one(*row), rows)
             return jax.vmap(one, in_axes=(None if at.ndim == 1 else 0, 0, 0))(at, batch, keys)
 
         learner, updates, losses = self.learner.step(state.learner, models, objective)
@@ -162,7 +165,9 @@ class Simulation(eqx.Module):
             result=result,
             next_models=self.protocol.models(protocol),
             kappa=self.protocol.kappa(after, weights),
-            respond=lambda messages: aggregate(messages, sent.by_receiver, weights)[1],
+            respond=lambda messages, told=sent.by_receiver: aggregate(messages, told, weights)[1],
+            by_receiver=sent.by_receiver,
+            mixing=self.protocol.mixing(weights),
         )
         for metric in self.metrics:
             values = metric(seen_round)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from ghostjax._random import stream
 from ghostjax._round import Round
@@ -20,7 +20,9 @@ class Influence(AbstractMetric):
     the mean over coordinates of how far the result follows identity i's message; in gossip the average of
     that over honest receivers (weighted by their weights). For the mean it is `w_i / W`, for the trimmed mean
     the kept share, for Krum 1 for the selected row. Shares of a translation equivariant rule sum to 1; a rule
-    with an anchor leaves the rest to the anchor. `byzantine_share` is the sum over Byzantine identities.
+    with an anchor leaves the rest to the anchor. `byzantine_share` is the sum over Byzantine identities. Where
+    all Byzantine neighbours of a receiver told it one and the same vector, they share in its influence by their
+    mixing weights.
 
     **Estimate:** one vector-Jacobian product of the round with a random sign vector r, `r . (dy/dx_i)' r / d`.
     It is exact where `dy/dx_i` is diagonal: coordinate rules, selections, averages, plain gossip. Otherwise it
@@ -52,6 +54,19 @@ class Influence(AbstractMetric):
             total = round.honest.sum()
             share = jnp.where(total > 0, round.honest / jnp.where(total > 0, total, 1), 0)
             cotangent = share[:, None] * probe[None, :]
-        (pulled,) = jax.vjp(round.respond, x)[1](cotangent)
-        influence = jnp.where(round.weights > 0, pulled @ probe / d, 0)
+        if round.by_receiver is None or round.mixing is None:
+            (pulled,) = jax.vjp(round.respond, x)[1](cotangent)
+            influence = pulled @ probe / d
+        else:
+            pulled, told = jax.vjp(round.respond, x, round.by_receiver)[1](cotangent)
+            influence = pulled @ probe / d + (told @ probe / d) @ self._tellers(round)
+        influence = jnp.where(round.weights > 0, influence, 0)
         return {"influence": influence, "byzantine_share": jnp.where(round.byzantine, influence, 0).sum()}
+
+    def _tellers(self, round: Round) -> Float[Array, "n n"]:
+        """Who shares in what receiver i was told: its Byzantine neighbours, by their mixing weights."""
+        assert round.mixing is not None
+        others = round.byzantine[None, :] & ~jnp.eye(round.mixing.shape[0], dtype=bool)
+        mass = jnp.where(others, round.mixing, 0)
+        total = mass.sum(1, keepdims=True)
+        return jnp.where(total > 0, mass / jnp.where(total > 0, total, 1), 0)

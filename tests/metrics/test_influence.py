@@ -76,3 +76,30 @@ def test_absent_identities_have_no_influence(make_round, x):
     """A response that forgets the weights is caught here: an absent row has share 0 by definition."""
     found = shares(make_round(x, w=WEIGHTS, respond=lambda m: m.sum(0) / 6))
     assert found[3] == 0 and (found[[0, 1, 2, 4, 5]] > 0.16).all()
+
+
+@pytest.mark.parametrize("rule", [gj.aggregators.Mean(), gj.aggregators.TrimmedMean(f=1)])
+def test_gossip_counts_what_receivers_are_told(rule):
+    """Dissensus tells every receiver something else: the identities that do so keep their share of the result."""
+    task = gj.tasks.digits(8, batch_size=4, model=gj.tasks.models.MLP((64, 10)))
+    graph = gj.topologies.ring(8, degree=4)
+    byzantine = np.isin(np.arange(8), [2, 3])
+
+    def run(attack):
+        sim = gj.Simulation(
+            task,
+            gj.protocols.Gossip(rule, graph),
+            attack=attack,
+            byzantine=byzantine,
+            metrics=(gj.metrics.Influence(),),
+        )
+        return gj.simulate(sim, 1, 0).record
+
+    told, honest = run(gj.attacks.Dissensus()), run(gj.attacks.NoAttack())
+    mixing = np.asarray(graph.dense(graph.weights))
+    np.testing.assert_allclose(told["influence"].sum(1), 1, rtol=1e-5)
+    if isinstance(rule, gj.aggregators.Mean):
+        np.testing.assert_allclose(honest["influence"][0], mixing[~byzantine].mean(0), rtol=1e-5)
+        np.testing.assert_allclose(told["influence"], honest["influence"], rtol=1e-5)
+    assert (told["influence"][0][byzantine] > 0).all()
+    assert told["byzantine_share"][0] == pytest.approx(told["influence"][0][byzantine].sum(), rel=1e-5)
