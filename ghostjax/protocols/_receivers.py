@@ -1,8 +1,8 @@
 """One aggregation per receiver, driven by what the rule says about itself (see `aggregators/_base.py`).
 
-A rule that exists only in gossip, one that compares every message with the receiver's own (ClippedGossip and
-its family), is a fourth kind: a base class beside the three with `scale(distance to own, w)`, and its branch
-here, on distances `[n, k]`.
+The place for rules that exist only in gossip, those that compare every message with the receiver's own
+(ClippedGossip and its family): a fourth kind, that is, a base class beside the other three whose coefficients
+depend on the distances `[k]` to the own row (slot 0) and the weights `[k]`, and its branch in `aggregate_each`.
 """
 
 from typing import NamedTuple
