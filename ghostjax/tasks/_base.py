@@ -16,6 +16,9 @@ class AbstractTask(eqx.Module):
     difference between the two is what drifts.
     """
 
+    sequential = False
+    """Whether a CPU should take one node after the other instead of all as one batch."""
+
     @property
     @abstractmethod
     def num_nodes(self) -> int:

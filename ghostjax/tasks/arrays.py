@@ -39,8 +39,8 @@ class ArrayTask(AbstractTask):
     Images as bytes (uint8) are stored as they are and divided by 255 when they are drawn; then `shift` is subtracted
     and `scale` divided by, along the last axes.
 
-    **Traced:** `weights`, `shift`, `scale`, all arrays. **Static:** `batch_size`, `eval_batch`, the model's
-    functions, the criteria.
+    **Traced:** `weights`, `shift`, `scale`, all arrays. **Static:** `batch_size`, `eval_batch`,
+    `sequential`, the model's functions, the criteria.
     """
 
     x: Array
@@ -57,6 +57,7 @@ class ArrayTask(AbstractTask):
     local_criterion: Criterion = static_field(default=cross_entropy)
     batch_size: int = static_field(default=32)
     eval_batch: int = static_field(default=1000)
+    sequential: bool = static_field(default=False)
 
     @property
     def num_nodes(self) -> int:
@@ -203,6 +204,7 @@ def from_arrays(
         local_criterion=criterion if local_criterion is None else local_criterion,
         batch_size=batch_size,
         eval_batch=eval_batch,
+        sequential=getattr(model, "sequential", False),
     )
 
 

@@ -196,13 +196,13 @@ def test_modules_with_state_are_refused():
 @pytest.mark.parametrize(("size", "side", "padding"), [(8, 3, 1), (7, 4, 0)])
 def test_convolution_equals_xla(size, side, padding):
     keys = jax.random.split(jax.random.key(0), 3)
-    x = jax.random.normal(keys[0], (2, size, size + 1, 3))
+    x = jax.random.normal(keys[0], (3, size, size + 1, 2))
     kernel, bias = jax.random.normal(keys[1], (side, side, 3, 4)), jax.random.normal(keys[2], (4,))
 
     def reference(x, kernel, bias):
         pad = ((padding, padding), (padding, padding))
-        y = jax.lax.conv_general_dilated(x, kernel, (1, 1), pad, dimension_numbers=("NHWC", "HWIO", "NHWC"))
-        return y + bias[None, None, None, :]
+        y = jax.lax.conv_general_dilated(x, kernel, (1, 1), pad, dimension_numbers=("CHWN", "HWIO", "CHWN"))
+        return y + bias[:, None, None, None]
 
     def with_gradient(f):
         return lambda *args: (f(*args), jax.grad(lambda *a: jnp.sin(f(*a)).sum(), argnums=(0, 1, 2))(*args))
@@ -216,14 +216,14 @@ def test_convolution_equals_xla(size, side, padding):
 
 
 def test_pool_equals_xla_and_drops_odd_edges():
-    x = jax.random.normal(jax.random.key(0), (2, 7, 6, 3))
+    x = jax.random.normal(jax.random.key(0), (3, 7, 6, 2))
     reference = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
     np.testing.assert_array_equal(max_pool(x), reference)
 
 
 def test_dropout_keeps_the_mean_and_drops_whole_channels():
     x = jnp.ones((50, 4, 4, 40))
-    y = dropout(x, 0.25, jax.random.key(0), whole_channels=True)
+    y = dropout(x, 0.25, jax.random.key(0), axes=(0, 3))
     assert jnp.array_equal(y, jnp.broadcast_to(y[:, :1, :1], y.shape))
     assert set(np.unique(y).tolist()) == {0.0, float(np.float32(1) / np.float32(0.75))}
     # 2000 channels: six standard errors of the mean of Bernoulli(3/4) / (3/4) are 0.077.

@@ -68,7 +68,7 @@ def test_fashion_mnist_and_emnist(tmp_path):
     task = gj.tasks.emnist(2, "letters", folder=tmp_path, alpha=5.0)
     assert jax.eval_shape(task.init, jax.random.key(0))[-1]["b"].shape == (26,)
     # The type checker of the test run may see it first.
-    with pytest.raises((gj.ConfigurationError, TypeCheckError), match="split.*digit"):
+    with pytest.raises((gj.ConfigurationError, TypeCheckError), match=r"split.*digit"):
         gj.tasks.load_emnist("digit", tmp_path)
 
 

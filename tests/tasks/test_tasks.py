@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import ghostjax as gj
@@ -94,8 +95,6 @@ def test_slots_are_uniform_and_below_the_count():
 
 
 def test_cross_entropy_equals_optax():
-    import optax
-
     outputs = 30 * jax.random.normal(jax.random.key(0), (20, 4))
     labels = jnp.arange(20) % 4
     reference = optax.softmax_cross_entropy_with_integer_labels
@@ -232,6 +231,20 @@ def test_quadratic_training_reaches_the_optimum():
         gj.Simulation(task, gj.protocols.Server(gj.aggregators.Mean()), learner=gj.learners.Momentum(beta=0.0)), 200
     )
     assert run.record["loss"][-1] < 1e-6 < run.record["loss"][0]
+
+
+def test_nodes_one_after_the_other_equal_nodes_as_one_batch():
+    import dataclasses
+
+    task = gj.tasks.digits(3, alpha=5.0, batch_size=4, model=M.CNN((8, 8, 1), (M.Conv(2, 3, pool=True),), (10,)))
+    assert task.sequential and not small().sequential
+    server = gj.protocols.Server(gj.aggregators.Mean())
+    for learner in (gj.learners.Gradient(), gj.learners.LocalSteps(gj.Optimizer(optax.sgd, learning_rate=0.1), 2)):
+        runs = [
+            gj.simulate(gj.Simulation(one, server, learner=learner), 2)
+            for one in (task, dataclasses.replace(task, sequential=False))
+        ]
+        np.testing.assert_allclose(*(run.state.protocol.theta for run in runs), rtol=1e-5, atol=1e-6)
 
 
 REFUSED = {

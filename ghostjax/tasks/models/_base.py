@@ -1,6 +1,7 @@
 """What a model is to a task: a pair of functions."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import equinox as eqx
 from jaxtyping import Array, PyTree
@@ -10,6 +11,10 @@ from ghostjax._types import Key
 
 class AbstractModel(eqx.Module):
     """Parameters from a key, and outputs from parameters and inputs."""
+
+    sequential: ClassVar[bool] = False
+    """Whether a CPU should take one node after the other: large inner products, which lose more by being transposed
+    for a batch of nodes than they gain."""
 
     @abstractmethod
     def init(self, key: Key) -> PyTree:

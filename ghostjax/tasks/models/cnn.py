@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 from jaxtyping import Array, Float, PyTree
@@ -30,6 +30,8 @@ class CNN(AbstractModel):
     rate `dropout[1]`; without a key nothing is. Weights and biases start uniform in +-1/sqrt(inputs).
     **Static:** everything.
     """
+
+    sequential: ClassVar[bool] = True
 
     shape: tuple[int, int, int] = static_field()
     convs: tuple[Conv, ...] = static_field()
@@ -59,15 +61,16 @@ class CNN(AbstractModel):
 
     def apply(self, params: PyTree, x: Float[Array, "b ..."], key: Key | None) -> Float[Array, "b c"]:
         convs, dense = params[: len(self.convs)], params[len(self.convs) :]
-        x = x.reshape(x.shape[0], *self.shape)
+        # Channels first and examples last: see `convolve`.
+        x = x.reshape(x.shape[0], *self.shape).transpose(3, 1, 2, 0)
         for layer, conv in zip(convs, self.convs, strict=True):
             x = convolve(x, layer["w"], layer["b"], conv.padding)
             # relu after the pool is relu before it, on a quarter of the entries.
             x = jax.nn.relu(max_pool(x) if conv.pool else x)
         keys = None if key is None or not any(self.dropout) else jax.random.split(key, len(dense))
         if keys is not None and self.dropout[0]:
-            x = dropout(x, self.dropout[0], keys[-1], whole_channels=True)
-        x = x.reshape(x.shape[0], math.prod(x.shape[1:]))
+            x = dropout(x, self.dropout[0], keys[-1], axes=(0, 3))
+        x = x.reshape(math.prod(x.shape[:3]), x.shape[3]).T
         for i, layer in enumerate(dense[:-1]):
             x = jax.nn.relu(dense_product(x, layer["w"]) + layer["b"][None, :])
             if keys is not None and self.dropout[1]:
