@@ -78,13 +78,13 @@ class Topology(eqx.Module):
 
 
 def from_edges(
-    n: int,
+    num_nodes: int,
     edges: Iterable[Sequence[int]] | np.ndarray,
     weights: Weighting | Any = "metropolis",
     *,
     directed: bool = False,
 ) -> Topology:
-    """A topology from a list of edges `(i, j)` between `n` nodes.
+    """A topology from a list of edges `(i, j)` between nodes.
 
     `weights` is a scheme or one mixing weight per edge; what a row lacks to 1 goes to the node itself. With
     `directed`, `(i, j)` means that i sends to j, and a receiver's degree counts the nodes that it hears.
@@ -99,7 +99,8 @@ def from_edges(
 
     ```
     """
-    require(n >= 1, "from_edges", "n", n, "needs at least one node")
+    n = num_nodes
+    require(n >= 1, "from_edges", "num_nodes", n, "needs at least one node")
     pairs = np.asarray(edges if isinstance(edges, np.ndarray) else list(edges), np.int64).reshape(-1, 2)
     outside = pairs[((pairs < 0) | (pairs >= n)).any(1)]
     require(not len(outside), "from_edges", "edges", outside[:3].tolist(), f"nodes are numbered 0 to {n - 1}")

@@ -5,6 +5,6 @@ import numpy as np
 from ghostjax.topologies._base import from_edges, Topology, Weighting
 
 
-def chain(n: int, *, weights: Weighting = "metropolis") -> Topology:
+def chain(num_nodes: int, *, weights: Weighting = "metropolis") -> Topology:
     """Node i hears nodes `i - 1` and `i + 1`: the slowest connected graph of its size."""
-    return from_edges(n, np.stack([np.arange(n - 1), np.arange(1, n)], 1), weights)
+    return from_edges(num_nodes, np.stack([np.arange(num_nodes - 1), np.arange(1, num_nodes)], 1), weights)

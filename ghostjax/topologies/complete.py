@@ -5,8 +5,8 @@ import numpy as np
 from ghostjax.topologies._base import from_edges, Topology, Weighting
 
 
-def complete(n: int, *, weights: Weighting = "metropolis") -> Topology:
-    """Everybody hears everybody, with weight 1 / n: one round of plain mixing reaches consensus.
+def complete(num_nodes: int, *, weights: Weighting = "metropolis") -> Topology:
+    """Everybody hears everybody, with weight `1 / num_nodes`: one round of plain mixing reaches consensus.
 
     ```python
     >>> import ghostjax as gj
@@ -15,4 +15,4 @@ def complete(n: int, *, weights: Weighting = "metropolis") -> Topology:
 
     ```
     """
-    return from_edges(n, np.argwhere(np.triu(np.ones((n, n), bool), 1)), weights)
+    return from_edges(num_nodes, np.argwhere(np.triu(np.ones((num_nodes, num_nodes), bool), 1)), weights)

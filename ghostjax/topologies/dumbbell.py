@@ -6,13 +6,14 @@ from ghostjax._types import require
 from ghostjax.topologies._base import from_edges, Topology, Weighting
 
 
-def dumbbell(n: int, bridges: int = 1, *, weights: Weighting = "metropolis") -> Topology:
+def dumbbell(num_nodes: int, bridges: int = 1, *, weights: Weighting = "metropolis") -> Topology:
     """Two cliques of `n / 2` nodes, joined by `bridges` edges: node i to node `n - 1 - i`.
 
     The smallest honest cut of a network that looks well connected: the spectral gap falls with `1 / n^2`.
     **Errors:** an odd n; fewer than 1 or more than `n / 2` bridges.
     """
-    require(n >= 2 and n % 2 == 0, "dumbbell", "n", n, "needs two cliques of one size: an even number of nodes")
+    n = num_nodes
+    require(n >= 2 and n % 2 == 0, "dumbbell", "num_nodes", n, "needs two cliques of one size: an even number of nodes")
     require(1 <= bridges <= n // 2, "dumbbell", "bridges", bridges, f"must lie between 1 and {n // 2}")
     clique = np.argwhere(np.triu(np.ones((n // 2, n // 2), bool), 1))
     bridge = np.stack([np.arange(bridges), n - 1 - np.arange(bridges)], 1)

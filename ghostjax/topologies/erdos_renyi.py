@@ -10,7 +10,7 @@ from ghostjax.topologies._diagnostics import connected as is_connected
 
 
 def erdos_renyi(
-    n: int,
+    num_nodes: int,
     p: float,
     seed: int = 0,
     *,
@@ -23,6 +23,7 @@ def erdos_renyi(
     With `connected`, graphs are drawn until one is connected, that is, from the distribution given
     connectedness. **Errors:** `p` outside [0, 1]; no connected graph in `attempts` draws.
     """
+    n = num_nodes
     require(0 <= p <= 1, "erdos_renyi", "p", p, "must be a probability")
     generator = np.random.default_rng(seed)
     above = np.triu(np.ones((n, n), bool), 1)

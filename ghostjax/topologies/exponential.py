@@ -6,7 +6,7 @@ from ghostjax._types import require
 from ghostjax.topologies._base import from_edges, Topology
 
 
-def exponential(n: int) -> Topology:
+def exponential(num_nodes: int) -> Topology:
     """Each node sends to those 1, 2, 4, ... steps ahead on a circle: `ceil(log2 n)` neighbours.
 
     Directed, all weights `1 / (ceil(log2 n) + 1)`, doubly stochastic but not symmetric. For even n its spectral gap is
@@ -15,6 +15,7 @@ def exponential(n: int) -> Topology:
     Source: Ying et al., Exponential Graph is Provably Efficient for Decentralized Deep Training,
     arXiv:2110.13363.
     """
-    require(n >= 2, "exponential", "n", n, "needs at least two nodes")
+    n = num_nodes
+    require(n >= 2, "exponential", "num_nodes", n, "needs at least two nodes")
     node, hop = np.meshgrid(np.arange(n), 2 ** np.arange((n - 1).bit_length()), indexing="ij")
     return from_edges(n, np.stack([node.ravel(), ((node + hop) % n).ravel()], 1), "uniform", directed=True)

@@ -7,7 +7,7 @@ from ghostjax.topologies._base import from_edges, Topology, Weighting
 from ghostjax.topologies._diagnostics import connected
 
 
-def random_regular(n: int, degree: int, seed: int = 0, *, weights: Weighting = "metropolis") -> Topology:
+def random_regular(num_nodes: int, degree: int, seed: int = 0, *, weights: Weighting = "metropolis") -> Topology:
     """A random connected graph in which every node has `degree` neighbours.
 
     Starts from a ring of that degree and swaps the ends of two random edges, 20 attempts per edge, then until
@@ -15,6 +15,7 @@ def random_regular(n: int, degree: int, seed: int = 0, *, weights: Weighting = "
     It never gets stuck, whatever n and degree are. **Errors:** an odd `n * degree`; a degree of n and more; a
     degree below 2 (which connects two nodes at most).
     """
+    n = num_nodes
     require(n * degree % 2 == 0, "random_regular", "degree", degree, f"{n} * {degree} must be even; add a node")
     require(degree < n, "random_regular", "degree", degree, f"{n} nodes have at most {n - 1} neighbours each")
     require(degree >= 2 or n == 2, "random_regular", "degree", degree, "needs at least 2 to connect the nodes")

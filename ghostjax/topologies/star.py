@@ -5,6 +5,6 @@ import numpy as np
 from ghostjax.topologies._base import from_edges, Topology, Weighting
 
 
-def star(n: int, *, weights: Weighting = "metropolis") -> Topology:
+def star(num_nodes: int, *, weights: Weighting = "metropolis") -> Topology:
     """Node 0 hears everybody, the others hear node 0: a server without the name."""
-    return from_edges(n, np.stack([np.zeros(n - 1, int), np.arange(1, n)], 1), weights)
+    return from_edges(num_nodes, np.stack([np.zeros(num_nodes - 1, int), np.arange(1, num_nodes)], 1), weights)

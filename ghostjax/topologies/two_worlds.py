@@ -6,23 +6,23 @@ from ghostjax._types import require
 from ghostjax.topologies._base import from_edges, Topology
 
 
-def two_worlds(honest: int, h: int, f: int = 0) -> Topology:
-    """Two cliques of `honest / 2` nodes; each node also hears `h` nodes of the other clique and `f` strangers.
+def two_worlds(num_nodes: int, h: int, f: int = 0) -> Topology:
+    """Two cliques; each node also hears `h` nodes of the other clique and `f` strangers.
 
-    Node i of the first clique is linked to nodes `(i + s) mod (honest / 2)`, s < h, of the second one. The
-    `2 f` strangers come last, f in each world, linked to every node of their clique: give their number as
-    the simulation's `byzantine=2 * f`. Metropolis weights are then all equal to
-    `w = 1 / (honest / 2 + h + f)` for honest nodes, and as long as `2 h` is the smallest non-zero eigenvalue
-    of the honest graph's Laplacian
+    Of the `num_nodes`, `honest = num_nodes - 2 f` form the cliques, half of them each. Node i of the first one is
+    linked to nodes `(i + s) mod (honest / 2)`, s < h, of the second. The `2 f` strangers come last, f in each world,
+    linked to every node of their clique: give their number as the simulation's `byzantine=2 * f`. Metropolis weights
+    are then all equal to `w = 1 / (honest / 2 + h + f)` for honest nodes, and as long as `2 h` is the smallest
+    non-zero eigenvalue of the honest graph's Laplacian
 
         b = f w,    mu_2 = 2 h w,    2 b / mu_2 = f / h,
 
     so that the breakdown of every rule is predicted at `f = h` or before. **Errors:** an odd number of
-    honest nodes; h outside 1 to `honest / 2`; a negative f.
+    nodes; h outside 1 to `honest / 2`; a negative f.
 
     ```python
     >>> import ghostjax as gj, numpy as np
-    >>> graph = gj.topologies.two_worlds(26, h=8, f=4)
+    >>> graph = gj.topologies.two_worlds(34, h=8, f=4)
     >>> round(gj.topologies.describe(graph, np.arange(34) >= 26)["byzantine_ratio"], 4)
     0.5
 
@@ -30,10 +30,13 @@ def two_worlds(honest: int, h: int, f: int = 0) -> Topology:
 
     Source: Gaucher et al., Unified Breakdown Analysis for Byzantine Robust Gossip, arXiv:2410.10418.
     """
-    half = honest // 2
-    require(honest >= 2 and honest % 2 == 0, "two_worlds", "honest", honest, "needs two cliques of one size")
-    require(1 <= h <= half, "two_worlds", "h", h, f"must lie between 1 and {half}")
     require(f >= 0, "two_worlds", "f", f, "must not be negative")
+    honest = num_nodes - 2 * f
+    half = honest // 2
+    require(
+        honest >= 2 and honest % 2 == 0, "two_worlds", "num_nodes", num_nodes, f"needs an even number above {2 * f}"
+    )
+    require(1 <= h <= half, "two_worlds", "h", h, f"must lie between 1 and {half}")
     clique = np.argwhere(np.triu(np.ones((half, half), bool), 1))
     one, step = (grid.ravel() for grid in np.meshgrid(np.arange(half), np.arange(h), indexing="ij"))
     cross = np.stack([one, half + (one + step) % half], 1)

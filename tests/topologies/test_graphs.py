@@ -33,16 +33,16 @@ from ghostjax.topologies import (
 GRAPHS = {
     "complete": lambda: complete(7),
     "ring": lambda: ring(9, 4),
-    "torus": lambda: torus(3, 4),
-    "torus_thin": lambda: torus(2, 5),
-    "torus_3d": lambda: torus(3, 3, 3),
+    "torus": lambda: torus(12),
+    "torus_thin": lambda: torus(10),
+    "torus_3d": lambda: torus(27, (3, 3, 3)),
     "erdos_renyi": lambda: erdos_renyi(20, 0.3, seed=1),
     "erdos_renyi_uniform": lambda: erdos_renyi(20, 0.3, seed=1, weights="uniform"),
     "random_regular": lambda: random_regular(20, 5, seed=2),
     "exponential": lambda: exponential(16),
     "exponential_odd": lambda: exponential(11),
     "dumbbell": lambda: dumbbell(10, 2),
-    "two_worlds": lambda: two_worlds(12, 3, 2),
+    "two_worlds": lambda: two_worlds(16, 3, 2),
     "chain": lambda: chain(6),
     "star": lambda: star(6),
     "star_uniform": lambda: star(6, weights="uniform"),
@@ -160,7 +160,7 @@ def test_complete_and_star_spectrum():
 @pytest.mark.parametrize("f,ratio", [(2, 0.25), (4, 0.5), (8, 1.0)])
 def test_two_worlds_predicts_breakdown(f, ratio):
     # Published: 26 honest nodes, h = 8; at f = 4 every weight is .04, mu_2 = .64, mu_max = .996.
-    graph = two_worlds(26, 8, f)
+    graph = two_worlds(26 + 2 * f, 8, f)
     byzantine = np.arange(graph.num_nodes) >= 26
     report = describe(graph, byzantine)
     w = 1 / (13 + 8 + f)
@@ -215,20 +215,23 @@ def test_random_graphs_follow_their_seed_and_their_law():
         (lambda: from_edges(3, [(0, 1), (1, 2)], [0.6, 0.6]), r"from_edges: weights=1.2 on the edges of node 1"),
         (lambda: from_edges(3, [(0, 1)], "metropolis", directed=True), r"weights=metropolis: .* undirected"),
         (lambda: from_edges(3, [(0, 1)], "mh"), r"from_edges: weights=mh: use 'metropolis'"),
-        (lambda: from_edges(0, []), r"from_edges: n=0"),
+        (lambda: from_edges(0, []), r"from_edges: num_nodes=0"),
         (lambda: from_matrix([[1.0, 0.1], [0, 1]]), r"Topology: weights=row 0 sums to 1.1"),
         (lambda: from_matrix([[1.5, -0.5], [0, 1]]), r"from_matrix: matrix=-0.5"),
         (lambda: from_matrix([[1.0, 0.0]]), r"from_matrix: matrix=array of shape \(1, 2\)"),
         (lambda: ring(6, 3), r"ring: degree=3: must be even"),
         (lambda: ring(4, 4), r"ring: degree=4: 4 nodes have at most 3"),
-        (lambda: torus(4, 1), r"torus: shape=\(4, 1\)"),
+        (lambda: torus(4, (4, 1)), r"torus: shape=\(4, 1\)"),
+        (lambda: torus(8, (3, 3)), r"torus: shape=\(3, 3\): the sides must multiply to 8"),
+        (lambda: torus(7), r"torus: num_nodes=7: has no two sides"),
+        (lambda: two_worlds(9, 2), r"two_worlds: num_nodes=9: needs an even number above 0"),
         (lambda: random_regular(5, 3), r"random_regular: degree=3: 5 \* 3 must be even"),
         (lambda: random_regular(6, 6), r"random_regular: degree=6: 6 nodes have at most 5"),
         (lambda: random_regular(6, 1), r"random_regular: degree=1: needs at least 2"),
         (lambda: erdos_renyi(30, 0.01), r"erdos_renyi: p=0.01: no connected graph of 30 nodes in 100 draws; raise p"),
         (lambda: erdos_renyi(30, 1.5), r"erdos_renyi: p=1.5"),
-        (lambda: exponential(1), r"exponential: n=1"),
-        (lambda: dumbbell(7), r"dumbbell: n=7"),
+        (lambda: exponential(1), r"exponential: num_nodes=1"),
+        (lambda: dumbbell(7), r"dumbbell: num_nodes=7"),
         (lambda: dumbbell(8, 5), r"dumbbell: bridges=5: must lie between 1 and 4"),
         (lambda: two_worlds(8, 5), r"two_worlds: h=5: must lie between 1 and 4"),
         (lambda: two_worlds(8, 2, -1), r"two_worlds: f=-1"),
