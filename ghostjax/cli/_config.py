@@ -92,6 +92,15 @@ def simulation(config: RunConfig) -> Simulation:
     )
 
 
+def at(config: SweepConfig, point: Mapping[str, Any]) -> RunConfig:
+    """The run at one point of a sweep: fields of a run replaced, every other axis a word that expressions use."""
+    names = {field.name for field in dataclasses.fields(RunConfig)}
+    values = {name: getattr(config, name) for name in names}
+    words = {name: value for name, value in point.items() if name not in names}
+    values |= {name: value for name, value in point.items() if name in names}
+    return RunConfig(**{**values, "variables": {**config.variables, **words}})
+
+
 def load(path: Path, kind: type) -> Any:
     """The configuration in the YAML file `path`; unknown keys and wrong types are refused by name."""
     try:

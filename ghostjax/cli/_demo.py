@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from ghostjax import attribution
 from ghostjax._run import Run, simulate
 from ghostjax._types import require
 from ghostjax.cli._config import dump, RunConfig, simulation
+from ghostjax.cli._tables import print_table
 from ghostjax.report import comparison, render, write
 
 
@@ -67,7 +67,9 @@ def demo(argv: Sequence[str], console: Console) -> int:
         began = time.perf_counter()
         runs[name] = [simulate(sim, options.rounds, seed, progress=None) for seed in range(options.seeds)]
         console.print(f"  {name:<20} {time.perf_counter() - began:5.1f} s   {runs[name][0].result.value}")
-    records = {name: {k: np.stack([run.record[k] for run in group]) for k in group[0].record} for name, group in runs.items()}
+    records = {
+        name: {k: np.stack([run.record[k] for run in group]) for k in group[0].record} for name, group in runs.items()
+    }
     byzantine = runs["mean"][0].byzantine
 
     blamed = "trimmed mean"
@@ -81,19 +83,20 @@ def demo(argv: Sequence[str], console: Console) -> int:
         spearman=attribution.spearman(predicted.scores, exact.scores),
         seed=0,
     )
-    console.print(f"  {'who is to blame':<20} {time.perf_counter() - began:5.1f} s   one backward pass, and {options.nodes} exact replays")
+    seconds = time.perf_counter() - began
+    console.print(f"  {'who is to blame':<20} {seconds:5.1f} s   one backward pass, {options.nodes} exact replays")
 
     page = render(
         "Who moved the model?",
         f"{options.nodes} nodes learn handwritten digits, split unevenly (Dirichlet 0.3). An adversary holds "
-        f"{options.byzantine} identities and hides in the spread of the honest ones (ALIE, z = 1.5). The same training, "
-        f"paired by seed, with the mean and with two robust rules.",
+        f"{options.byzantine} identities and hides in the spread of the honest ones (ALIE, z = 1.5). The same "
+        "training, paired by seed, with the mean and with two robust rules.",
         comparison.blocks(records, byzantine, ranking),
         "\n---\n".join(dump(config) for config in configs.values()),
     )
     path = write(options.out / "report.html", page)
     columns, rows = comparison.table(records)
-    _print(console, columns, rows)
+    print_table(console, columns, rows)
     top = ranking.predicted.argsort()[: options.byzantine]
     console.print(
         f"blame: {int(byzantine[top].sum())} of the {options.byzantine} identities blamed most are Byzantine; "
@@ -102,14 +105,3 @@ def demo(argv: Sequence[str], console: Console) -> int:
     console.print(f"done in {time.perf_counter() - start:.0f} s")
     console.print(f"report: {path}")
     return 0
-
-
-def _print(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 else "right", style="bold" if i == 0 else None)
-    for row in rows:
-        table.add_row(*(cell.split("  [")[0] for cell in row))
-    console.print()
-    console.print(table)
-    console.print()

@@ -8,14 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from ghostjax._types import ConfigurationError
-from ghostjax.cli import _commands, _doctor, _list
+from ghostjax.cli import _commands, _demo, _doctor, _list
+from ghostjax.cli._codes import FAILED, OK, RESUMABLE, USAGE
 
-
-OK, VIOLATED, USAGE, FAILED, RESUMABLE = 0, 1, 2, 3, 75
-"""Exit codes."""
 
 COMMANDS = {
-    "demo": _commands.demo,
+    "demo": _demo.demo,
     "run": _commands.run,
     "sweep": _commands.sweep,
     "resume": _commands.resume,

@@ -1,11 +1,9 @@
 """From what a command wrote to the page that it shows."""
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from ghostjax._run import Run
+from ghostjax._sweep import Sweep
 from ghostjax.report import comparison, render, sweep, write
 
 
@@ -22,13 +20,10 @@ def run_page(folder: Path, run: Run, config: str, name: str = "run") -> Path:
     return write(folder / "report.html", page)
 
 
-def sweep_page(folder: Path, dataset: Any, config: str) -> Path:
+def sweep_page(folder: Path, result: Sweep, config: str) -> Path:
     """The page of a sweep."""
-    done = dataset["done"].values if "done" in dataset else np.ones(1, bool)
-    page = render(
-        "A sweep",
-        f"{int(done.sum())} of {done.size} cells done.",
-        sweep.blocks(dataset),
-        config,
-    )
-    return write(folder / "report.html", page)
+    done = result.dataset["done"].values
+    text = "Every point of a product of axes, with paired seeds."
+    if not done.all():
+        text += f" {int((~done).sum())} cells are not done yet: run the same command again to continue."
+    return write(folder / "report.html", render("A sweep", text, sweep.blocks(result), config))

@@ -101,16 +101,35 @@ def ranking(scores: np.ndarray, exact: np.ndarray, byzantine: np.ndarray, title:
     return figure
 
 
-def worst_case(values: np.ndarray, rows: Sequence[str], columns: Sequence[str], text: np.ndarray, title: str,
-               labels: tuple[str, str]) -> Any:  # fmt: skip
-    """Heat map of the worst value over attacks, `[row, column]`, each cell annotated by `text`."""
+def worst_case(
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    text: np.ndarray,
+    title: str,
+    labels: tuple[str, str],
+    share: bool,
+) -> Any:
+    """Heat map of the worst value over attacks, `[row, column]`, each cell annotated by `text`.
+
+    A `share` (accuracy) is coloured from 0 to 1, a loss from its smallest value (good) to its largest.
+    """
     figure = _figure(title, labels[0])
+    good_is_high = [[0.0, "#b3473f"], [0.5, "#f1e3c8"], [1.0, "#2f6f57"]]
+    good_is_low = [[0.0, "#2f6f57"], [0.5, "#f1e3c8"], [1.0, "#b3473f"]]
     figure.add_heatmap(
-        x=list(columns), y=list(rows), z=values, text=text, texttemplate="%{text}",
-        colorscale=[[0.0, "#b3473f"], [0.5, "#f1e3c8"], [1.0, "#2f6f57"]], zmin=0, zmax=1,
-        colorbar={"tickformat": ".0%", "thickness": 12},
+        x=list(columns),
+        y=list(rows),
+        z=values,
+        text=text,
+        texttemplate="%{text}",
+        colorscale=good_is_high if share else good_is_low,
+        zmin=0 if share else None,
+        zmax=1 if share else None,
+        colorbar={"tickformat": ".0%" if share else "", "thickness": 12},
         hovertemplate=f"{labels[0]} %{{y}}, {labels[1]} %{{x}}: %{{z:.3f}}<extra></extra>",
-    )  # fmt: skip
+    )
+    figure.update_layout(hovermode="closest", height=max(220, 120 + 70 * len(rows)))
     figure.update_xaxes(title_text=labels[1], type="category")
     figure.update_yaxes(type="category")
     return figure
