@@ -31,8 +31,8 @@ def seconds(axes: dict, rounds: int, **kwargs) -> float:
 
 def main() -> None:
     one, many = {F: [1], LR: [0.1]}, {F: [1, 2, 3, 4, 5, 6, 7, 8], LR: [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]}
-    rules = [gj.aggregators.Mean(), gj.aggregators.TrimmedMean(f=8)]
-    rules += [getattr(gj.aggregators, name)(f=8) for name in ("Krum", "MultiKrum") if hasattr(gj.aggregators, name)]
+    gr = gj.aggregators
+    rules = [gr.Mean(), gr.TrimmedMean(f=8), gr.MultiKrum(f=8), gr.GeometricMedian()]
     objects = {"attack": [gj.attacks.NoAttack(), gj.attacks.ALIE()], "protocol.aggregator": rules}
     seconds(one, 1)  # whatever is loaded once
     single, sixty_four = seconds(one, 1), seconds(many, 1)

@@ -49,6 +49,11 @@ class AttackSwitch(AbstractAttack):
         return max((option.knows for option in self.options), key=KNOWLEDGE.index)
 
     @property
+    def lacks(self) -> frozenset[str]:  # type: ignore[override]
+        """All laws that any option lacks."""
+        return frozenset().union(*(option.lacks for option in self.options))
+
+    @property
     def per_receiver(self) -> bool:  # type: ignore[override]
         """Whether the options send different vectors to different receivers."""
         return self.options[0].per_receiver

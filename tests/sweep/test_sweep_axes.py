@@ -1,5 +1,6 @@
 """Products of axes: one trace per structure, bits of single runs, labels, refusals."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -102,13 +103,19 @@ def test_objects_merged_into_one_program_agree_with_the_direct_ones():
     assert 1 <= len(TRACES) <= 2
     apart = objects(merge=False)
     assert len(TRACES) >= 6
-    lanes = objects(merge=True, lanes=2)
     for name in ("loss", "norm", "slack"):
-        for other in (apart, lanes):
-            np.testing.assert_allclose(merged.dataset[name], other.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(merged.dataset[name], apart.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
     values = apart.dataset["loss"].isel(round=-1).values
     assert np.unique(values[:, 1].round(5)).size == values[:, 1].size, "cells that should differ do"
     np.testing.assert_array_equal(values[:, 0, 0], values[:, 0, 1])  # the mean has no f: set where it exists
+
+
+@pytest.mark.slow
+def test_merged_lanes_take_one_branch_at_a_time():
+    TRACES.clear()
+    merged, lanes = objects(merge=True), objects(merge=True, lanes=2)
+    for name in ("loss", "norm", "slack"):
+        np.testing.assert_allclose(merged.dataset[name], lanes.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
 
 
 def test_a_switch_is_what_it_switches_to():
@@ -231,3 +238,58 @@ def test_grouping_does_not_merge_what_differs_elsewhere():
     assert len(group_cells(cells, False)) == 6
     assert [len(group.cells) for group in group_cells(cells, True)] == [3, 3]
     assert [len(group.cells) for group in group_cells(cells, "auto")] == [1] * 6
+
+
+@pytest.mark.slow
+def test_gossip_merges_attacks_and_keeps_rules_apart():
+    def build(attack, rule):
+        base = simulation(attack=attack, byzantine=1)
+        graph = gj.topologies.ring(6, degree=4)
+        return gj.Simulation(base.task, gj.protocols.Gossip(rule, graph), attack=attack, byzantine=1)
+
+    attacks, rules = [gj.attacks.NoAttack(), gj.attacks.ALIE()], [gj.aggregators.Mean(), Remembering()]
+    cells = [build_cells(build(a, r), [], [0], 3, None)[0] for a in attacks for r in rules]
+    assert [len(group.cells) for group in group_cells(cells, True)] == [2, 2]
+    merged = play(build, {"attack": attacks, "rule": rules[:1]}, rounds=3, merge=True).dataset["loss"]
+    run = gj.simulate(build(attacks[1], rules[0]), 3, progress=None)
+    np.testing.assert_allclose(merged.sel(attack="ALIE").squeeze(), run.record["loss"], rtol=2e-5)
+    assert not np.array_equal(merged.sel(attack="ALIE"), merged.sel(attack="NoAttack"))
+
+
+def test_saved_and_shown(tmp_path):
+    import xarray
+
+    result = play(simulation(), {F: [1, 2], "attack": [gj.attacks.NoAttack(), gj.attacks.ALIE()]})
+    back = xarray.load_dataset(result.save(tmp_path / "all.nc"))
+    assert back.equals(result.dataset) and back.attrs == result.dataset.attrs
+    assert repr(result) == f"Sweep(2 {F} x 2 attack x 1 seed; 4/4 cells done)" and "4/4" in result._repr_html_()
+    assert result.final("loss").dims == (F, "attack", "seed")
+    assert result.worst_case("loss")["worst"].dims == (F,)
+
+
+@pytest.mark.slow
+def test_every_attack_and_rule_in_one_program():
+    from ghostjax._sweep._switch import AggregatorSwitch, AttackSwitch
+
+    def shipped(package, base, **given):
+        kinds = [k for k in vars(package).values() if isinstance(k, type) and issubclass(k, base)]
+        kinds = [k for k in kinds if not k.__name__.startswith("Abstract") and not getattr(k, "per_receiver", False)]
+        kinds = [k for k in kinds if not issubclass(k, gj.attacks.AbstractDataAttack)]  # these need classes
+        return {k.__name__: k() for k in kinds if not required(k)}
+
+    def required(kind):
+        fields = dataclasses.fields(kind)
+        return [f for f in fields if f.default is f.default_factory is dataclasses.MISSING]
+
+    attacks = shipped(gj.attacks, gj.attacks.AbstractAttack)
+    rules = shipped(gj.aggregators, gj.aggregators.AbstractAggregator)
+    assert len(attacks) >= 10 and len(rules) >= 6
+    axes = {"attack": attacks, "protocol.aggregator": rules}
+    result = play(simulation(n=8), axes, rounds=2, merge=True)
+    assert result.finished
+    assert AttackSwitch(tuple(attacks.values())).knows == "defence"
+    assert AggregatorSwitch(tuple(rules.values())).certificate_kind == "none"
+    attack, rule = list(attacks)[1], list(rules)[2]
+    run = gj.simulate(simulation(n=8, attack=attacks[attack], rule=rules[rule]), 2, progress=None)
+    cell = result.dataset["norm"].sel({"attack": attack, "protocol.aggregator": rule}).squeeze()
+    np.testing.assert_allclose(cell, run.record["norm"], rtol=2e-5)
