@@ -1,0 +1,381 @@
+"""Side by side with other libraries, same work, workers taking turns on the same machine.
+
+    python benchmarks/side_by_side.py [--byzfl-python PATH] [--byzpy-python PATH] [--only rules|rounds] [--match TEXT]
+                                      [--reps 5] [--json FILE] [--write-readme README.md]
+
+Each library runs in an interpreter of its own: the one given, or in `GHOSTJAX_BYZFL_PYTHON` and
+`GHOSTJAX_BYZPY_PYTHON`, or this one if it can import the library; otherwise it is skipped, and the table says so.
+Every library has one thread, except XLA, whose threads all count: the figure is user plus system time of the process.
+A ratio is the median over repetitions of (other / ghostjax) within one turn, and is printed only where both results
+agree with a float64 reference to 1e-5 (rounds: with each other after 10 rounds on identical batches).
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "peers"))
+
+from numpy_worker import aggregate
+
+
+WORKERS = {
+    "ghostjax": ("ghostjax_worker.py", "step"),
+    "ghostjax checked": ("ghostjax_worker.py", "call"),
+    "byzfl torch": ("byzfl_worker.py", "torch"),
+    "byzfl numpy": ("byzfl_worker.py", "numpy"),
+    "byzpy": ("byzpy_worker.py", ""),
+    "numpy": ("numpy_worker.py", ""),
+}
+DIFFERENT = {
+    ("byzpy", "median"): "takes the lower of the two middle values",
+    ("byzpy", "geometric_median"): "starts at the mean, the others at zero; same number of steps",
+    ("byzpy", "krum"): "counts n - f - 2 neighbours, the others n - f - 1",
+    ("byzpy", "multi_krum"): "counts n - f - 2 neighbours, the others n - f - 1",
+}
+"""Results that differ by definition although the work is the same: their ratios carry a star."""
+RULES = [
+    "mean",
+    "median",
+    "trimmed_mean",
+    "krum",
+    "multi_krum",
+    "geometric_median",
+    "centered_clipping",
+    "nnm_trimmed_mean",
+]
+SHAPES = [(64, 10_000), (64, 65_536), (64, 1_000_000), (256, 100_000)]
+ROUNDS = [
+    ("mlp", 64, "mean", "sign_flip"),
+    ("mlp", 64, "trimmed_mean", "sign_flip"),
+    ("mlp", 64, "multi_krum", "sign_flip"),
+    ("mlp", 256, "mean", "sign_flip"),
+    ("mlp", 256, "trimmed_mean", "sign_flip"),
+    ("mlp", 256, "mean", "alie"),
+    ("mlp", 256, "trimmed_mean", "alie"),
+    ("cnn", 64, "mean", "alie"),
+]
+
+
+class Worker:
+    """A peer in a process of its own."""
+
+    def __init__(self, python: str, script: str, argument: str):
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        environment = os.environ | threads | {"PYTHONPATH": str(HERE.parent)}
+        command = [python, str(HERE / "peers" / script), argument]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if not os.environ.get("GHOSTJAX_BENCHMARK_VERBOSE") else None,
+            text=True,
+            env=environment,
+        )
+
+    def ask(self, **request) -> dict:
+        """One request, one reply; a dead worker says how it died."""
+        try:
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            error = (self.process.stderr.read() if self.process.stderr else "").strip().splitlines()
+            return {"error": f"worker died: {error[-1] if error else 'no message'}"}
+        return json.loads(line)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.process.kill()
+        self.process.wait()
+
+
+def interpreters(arguments) -> dict[str, str | None]:
+    """The interpreter of each library, None where there is none."""
+    found: dict[str, str | None] = {"ghostjax": sys.executable, "numpy": sys.executable}
+    for name in ("byzfl", "byzpy"):
+        given = getattr(arguments, f"{name}_python") or os.environ.get(f"GHOSTJAX_{name.upper()}_PYTHON")
+        here = subprocess.run([sys.executable, "-c", f"import {name}, torch"], capture_output=True).returncode == 0
+        found[name] = given if given and shutil.which(given) else sys.executable if here else None
+    return found
+
+
+def relative(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest difference, relative to the largest entry."""
+    return float(np.abs(a.astype(np.float64) - b).max() / max(np.abs(b).max(), 1e-300))
+
+
+def measure(case: dict, pythons: dict, reps: int, folder: Path) -> dict:
+    """Sets up all workers of a case, checks what they compute, and lets them take turns."""
+    workers, notes, versions, errors = {}, {}, {}, {}
+    outputs: dict[str, dict] = {}
+    for name, (script, argument) in WORKERS.items():
+        python = pythons[name.split()[0]]
+        if python is None:
+            notes[name] = "not installed here"
+            continue
+        worker = Worker(python, script, argument)
+        first = case | {"sampling": False, "warm": 10} if case["kind"] == "round" else case
+        if case["kind"] == "round":
+            first["data"] = case["check_data"]
+        reply = worker.ask(setup=first)
+        if "versions" not in reply:
+            notes[name] = reply.get("skip") or f"failed: {reply.get('error')}"
+            worker.close()
+            continue
+        path = folder / f"result-{name.replace(' ', '-')}.npz"
+        reply |= worker.ask(result=str(path))
+        with np.load(path) as arrays:
+            outputs[name] = {key: arrays[key] for key in arrays.files}
+        path.unlink()
+        if case["kind"] == "round":
+            reply |= worker.ask(setup=case | {"sampling": True, "warm": 1})
+        versions |= reply["versions"]
+        workers[name] = worker
+    reference = outputs.get("ghostjax", {})
+    if case["kind"] == "rule":
+        with np.load(case["data"]) as arrays:
+            exact = aggregate(case["rule"], arrays["x"].astype(np.float64), case["f"], case["knobs"])
+        reference = {"y": exact}
+    for name, arrays in outputs.items():
+        errors[name] = max((relative(arrays[key], reference[key]) for key in reference), default=float("nan"))
+    times: dict[str, list] = {name: [] for name in workers}
+    counts = {}
+    for name, worker in workers.items():
+        count = 1
+        while True:
+            reply = worker.ask(run=count)
+            if "cpu" not in reply:
+                notes[name] = f"failed: {reply.get('error')}"
+                break
+            if reply["cpu"] >= 0.3 or reply["count"] >= 100_000:
+                break
+            count = max(count + 1, int(1.3 * 0.3 * reply["count"] / max(reply["cpu"], 1e-3)))
+        counts[name] = count
+    turns = [name for name in workers if name not in notes]
+    rss = {}
+    for _ in range(reps):
+        for name in turns:
+            reply = workers[name].ask(run=counts[name])
+            times[name].append((reply["cpu"] / reply["count"] * 1e3, reply["wall"] / reply["count"] * 1e3))
+            rss[name] = reply["rss_mb"]
+    for worker in workers.values():
+        worker.close()
+    table = {}
+    for name in turns:
+        base = times.get("ghostjax", [])
+        entry = {
+            "cpu_ms": statistics.median(t[0] for t in times[name]),
+            "wall_ms": statistics.median(t[1] for t in times[name]),
+            "min_cpu_ms": min(t[0] for t in times[name]),
+            "max_cpu_ms": max(t[0] for t in times[name]),
+            "rss_mb": rss[name],
+            "relative_error": errors[name],
+        }
+        known = case["kind"] == "rule" and DIFFERENT.get((name, case["rule"]))
+        if name != "ghostjax" and base and (errors[name] <= 1e-5 or known) and errors["ghostjax"] <= 1e-5:
+            entry["cpu_ratio"] = statistics.median(a[0] / b[0] for a, b in zip(times[name], base, strict=True))
+            entry["wall_ratio"] = statistics.median(a[1] / b[1] for a, b in zip(times[name], base, strict=True))
+            entry["definition"] = known if known and errors[name] > 1e-5 else None
+        elif name != "ghostjax":
+            notes[name] = f"result differs from the reference by {max(errors[name], errors['ghostjax']):.1e}: no ratio"
+        table[name] = entry
+    return {"case": case["name"], "results": table, "notes": notes, "versions": versions, "load": os.getloadavg()}
+
+
+def rule_cases(folder: Path, match: str):
+    """Every rule at every shape, and the trimmed mean at a few f."""
+    for n, d in SHAPES:
+        names = [(rule, n // 5) for rule in RULES] + [("trimmed_mean", f) for f in ((1, 8, 31) if n == 64 else (1,))]
+        wanted = [(rule, f, f"{rule} {n}x{d} f={f}") for rule, f in names if match in f"{rule} {n}x{d} f={f}"]
+        if not wanted:
+            continue
+        path = folder / "rows.npz"
+        x = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
+        x *= np.linspace(0.5, 2, n, dtype=np.float32)[:, None]
+        x += np.float32(0.3)
+        np.savez(path, x=x)
+        knobs = {"steps": 3, "nu": 0.1, "tau": float(np.sqrt(d))}
+        for rule, f, name in wanted:
+            yield {"kind": "rule", "name": name, "rule": rule, "f": f, "knobs": knobs, "data": str(path)}
+
+
+def round_cases(folder: Path, match: str):
+    """Digits over n nodes: 256 examples each to sample from, or exactly one batch of 32 for the comparison."""
+    import jax
+
+    import ghostjax as gj
+
+    (x, y), _ = gj.tasks.load_digits()
+    for model, n, rule, attack in ROUNDS:
+        name = f"digits-{model}-n{n}-{rule}-{attack}"
+        if match not in name:
+            continue
+        net = gj.tasks.models.cnn_digits() if model == "cnn" else gj.tasks.models.MLP((64, 64, 10))
+        params = {
+            f"{key}{i}": np.asarray(leaf)
+            for i, layer in enumerate(net.init(jax.random.key(0)))
+            for key, leaf in layer.items()
+        }
+        draw, paths = np.random.default_rng(1), []
+        for size in (256, 32):
+            indices = np.stack([draw.choice(len(x), size, replace=False) for _ in range(n)]).astype(np.int32)
+            paths.append(folder / f"digits-{size}.npz")
+            np.savez(paths[-1], x=x, y=y, indices=indices, **params)
+        yield {
+            "kind": "round",
+            "name": name,
+            "model": model,
+            "n": n,
+            "f": n // 5,
+            "rule": rule,
+            "attack": attack,
+            "batch": 32,
+            "chunk": 10,
+            "data": str(paths[0]),
+            "check_data": str(paths[1]),
+        }
+
+
+def calibrate() -> dict:
+    """What the machine can do: one read of 256 MB, and a matrix product, by NumPy and by XLA."""
+    import jax
+
+    x = np.ones(64 * 2**20, np.float32)
+    g = np.random.default_rng(0).normal(size=(256, 100_000)).astype(np.float32)
+
+    def best(run) -> float:
+        run()
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            run()
+            times.append(time.process_time() - start)
+        return min(times)
+
+    gram = jax.jit(lambda g: g @ g.T)
+    put = jax.device_put(g)
+    flops = 2 * g.shape[0] ** 2 * g.shape[1]
+    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
+    return {
+        "read_gb_per_s": x.nbytes / best(lambda: x.sum()) / 1e9,
+        "numpy_product_gflop_per_s": flops / best(lambda: g @ g.T) / 1e9,
+        "xla_product_gflop_per_s": flops / best(lambda: gram(put).block_until_ready()) / 1e9,
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "simd": [flag for flag in ("avx2", "avx512f", "avx512_bf16", "asimd", "sve") if flag in flags.split()],
+    }
+
+
+def markdown(report: dict) -> str:
+    """The table, and under it what it needs to be read."""
+    names = [name for name in WORKERS if any(name in row["results"] for row in report["cases"])]
+    lines = ["| case | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    starred = {}
+    for row in report["cases"]:
+        cells = []
+        for name in names:
+            entry = row["results"].get(name)
+            if entry is None:
+                cells.append("-")
+                continue
+            text = f"{entry['cpu_ms']:.3g}"
+            if "cpu_ratio" in entry:
+                text += f" ({entry['cpu_ratio']:.1f}x{'*' if entry['definition'] else ''})"
+            elif name != "ghostjax":
+                text += " (differs)"
+            if entry.get("definition"):
+                starred[name, row["case"].split()[0]] = entry["definition"]
+            cells.append(text)
+        lines.append(f"| {row['case']} | " + " | ".join(cells) + " |")
+    machine = report["machine"]
+    lines += [
+        "",
+        "CPU time in ms (user + system, all threads) per call or per round, median of the repetitions; in brackets the",
+        "ratio to ghostjax within one turn. "
+        f"Machine: {machine['cores']} cores {machine['machine']} ({', '.join(machine['simd'])}), read bandwidth "
+        f"{machine['read_gb_per_s']:.0f} GB/s, matrix product {machine['xla_product_gflop_per_s']:.0f} GFLOP/s (XLA) "
+        f"and {machine['numpy_product_gflop_per_s']:.0f} (NumPy) per core. "
+        f"Versions: {', '.join(f'{k} {v}' for k, v in sorted(report['versions'].items()))}.",
+    ]
+    lines += [f"`*` {name}, {rule}: {why}." for (name, rule), why in sorted(starred.items())]
+    missing: dict[tuple[str, str], list[str]] = {}
+    for row in report["cases"]:
+        for name, why in row["notes"].items():
+            if why not in ("a round has one form",):
+                missing.setdefault((name, why), []).append(row["case"])
+    total = len(report["cases"])
+    lines += [
+        f"- {name}: {why}" + (f" ({', '.join(cases)})" if len(cases) < total else "")
+        for (name, why), cases in missing.items()
+    ]
+    return "\n".join(lines)
+
+
+def write_between(path: Path, text: str) -> None:
+    """Replaces what stands between the two marks of a file."""
+    begin, end = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
+    whole = path.read_text()
+    if whole.count(begin) != 1 or whole.count(end) != 1:
+        raise SystemExit(f"{path}: needs exactly one line {begin} and one line {end}")
+    head, tail = whole.split(begin)[0], whole.split(end)[1]
+    path.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
+
+
+def main() -> None:
+    """Runs the cases and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--byzfl-python")
+    parser.add_argument("--byzpy-python")
+    parser.add_argument("--only", choices=("rules", "rounds"))
+    parser.add_argument("--match", default="", help="only cases whose name contains this text")
+    parser.add_argument("--reps", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--write-readme", type=Path)
+    arguments = parser.parse_args()
+    pythons = interpreters(arguments)
+    for name, python in pythons.items():
+        if python is None:
+            print(f"{name}: not installed here; give --{name}-python PATH", flush=True)
+    report: dict = {"cases": [], "versions": {}, "python": platform.python_version()}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, cases in (("rules", rule_cases), ("rounds", round_cases)):
+            if arguments.only not in (None, kind):
+                continue
+            for case in cases(Path(folder), arguments.match):
+                row = measure(case, pythons, arguments.reps, Path(folder))
+                report["cases"].append(row)
+                report["versions"] |= row["versions"]
+                cells = [
+                    f"{name} {entry['cpu_ms']:.3g} ms"
+                    + (f" ({entry['cpu_ratio']:.1f}x, wall {entry['wall_ratio']:.1f}x)" if "cpu_ratio" in entry else "")
+                    for name, entry in row["results"].items()
+                ]
+                print(f"{row['case']}: {'; '.join(cells)} [load {row['load'][0]:.1f}]", flush=True)
+                for name, why in row["notes"].items():
+                    print(f"    {name}: {why}", flush=True)
+    report["machine"] = calibrate()
+    text = markdown(report)
+    print("\n" + text)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=1))
+    if arguments.write_readme:
+        write_between(arguments.write_readme, text)
+
+
+if __name__ == "__main__":
+    main()
