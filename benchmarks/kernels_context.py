@@ -1,0 +1,82 @@
+"""What a kernel costs inside a program: CPU time against the same number of bare kernels.
+
+    python benchmarks/kernels_context.py [n] [d]
+
+Contexts: beside `x - y`, in a scan of 10 rounds that feed back, under `vmap` of 8, and value and gradient (one
+forward kernel and two order statistics: three kernels). The goal is at most 2 beyond the surrounding arithmetic.
+"""
+
+import sys
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ghostjax._kernels import window_mean, window_mean_slots
+
+
+def cpu_ms(functions, *args, repeats=9):
+    """Median CPU milliseconds of each function, in alternation."""
+    for fn in functions:
+        jax.block_until_ready(fn(*args))
+    times = [[] for _ in functions]
+    for _ in range(repeats):
+        for fn, series in zip(functions, times, strict=True):
+            start = time.process_time()
+            jax.block_until_ready(fn(*args))
+            series.append(1e3 * (time.process_time() - start))
+    return [float(np.median(series)) for series in times]
+
+
+def contexts(kernel):
+    """Each program with the number of kernels in it."""
+
+    def scan(x, w, f):
+        return jax.lax.scan(lambda c, _: (c - 0.1 * kernel(c, w, f), None), x, None, length=10)[0]
+
+    return {
+        "bare": (kernel, 1),
+        "beside x - y": (lambda x, w, f: jnp.square(x - kernel(x, w, f)).sum(-1), 1),
+        "scan of 10": (scan, 10),
+        "vmap of 8": (lambda x, w, f: jax.vmap(lambda s: kernel(x, w, s))(jnp.stack([f] * 7 + [f / 2])), 8),
+        "gradient": (jax.value_and_grad(lambda *a: jnp.square(kernel(*a)).sum(), (0, 1, 2)), 3),
+    }
+
+
+def table(name, kernel, x, w, f):
+    """Prints one line per context."""
+    programs = contexts(kernel)
+    times = cpu_ms([jax.jit(fn) for fn, _ in programs.values()], x, w, f)
+    for (label, (_, kernels)), ms in zip(programs.items(), times, strict=True):
+        print(f"{name:28s} {label:14s} {ms:9.2f} ms  {ms / (kernels * times[0]):6.2f} x {kernels} bare", flush=True)
+
+
+def main(n=64, d=10_000):
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.standard_normal((n, d)), jnp.float32)
+    ones, real = jnp.ones(n), jnp.asarray(rng.uniform(0.5, 1, n), jnp.float32)
+    f = jnp.asarray(float(n // 5))
+    table(f"window ({n}, {d}) alike", window_mean, x, ones, f)
+    table(f"window ({n}, {d}) constant", lambda x, w, f: window_mean(x, jnp.ones(n), f), x, ones, f)
+    table(f"window ({n}, {d}) unlike", window_mean, x, real, f)
+    nodes = 256
+    nbr = (jnp.arange(nodes)[:, None] + jnp.arange(-4, 5)[None, :]) % nodes
+    x = jnp.asarray(rng.standard_normal((nodes, d)), jnp.float32)
+    weights, trim = jnp.ones((nodes, 9)), jnp.full(nodes, 2.0)
+
+    def slots(x, w, f):
+        return window_mean_slots(x, nbr, w, f)
+
+    table(f"slots ({nodes}, {d}) degree 8", slots, x, weights, trim)
+    sort = jax.jit(jax.vmap(lambda x, at: jnp.sort(x[at], 0)[2:-2].mean(0), (None, 0)))
+    fast, slow = cpu_ms([jax.jit(lambda x: slots(x, weights, trim)), lambda x: sort(x, nbr)], x, repeats=3)
+    memory = jax.jit(slots).lower(x, weights, trim).compile().memory_analysis().temp_size_in_bytes
+    print(
+        f"slots against a vmapped sort: {fast:.1f} / {slow:.0f} ms = {slow / fast:.0f} x;",
+        f"temporary {memory / 1e6:.1f} MB",
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""The window mean across neighbour slots equals the window mean of each receiver."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from kernel_oracle import KINDS, window_oracle
+
+from ghostjax._kernels import window_mean, window_mean_slots
+
+
+def graph(k, kind, seed=0, n=6, m=11, d=5):
+    rng = np.random.default_rng([seed, k])
+    w = np.stack([KINDS[kind](rng, k) for _ in range(n)])
+    if kind == "constant":
+        w *= np.arange(1, n + 1)[:, None]  # another constant at every receiver
+    x, nbr, trim = rng.standard_normal((m, d)), rng.integers(0, m, (n, k)), 0.25 * w.sum(1)
+    return jnp.float32(x), jnp.int32(nbr), jnp.float32(w), jnp.float32(trim)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("k", [1, 5, 20])
+def test_equals_each_receiver(k, kind):
+    x, nbr, w, trim = graph(k, kind)
+    fn = jax.jit(window_mean_slots)
+    for f in (trim, 0 * trim, w.sum(1)):
+        expected = [window_oracle(x[nbr[i]], w[i], f[i]) for i in range(len(w))]
+        np.testing.assert_allclose(fn(x, nbr, w, f), expected, rtol=1e-5, atol=3e-6)
+
+
+@pytest.mark.parametrize("kind", ["ones", "present", "real"])
+@pytest.mark.parametrize("k", [5])
+def test_gradient_equals_each_receiver(k, kind):
+    x, nbr, w, trim = graph(k, kind)
+    each = jax.vmap(lambda x, at, w, f: window_mean(x[at], w, f), (None, 0, 0, 0))
+    wanted = jax.jit(jax.grad(lambda x, w, f: jnp.square(each(x, nbr, w, f)).sum(), (0, 1, 2)))(x, w, trim)
+    found = jax.jit(jax.grad(lambda x, w, f: jnp.square(window_mean_slots(x, nbr, w, f)).sum(), (0, 1, 2)))(x, w, trim)
+    for a, b in zip(wanted, found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_vmap_equals_a_loop():
+    x, nbr, w, trim = graph(5, "real")
+    xs, fs = jnp.stack([x, -x]), jnp.stack([trim, 2 * trim])
+    y = jax.vmap(window_mean_slots, (0, None, None, 0))(xs, nbr, w, fs)
+    for i in range(2):
+        np.testing.assert_allclose(y[i], window_mean_slots(xs[i], nbr, w, fs[i]), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["ones", "real"])
+def test_nothing_as_large_as_the_neighbourhoods(kind):
+    n, d, k = 64, 512, 9
+    args = (jnp.zeros((n, d)), jnp.zeros((n, k), jnp.int32), jnp.ones((n, k)), jnp.ones(n))
+    memory = jax.jit(window_mean_slots).lower(*args).compile().memory_analysis().temp_size_in_bytes
+    assert memory < 2 * 4 * n * d, kind
