@@ -17,20 +17,18 @@ def cpu_seconds() -> float:
 
 
 def rules(f: float) -> dict[str, Any]:
-    """The shipped rules by name, those that this version has."""
-    found = {"mean": gj.aggregators.Mean(), "trimmed mean": gj.aggregators.TrimmedMean(f=f)}
-    for name, attribute, knobs in (
-        ("median", "Median", {}),
-        ("Krum", "Krum", {"f": f}),
-        ("multi-Krum", "MultiKrum", {"f": f}),
-        ("geometric median", "GeometricMedian", {}),
-        ("centered clipping", "CenteredClipping", {}),
-    ):
-        if hasattr(gj.aggregators, attribute):
-            found[name] = getattr(gj.aggregators, attribute)(**knobs)
-    if hasattr(gj.aggregators, "NNM"):
-        found["NNM + trimmed mean"] = gj.aggregators.NNM(gj.aggregators.TrimmedMean(f=f), f=f)
-    return found
+    """The rules by name."""
+    rules = gj.aggregators
+    return {
+        "mean": rules.Mean(),
+        "trimmed mean": rules.TrimmedMean(f=f),
+        "median": rules.Median(),
+        "Krum": rules.Krum(f=f),
+        "multi-Krum": rules.MultiKrum(f=f),
+        "geometric median": rules.GeometricMedian(),
+        "centered clipping": rules.CenteredClipping(),
+        "NNM + trimmed mean": rules.NNM(rules.TrimmedMean(f=f), f=f),
+    }
 
 
 def simulation(

@@ -12,13 +12,6 @@ from protocol import serve, Skip
 import ghostjax as gj
 
 
-def named(folder, *names):
-    for name in names:
-        if hasattr(folder, name):
-            return getattr(folder, name)
-    raise Skip(f"no {names[0]} in this version")
-
-
 def rule_of(name, f, knobs):
     rules = gj.aggregators
     match name:
@@ -27,17 +20,17 @@ def rule_of(name, f, knobs):
         case "trimmed_mean":
             return rules.TrimmedMean(f=f)
         case "median":
-            return named(rules, "Median", "CoordinateMedian")()
+            return rules.Median()
         case "krum":
-            return named(rules, "Krum")(f=f)
+            return rules.Krum(f=f)
         case "multi_krum":
-            return named(rules, "MultiKrum")(f=f)
+            return rules.MultiKrum(f=f)
         case "geometric_median":
-            return named(rules, "GeometricMedian").truncated(knobs["steps"], nu=knobs["nu"])
+            return rules.Weiszfeld(nu=knobs["nu"], steps=knobs["steps"])
         case "centered_clipping":
-            return named(rules, "CenteredClipping")(tau=knobs["tau"], steps=1)
+            return rules.CenteredClipping(tau=knobs["tau"], steps=1)
         case "nnm_trimmed_mean":
-            return named(rules, "NNM")(rules.TrimmedMean(f=f), f=f)
+            return rules.NNM(rules.TrimmedMean(f=f), f=f)
     raise Skip(f"no {name}")
 
 

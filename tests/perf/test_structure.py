@@ -13,10 +13,9 @@ N, ROUNDS, BATCH, WIDTHS = 48, 4, 8, (64, 32, 10)
 RULES = {
     "mean": lambda f: gj.aggregators.Mean(),
     "trimmed mean": lambda f: gj.aggregators.TrimmedMean(f=f),
+    "multi-Krum": lambda f: gj.aggregators.MultiKrum(f=f),
+    "geometric median": lambda f: gj.aggregators.Weiszfeld(),
 }
-for name, attribute in (("multi-Krum", "MultiKrum"), ("Krum", "Krum")):
-    if hasattr(gj.aggregators, attribute):
-        RULES[name] = lambda f, attribute=attribute: getattr(gj.aggregators, attribute)(f=f)
 
 
 class Tally:
