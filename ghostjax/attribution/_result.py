@@ -52,7 +52,8 @@ class Attribution(NamedTuple):
 
         A mask is 1 where kept and 0 where silenced. With `calibrate` the effect is multiplied by
         `n / left = sum w / sum (masks w)`: rules that divide by the mass present react that much more once many
-        are gone, so that rank and scale are predicted (measured by `experiments/adjoint_quality.py`).
+        are gone, so that rank and scale are predicted (measured by `experiments/adjoint_quality.py`); a rule that
+        trims an absolute mass reacts more than that.
         Errors: masks per cell for scores that exist per identity only.
         """
         masks = np.asarray(masks, float)

@@ -22,7 +22,7 @@ class Bowl:
 
 @pytest.fixture
 def make_round():
-    def make(x, *, w=None, byzantine=(), rule=None, mixing=None, optimum=None, index=0, **fields):
+    def make(x, *, w=None, byzantine=(), rule=None, mixing=None, optimum=None, index=0, graph=None, **fields):
         x = jnp.asarray(x, jnp.float32)
         n, d = x.shape
         w = jnp.ones(n) if w is None else jnp.asarray(w, jnp.float32)
@@ -49,6 +49,7 @@ def make_round():
             "next_models": models - result if mixing is None else result,
             "kappa": jnp.asarray(np.inf) if rule is None else rule.kappa(w),
             "respond": respond,
+            "mixing": graph,
         }
         return Round(**(values | fields))
 
