@@ -25,9 +25,11 @@ def slots_pullback(x, nbr, w, trim, y, low, high, g):
             at_b + jnp.where(xi == b, wi, 0),
         ), None
 
-    sums, _ = lax.scan(count, (jnp.zeros_like(y),) * 4, (nbr.T, w.T))
+    (below_b, at_a, upto_a, at_b), _ = lax.scan(count, (jnp.zeros_like(y),) * 4, (nbr.T, w.T))
     f, mass, _ = masses(w, trim)
-    share = shares(*sums, a, b, low > high, f[:, None], mass[:, None], w.sum(1)[:, None], w.max(1)[:, None])
+    share = shares(
+        below_b, at_a, upto_a, at_b, a, b, low > high, f[:, None], mass[:, None], w.sum(1)[:, None], w.max(1)[:, None]
+    )
     slope = g * share.slope
 
     def spread(dx, slot):

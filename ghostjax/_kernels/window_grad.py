@@ -67,9 +67,9 @@ def window_pullback(x, w, trim, y, low, high, g):
             at_b + jnp.where(xi == b, wi, 0),
         ), None
 
-    sums, _ = lax.scan(count, (jnp.zeros_like(y),) * 4, (x, w))
+    (below_b, at_a, upto_a, at_b), _ = lax.scan(count, (jnp.zeros_like(y),) * 4, (x, w))
     f, mass, _ = masses(w, trim)
-    share = shares(*sums, a, b, low > high, f, mass, w.sum(), w.max())
+    share = shares(below_b, at_a, upto_a, at_b, a, b, low > high, f, mass, w.sum(), w.max())
     slope = g * share.slope
 
     def spread(carry, row):
