@@ -101,21 +101,13 @@ models.BenchmarkMLP, models.BenchmarkCNN = MLP, CNN
 
 
 def to_torch(w):
-    """A kernel `[h, w, in, out]`, or a matrix `[in, out]` whose inputs are `[h, w, c]` where there are 256 of them."""
-    if w.ndim == 4:
-        return w.transpose(3, 2, 0, 1)
-    if len(w) == 256:
-        w = w.reshape(4, 4, 16, -1).transpose(2, 0, 1, 3).reshape(256, -1)
-    return w.T
+    """A kernel `[h, w, in, out]` or a matrix `[in, out]` in torch's order; both flatten images as `[c, h, w]`."""
+    return w.transpose(3, 2, 0, 1) if w.ndim == 4 else w.T
 
 
 def from_torch(w):
-    if w.ndim == 4:
-        return w.transpose(2, 3, 1, 0)
-    w = w.T
-    if len(w) == 256:
-        w = w.reshape(16, 4, 4, -1).transpose(1, 2, 0, 3).reshape(256, -1)
-    return w
+    """The inverse of `to_torch`."""
+    return w.transpose(2, 3, 1, 0) if w.ndim == 4 else w.T
 
 
 class Examples(torch.utils.data.Dataset):
