@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, Literal
 
+import jax
 import tyro
 import yaml
 
@@ -66,9 +67,14 @@ class SweepConfig(RunConfig):
     """Number of seeds, paired over all points."""
 
 
+ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
+"""Words for a model's activation, e.g. `mlp((64, 64, 10), tanh)`."""
+
+
 def simulation(config: RunConfig) -> Simulation:
     """The simulation that `config` describes; raises `ConfigurationError` for one that cannot work."""
     words = {
+        **ACTIVATIONS,
         "nodes": config.nodes,
         "byzantine": config.byzantine,
         "rounds": config.rounds,

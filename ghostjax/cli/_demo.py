@@ -35,7 +35,7 @@ class DemoOptions:
     """Number of identities."""
     byzantine: int = 10
     """How many of them the adversary holds."""
-    rounds: int = 120
+    rounds: int = 80
     """Number of rounds."""
     seeds: int = 3
     """Number of paired seeds."""
@@ -50,10 +50,11 @@ def demo(argv: Sequence[str], console: Console) -> int:
         name: RunConfig(
             nodes=options.nodes,
             byzantine=options.byzantine,
+            task="digits(alpha=0.3, model=mlp((64, 64, 10), tanh))",
             attack="alie(z=1.5)",
             aggregator=rule,
             rounds=options.rounds,
-            evaluate_every=3,
+            evaluate_every=2,
         )
         for name, rule in RULES.items()
     }
@@ -74,7 +75,7 @@ def demo(argv: Sequence[str], console: Console) -> int:
 
     blamed = "trimmed mean"
     began = time.perf_counter()
-    predicted = attribution.adjoint(simulations[blamed], options.rounds, 0)
+    predicted = attribution.adjoint(simulations[blamed], options.rounds, 0, probes=0)
     exact = attribution.leave_one_out(simulations[blamed], options.rounds, 0)
     ranking = comparison.Ranking(
         rule=blamed,

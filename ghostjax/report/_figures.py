@@ -42,7 +42,7 @@ def trajectories(
     if percent:
         figure.update_yaxes(tickformat=".0%")
     if log:
-        figure.update_yaxes(type="log")
+        figure.update_yaxes(type="log", dtick="D2")
     return figure
 
 
@@ -53,22 +53,22 @@ def distance_and_bound(distance: np.ndarray, bound: np.ndarray, title: str, colo
     if np.isfinite(bound).any():
         figure.add_scatter(x=rounds, y=bound, name="bound", line={"color": "#6b7480", "dash": "dash", "width": 1.5})
     figure.add_scatter(x=rounds, y=distance, name="distance", line={"color": colour, "width": 2})
-    figure.update_yaxes(type="log")
+    figure.update_yaxes(type="log", dtick="D2")
     return figure
 
 
-def influence(shares: np.ndarray, byzantine: np.ndarray, title: str) -> Any:
-    """Heat map of influence shares `[round, node]`; the names of Byzantine identities are marked."""
+def influence(shares: np.ndarray, rounds: np.ndarray, byzantine: np.ndarray, title: str) -> Any:
+    """Heat map of influence shares `[round, node]` at `rounds`; Byzantine identities carry a mark."""
     figure = _figure(title, "identity")
     fair = 1 / max(1, shares.shape[1])
     figure.add_heatmap(
-        x=np.arange(shares.shape[0]) + 1,
+        x=rounds,
         y=np.arange(shares.shape[1]),
         z=np.round(shares.T / fair, 4),
         colorscale=[[0.0, "#f4f6f8"], [0.35, "#a9c4df"], [0.7, "#4b83bd"], [1.0, "#14355c"]],
         zmin=0,
         zmax=max(2.0, float(np.nanpercentile(shares, 99.5) / fair)),
-        colorbar={"title": {"text": "x fair share"}, "thickness": 12},
+        colorbar={"title": {"text": "times the fair share", "side": "right"}, "thickness": 12},
         hovertemplate="round %{x}, identity %{y}: %{z:.2f} x fair share<extra></extra>",
     )
     for node in np.flatnonzero(byzantine):
@@ -141,13 +141,13 @@ def _figure(title: str, axis: str) -> Any:
     figure = go.Figure()
     figure.update_layout(
         template="plotly_white",
-        title={"text": title, "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
+        title={"text": title, "font": {"size": 15}, "x": 0.01, "xanchor": "left", "y": 0.97, "yanchor": "top"},
         font={"family": "system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif", "size": 12,
               "color": "#1c2430"},
-        margin={"l": 64, "r": 24, "t": 48, "b": 48},
+        margin={"l": 64, "r": 24, "t": 72, "b": 48},
         height=380,
         hovermode="x unified" if axis != "identity" else "closest",
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1, "xanchor": "right"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
     )  # fmt: skip
     figure.update_xaxes(title_text="round", gridcolor="#eef1f4", zerolinecolor="#d5dbe1")
     figure.update_yaxes(title_text=axis, gridcolor="#eef1f4", zerolinecolor="#d5dbe1")

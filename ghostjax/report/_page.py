@@ -106,12 +106,18 @@ def _table(table: Table) -> str:
     head = "".join(f"<th>{_escape(column)}</th>" for column in table.columns)
     rows = "".join(
         f'<tr class="{"marked" if i in table.marked else ""}">'
-        + "".join(f"<td>{_escape(cell)}</td>" for cell in row)
+        + "".join(f"<td>{_cell(cell)}</td>" for cell in row)
         + "</tr>"
         for i, row in enumerate(table.rows)
     )
     caption = f"<figcaption>{_escape(table.caption)}</figcaption>" if table.caption else ""
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{caption}'
+
+
+def _cell(text: str) -> str:
+    """A cell; a range in brackets after two spaces goes below the value."""
+    value, bracket, interval = str(text).partition("  [")
+    return _escape(value) + (f"<small>[{_escape(interval)}</small>" if bracket else "")
 
 
 def _escape(text: Any) -> str:

@@ -48,7 +48,8 @@ def blocks(records: Records, byzantine: np.ndarray, ranking: Ranking | None = No
     page += [
         Heading(
             "Final values",
-            "Means over the last ten evaluated rounds, over seeds, with the range over seeds in brackets.",
+            "Means over the last ten evaluated rounds and over seeds, with the range below. Moved by: distance of "
+            "the aggregate from the honest mean.",
         )
     ]
     columns, rows = table(records)
@@ -63,7 +64,7 @@ def table(records: Records) -> tuple[list[str], list[list[str]]]:
         ("worst_accuracy", "honest-worst accuracy", "{:.1%}"),
         ("worst_loss", "honest-worst loss", "{:.3f}"),
         ("byzantine_share", "Byzantine influence", "{:.1%}"),
-        ("honest_distance", "distance to honest mean", "{:.3f}"),
+        ("honest_distance", "moved by", "{:.3f}"),
     ]
     present = [(key, label, form) for key, label, form in shown if all(key in r for r in records.values())]
     rows = [[name, *(spread(last(r[key]), form) for key, _, form in present)] for name, r in records.items()]
@@ -166,7 +167,7 @@ def _influence(records: Records, byzantine: np.ndarray) -> list[Block]:
     for name, record in records.items():
         shares = record["influence"][0]
         kept = np.isfinite(shares).all(1)
-        page.append(Figure(figures.influence(shares[kept], byzantine, name), "First seed."))
+        page.append(Figure(figures.influence(shares[kept], np.flatnonzero(kept) + 1, byzantine, name), "First seed."))
     return page
 
 
