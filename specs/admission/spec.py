@@ -33,7 +33,7 @@ class State(NamedTuple):
 
 
 FREE, PENDING, ACTIVE, UNBONDING = range(4)
-CAP_SKIPPED_ON_TOPUP, WEIGHT_KEPT, INSTANT_UNBOND = 1, 2, 3
+CAP_SKIPPED_ON_TOPUP, WEIGHT_KEPT, INSTANT_UNBOND, REFUND_TWICE = 1, 2, 3, 4
 
 
 def spec(bounds: Bounds = Bounds()) -> Spec:
@@ -74,7 +74,7 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
             st=s.st.at[slot].set(jnp.where(frees, FREE, UNBONDING)),
             w=s.w.at[slot].set(jnp.where(bug == WEIGHT_KEPT, s.w[slot], 0)),
             stake=s.stake.at[slot].set(jnp.where(refunds, 0, s.stake[slot])),
-            bud=s.bud.at[who].add(jnp.where(refunds, s.stake[slot], 0)),
+            bud=s.bud.at[who].add(jnp.where(refunds | (bug == REFUND_TWICE), s.stake[slot], 0)),
             used=s.used.at[slot].set(jnp.where(frees, 0, s.used[slot])),
             owner=s.owner.at[slot].set(jnp.where(frees, 0, who)),
         )
@@ -94,9 +94,10 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
         )
 
     zero = np.zeros(k, np.int32)
+    pending = lambda s: s.st[0] == PENDING
     return Spec(
         name="admission",
-        statement="Nobody moves a round by more than the stake that backs them, however many identities they split it over.",
+        statement="Nobody moves a round by more than their stake, however many identities they split it over.",
         state=State,
         variables={
             "owner": Var((k,), p - 1), "st": Var((k,), 3), "stake": Var((k,), money), "w": Var((k,), money),
@@ -124,17 +125,20 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
             ),
         },
         leads_to=(
-            LeadsTo("PendingIsAdmitted", lambda s: s.st[0] == PENDING, lambda s: s.st[0] != PENDING, (Fair("Admit", True),)),
-            LeadsTo("PendingIsAdmittedByUnionFairness", lambda s: s.st[0] == PENDING, lambda s: s.st[0] != PENDING,
-                    (Fair("Admit"),), holds=False),
+            LeadsTo("PendingIsAdmitted", pending, lambda s: ~pending(s), (Fair("Admit", True),)),
+            # Another slot may be admitted and recycled for ever.
+            LeadsTo("PendingIsAdmittedByUnionFairness", pending, lambda s: ~pending(s), (Fair("Admit"),), holds=False),
             LeadsTo("UnbondingIsFreed", lambda s: s.st[0] == UNBONDING, lambda s: s.st[0] == FREE, (Fair("EndRound"),)),
         ),
         mutants=(
             Mutant("cap_skipped_on_topup", CAP_SKIPPED_ON_TOPUP, "BoundedInfluence", 4),
             Mutant("weight_kept", WEIGHT_KEPT, "BackedByStake", 4),
             Mutant("instant_unbond", INSTANT_UNBOND, "SybilBound", 11),
+            Mutant("refund_twice", REFUND_TWICE, "Conservation", 4),
         ),
     )  # fmt: skip
 
 
-SYMMETRY = Symmetry({"owner": 0, "st": 0, "stake": 0, "w": 0, "used": 0}, 0, 3)
+def symmetry(bounds: Bounds = Bounds()) -> tuple[Symmetry, ...]:
+    """Identity slots are interchangeable."""
+    return (Symmetry({"owner": 0, "st": 0, "stake": 0, "w": 0, "used": 0}, 0, bounds.slots),)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ghostjax.formal import Action, Fair, LeadsTo, Mutant, Spec, Var
+from ghostjax.formal import Action, Fair, LeadsTo, Mutant, Spec, Symmetry, Var
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class State(NamedTuple):
     proof: Any
 
 
-LAST_WRITER_WINS, GAP = 1, 2
+LAST_WRITER_WINS, GAP, UNSIGNED, LAG_IS_PROOF = 1, 2, 3, 4
 
 
 def spec(bounds: Bounds = Bounds()) -> Spec:
@@ -36,12 +36,16 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
         return k < length, s._replace(have=s.have.at[0, 0, jnp.minimum(k, length - 1)].set(1))
 
     def byz_append(s: State, n: Any, v: Any, bug: Any) -> tuple[Any, State]:
-        k = (s.have[n, 1] > 0).sum()
-        return (k < length) & (s.proof[n] == 0), s._replace(have=s.have.at[n, 1, jnp.minimum(k, length - 1)].set(v + 1))
+        author = jnp.where(bug == UNSIGNED, 0, 1)
+        k = (s.have[n, author] > 0).sum()
+        have = s.have.at[n, author, jnp.minimum(k, length - 1)].set(v + 1)
+        return (k < length) & (s.proof[n] == 0), s._replace(have=have)
 
     def gossip(s: State, i: Any, j: Any, a: Any, bug: Any) -> tuple[Any, State]:
         x, y = s.have[i, a], s.have[j, a]
-        conflict = ((x > 0) & (y > 0) & (x != y)).any() & (bug != LAST_WRITER_WINS)
+        differ = (x > 0) & (y > 0) & (x != y)
+        differ = differ | ((bug == LAG_IS_PROOF) & (a == 1) & (x != y))
+        conflict = differ.any() & (bug != LAST_WRITER_WINS)
         filled = jnp.where(y == 0, x, y)
         newest = y.at[length - 1].set(jnp.where(y[length - 1] == 0, x[length - 1], y[length - 1]))
         merge = jnp.where(conflict, y, jnp.where(bug == GAP, newest, filled))
@@ -90,5 +94,12 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
         mutants=(
             Mutant("last_writer_wins", LAST_WRITER_WINS, "AppendOnly", 4),
             Mutant("gap", GAP, "PrefixClosed", 4),
+            Mutant("unsigned", UNSIGNED, "HonestConsistent", 2),
+            Mutant("lag_is_proof", LAG_IS_PROOF, "ProofSound", 3),
         ),
     )
+
+
+def symmetry(bounds: Bounds = Bounds()) -> tuple[Symmetry, ...]:
+    """Nodes but the home of the honest author are interchangeable."""
+    return (Symmetry({"have": 0, "proof": 0}, 1, bounds.nodes - 1),)

@@ -30,7 +30,7 @@ class State(NamedTuple):
     inc: Any
 
 
-CKPT_UNVALIDATED, INFLIGHT_AFTER_QUARANTINE = 1, 2
+CKPT_UNVALIDATED, INFLIGHT_AFTER_QUARANTINE, GC_OF_THE_LAST = 1, 2, 3
 
 
 def spec(bounds: Bounds = Bounds()) -> Spec:
@@ -65,7 +65,7 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
 
     def collect(s: State, v: Any, bug: Any) -> tuple[Any, State]:
         later = ((s.ck == 1) & (versions > v) & (versions <= s.head)).any()
-        return (s.ck[v] == 1) & later, s._replace(ck=s.ck.at[v].set(0))
+        return (s.ck[v] == 1) & (later | (bug == GC_OF_THE_LAST)), s._replace(ck=s.ck.at[v].set(0))
 
     def detect(s: State, bug: Any) -> tuple[Any, State]:
         keeps = bug == INFLIGHT_AFTER_QUARANTINE
@@ -126,5 +126,6 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
         mutants=(
             Mutant("ckpt_unvalidated", CKPT_UNVALIDATED, "CleanAfterRollback", 6, ("CleanAfterRollback",)),
             Mutant("inflight_after_quarantine", INFLIGHT_AFTER_QUARANTINE, "CleanAfterRollback", 7),
+            Mutant("gc_of_the_last", GC_OF_THE_LAST, "RecoveryPossible", 2),
         ),
     )  # fmt: skip

@@ -26,7 +26,7 @@ class State(NamedTuple):
 
 
 A, B, ROLLBACK = range(3)
-MAJORITY_QUORUM, REVOTE, ADMIN_OVERRIDE, ROLLBACK_TRUNCATES = 1, 2, 3, 4
+MAJORITY_QUORUM, REVOTE, ADMIN_OVERRIDE, ROLLBACK_TRUNCATES, VOTES_OF_ANY_HEIGHT = 1, 2, 3, 4, 5
 
 
 def spec(bounds: Bounds = Bounds()) -> Spec:
@@ -45,7 +45,8 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
         return may & ready(s, n, h), s._replace(vote=s.vote.at[n, h].set(v + 1))
 
     def commit(s: State, r: Any, h: Any, v: Any, bug: Any) -> tuple[Any, State]:
-        enough = support(s, h, v) >= jnp.where(bug == MAJORITY_QUORUM, bounds.voters // 2, quorum)
+        backing = jnp.where(bug == VOTES_OF_ANY_HEIGHT, (s.vote == v + 1).any(1).sum() + f, support(s, h, v))
+        enough = backing >= jnp.where(bug == MAJORITY_QUORUM, bounds.voters // 2, quorum)
         enough = enough | ((bug == ADMIN_OVERRIDE) & (v == ROLLBACK))
         log = s.log.at[r, h].set(v + 1)
         truncates = (bug == ROLLBACK_TRUNCATES) & (v == ROLLBACK) & (h == 1)
@@ -92,8 +93,11 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
             Mutant("revote", REVOTE, "NoFork", 7, ("NoFork", "NoLostUpdate")),
             Mutant("admin_override", ADMIN_OVERRIDE, "NoUnilateralRollback", 2),
             Mutant("rollback_truncates", ROLLBACK_TRUNCATES, "NoLostUpdate", 8),
+            Mutant("votes_of_any_height", VOTES_OF_ANY_HEIGHT, "CertBacked", 5),
         ),
     )
 
 
-SYMMETRY = Symmetry({"vote": 0, "log": 0}, 0, 3)
+def symmetry(bounds: Bounds = Bounds()) -> tuple[Symmetry, ...]:
+    """Honest voters are interchangeable."""
+    return (Symmetry({"vote": 0, "log": 0}, 0, bounds.voters - bounds.byzantine),)

@@ -72,7 +72,7 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
     zero = np.zeros(n, np.int32)
     return Spec(
         name="robust_round",
-        statement="One identity moves the sum by at most the clipping radius, and the trimmed maximum is an honest one.",
+        statement="One identity moves the sum by at most the radius, and the trimmed maximum is an honest one.",
         state=State,
         variables={
             "ph": Var((), 2), "val": Var((n,), top + 1), "cnt": Var((n,), 2), "lo": Var((), 2 * top * n),
@@ -105,4 +105,6 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
     )  # fmt: skip
 
 
-SYMMETRY = Symmetry({"val": 0, "cnt": 0}, 0, 3)
+def symmetry(bounds: Bounds = Bounds()) -> tuple[Symmetry, ...]:
+    """Honest nodes are interchangeable."""
+    return (Symmetry({"val": 0, "cnt": 0}, 0, bounds.nodes - bounds.byzantine),)

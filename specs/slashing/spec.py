@@ -18,7 +18,7 @@ class Bounds:
 
 
 class State(NamedTuple):
-    """Per node: bond, offence committed, verified evidence pending, times slashed, reputation, gone, accused falsely."""
+    """Per node: bond, offence committed, evidence pending, times slashed, reputation, gone, falsely accused."""
 
     bond: Any
     off: Any
@@ -128,4 +128,6 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
     )  # fmt: skip
 
 
-SYMMETRY = Symmetry({"bond": 0, "off": 0, "ev": 0, "done": 0, "rep": 0, "out": 0, "false": 0}, 0, 2)
+def symmetry(bounds: Bounds = Bounds()) -> tuple[Symmetry, ...]:
+    """Honest nodes are interchangeable."""
+    return (Symmetry(dict.fromkeys(State._fields, 0), 0, bounds.nodes - 1),)

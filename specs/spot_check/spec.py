@@ -30,7 +30,7 @@ class State(NamedTuple):
 
 OPEN, PENDING, CHALLENGED, ACCEPTED, REJECTED = range(5)
 GOOD, BAD = 1, 2
-WINDOW_RUNS_IN_DISPUTE, TIMEOUT_FAVOURS_WORKER = 1, 2
+WINDOW_RUNS_IN_DISPUTE, TIMEOUT_FAVOURS_WORKER, TIMEOUT_SLASHES_ALL, CHALLENGE_ALL = 1, 2, 3, 4
 
 
 def spec(bounds: Bounds = Bounds()) -> Spec:
@@ -52,7 +52,7 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
         return waiting(s, t, bug) & (s.win[t] > 0), s._replace(win=s.win.at[t].add(-1))
 
     def sample(s: State, t: Any, bug: Any) -> tuple[Any, State]:
-        after = jnp.where(s.res[t] == BAD, CHALLENGED, PENDING)
+        after = jnp.where((s.res[t] == BAD) | (bug == CHALLENGE_ALL), CHALLENGED, PENDING)
         return (s.st[t] == PENDING) & (s.seen[t] == 0) & (s.win[t] > 0), s._replace(
             seen=s.seen.at[t].set(1), st=s.st.at[t].set(after)
         )
@@ -70,7 +70,8 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
 
     def timeout(s: State, t: Any, bug: Any) -> tuple[Any, State]:
         favours = bug == TIMEOUT_FAVOURS_WORKER
-        return (s.st[t] == CHALLENGED) & ((s.res[t] == BAD) | favours), s._replace(
+        silent = (s.res[t] == BAD) | favours | (bug == TIMEOUT_SLASHES_ALL)
+        return (s.st[t] == CHALLENGED) & silent, s._replace(
             st=s.st.at[t].set(jnp.where(favours, ACCEPTED, REJECTED)),
             wb=s.wb.at[t].set(jnp.where(favours, s.wb[t], 0)),
         )
@@ -118,8 +119,12 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
         mutants=(
             Mutant("window_runs_in_dispute", WINDOW_RUNS_IN_DISPUTE, "SampledBadNeverAccepted", 6),
             Mutant("timeout_favours_worker", TIMEOUT_FAVOURS_WORKER, "SampledBadNeverAccepted", 4),
+            Mutant("timeout_slashes_all", TIMEOUT_SLASHES_ALL, "HonestWorkerKeepsBond", 4),
+            Mutant("challenge_all", CHALLENGE_ALL, "HonestChallengerSafe", 4),
         ),
     )  # fmt: skip
 
 
-SYMMETRY = Symmetry({"res": 0, "st": 0, "win": 0, "seen": 0, "wb": 0, "cb": 0}, 0, 2)
+def symmetry(bounds: Bounds = Bounds()) -> tuple[Symmetry, ...]:
+    """Tasks are interchangeable."""
+    return (Symmetry(dict.fromkeys(State._fields, 0), 0, bounds.tasks),)

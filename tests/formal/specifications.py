@@ -1,0 +1,34 @@
+"""The specifications of the repository, loaded from their folders with their manifests of golden counts."""
+
+import functools
+import importlib.util
+import json
+from pathlib import Path
+
+from ghostjax.formal import Program
+
+
+SPECS = Path(__file__).parents[2] / "specs"
+MISSION = ("admission", "robust_round", "slashing", "quorum_log", "spot_check", "gossip_log", "quarantine")
+CLASSIC = tuple(
+    f"classic/{name}"
+    for name in ("tcommit", "two_phase", "ewd840", "die_hard", "readers_writers", "token_ring", "coffee_can")
+)
+
+
+@functools.cache
+def module(name):
+    found = importlib.util.spec_from_file_location(f"specification_{name.replace('/', '_')}", SPECS / name / "spec.py")
+    loaded = importlib.util.module_from_spec(found)
+    found.loader.exec_module(loaded)
+    return loaded
+
+
+@functools.cache
+def program(name):
+    """The specification at its standard bounds, traced once for all tests."""
+    return Program(module(name).spec(), "numpy")
+
+
+def manifest(name):
+    return json.loads((SPECS / name / "manifest.json").read_text())

@@ -1,0 +1,118 @@
+"""Every protocol of `specs/` against its manifest: counts, liveness, witnesses, and what each mutant breaks."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from specifications import manifest, MISSION, module, program
+
+from ghostjax.formal import check
+
+
+COUNTS = ("distinct", "generated", "depth", "terminal", "labels", "bits")
+# Counts published with the protocols' definitions: distinct, generated, depth, terminal, labels, bits.
+PUBLISHED = {
+    "admission": (2041, 7682, 14, 0, 19, 34),
+    "robust_round": (177, 415, 7, 0, 19, 38),
+    "slashing": (5616, 37441, 16, 0, 22, 30),
+    "quorum_log": (10894, 37252, 13, 573, 36, 24),
+    "spot_check": (625, 1451, 11, 81, 16, 20),
+    "gossip_log": (28406, 209118, 14, 106, 34, 27),
+    "quarantine": (6408, 18405, 20, 64, 17, 25),
+}
+MUTANTS = [(name, mutant.name) for name in MISSION for mutant in module(name).spec().mutants]
+
+
+def counts(report):
+    return {name: getattr(report, name) for name in COUNTS}
+
+
+@pytest.mark.parametrize("name", MISSION)
+def test_protocol_is_correct_and_its_counts_are_golden(name):
+    golden = manifest(name)
+    assert tuple(golden[c] for c in COUNTS) == PUBLISHED[name]
+    report = check(program(name))
+    assert report.ok, str(report)
+    assert counts(report) == {c: golden[c] for c in COUNTS}
+    assert all(report.witnesses.values()) and len(report.witnesses) >= 1
+    assert {one.name: one.holds for one in report.liveness} == golden["leads_to"]
+
+
+@pytest.mark.parametrize("name", [n for n in MISSION if hasattr(module(n), "symmetry")])
+def test_symmetry_leaves_one_state_per_orbit(name):
+    golden = manifest(name)
+    reduced = module(name).spec()._replace(symmetry=module(name).symmetry(), leads_to=())
+    report = check(reduced, engine="numpy")
+    assert report.ok, str(report)
+    seen = {c: getattr(report, c) for c in golden["symmetry"]}
+    assert seen == golden["symmetry"]
+    assert seen["depth"] == golden["depth"] and seen["distinct"] < golden["distinct"]
+
+
+@pytest.mark.parametrize("name", ["robust_round", "quarantine"])
+def test_the_compiled_engine_finds_the_same(name):
+    ours, compiled = check(program(name)), check(module(name).spec(), engine="xla")
+    assert compiled.engine == "xla" and counts(ours) == counts(compiled) and compiled.ok
+    mutant = module(name).spec().mutants[0]
+    assert check(module(name).spec(), mutant, engine="xla").trace.length == mutant.length
+
+
+@pytest.mark.parametrize(("name", "mutant"), MUTANTS)
+def test_mutant_is_killed_by_its_property_and_the_counterexample_is_real(name, mutant):
+    spec = program(name).spec
+    chosen = next(m for m in spec.mutants if m.name == mutant)
+    golden = manifest(name)["mutants"][mutant]
+    report = check(program(name), chosen)
+    assert report.verdict == "violated" and chosen.fires in report.properties, str(report)
+    assert report.trace.length == chosen.length == golden["length"]
+    assert golden["fires"] == chosen.fires
+    replay(spec, [step.label for step in report.trace.steps[1:]], chosen, [step.state for step in report.trace.steps])
+
+
+def replay(spec, labels, mutant, states):
+    """Plays a counterexample through the action functions, outside the checker; only its last step may be wrong."""
+    actions = {action.name: action for action in spec.actions}
+    kept = lambda claims: {n: f for n, f in claims.items() if mutant.only is None or n in mutant.only}
+    at = spec.state(**{name: jnp.asarray(value) for name, value in states[0].items()})
+    for i, label in enumerate(labels):
+        assert all(bool(claim(at)) for claim in kept(spec.invariants).values()), i
+        enabled, after = actions[label.action].fn(at, *map(jnp.int32, label.params.values()), jnp.int32(mutant.bug))
+        assert bool(enabled), f"step {i}: {label} is not enabled"
+        for name in spec.variables:
+            np.testing.assert_array_equal(getattr(after, name), states[i + 1][name], err_msg=f"step {i}: {name}")
+        broken = [name for name, claim in kept(spec.steps).items() if not bool(claim(at, after))]
+        at = after
+        assert not broken or i == len(labels) - 1
+    broken += [name for name, claim in kept(spec.invariants).items() if not bool(claim(at))]
+    assert mutant.fires in broken
+
+
+@pytest.mark.parametrize("name", MISSION)
+def test_no_claim_is_idle(name):
+    """Each safety property kills a mutant; each leads-to that holds is lost without its fairness."""
+    spec = program(name).spec
+    assert len(spec.mutants) >= 3
+    assert {m.fires for m in spec.mutants} >= set(spec.invariants) | set(spec.steps)
+    unfair = tuple(claim._replace(fair=(), holds=False) for claim in spec.leads_to if claim.holds)
+    report = check(spec._replace(leads_to=unfair), engine="numpy")
+    assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("name", MISSION)
+def test_recorded_counterexamples_name_actions_that_exist(name):
+    spec, golden = program(name).spec, manifest(name)
+    labels = {str(label) for label in program(name).labels}
+    assert set(golden["mutants"]) == {m.name for m in spec.mutants}
+    for recorded in golden["mutants"].values():
+        assert set(recorded["actions"]) <= labels and len(recorded["actions"]) == recorded["length"] - 1
+
+
+def test_a_wrong_count_and_an_overclaimed_liveness_are_noticed():
+    """The broken twins: a golden count off by one, fairness claimed that the protocol does not have."""
+    report = check(program("robust_round"))
+    assert counts(report) != {**counts(report), "distinct": report.distinct + 1}
+    spec = program("spot_check").spec
+    report = check(spec._replace(leads_to=tuple(c._replace(holds=True) for c in spec.leads_to)), engine="numpy")
+    assert report.verdict == "violated" and report.properties == ("PendingIsSettledWithoutJudge",)
+    assert report.trace.loop is not None and re.search("Grief", str(report.trace))
