@@ -52,7 +52,7 @@ def catalogue() -> dict[str, Entry]:
         *_classes("models", tasks.models, tasks.models.AbstractModel),
         *_functions("tasks", tasks, first="num_nodes"),
         *_functions("topologies", topologies, first="num_nodes"),
-        *_functions("partitions", tasks.partition, result=tasks.partition.Partition),
+        *map(_of_labels, _functions("partitions", tasks.partition, first="labels")),
         *_optimizers(),
     ]
     for family in FAMILIES:
@@ -68,23 +68,40 @@ def snake(name: str) -> str:
 
 
 def _classes(family: str, module: ModuleType, base: type) -> list[Entry]:
-    return [
+    """Public concrete classes of a family, and public functions that return one."""
+    classes = [
         Entry(snake(name), family, value, _line(value))
         for name, value in vars(module).items()
         if inspect.isclass(value) and issubclass(value, base) and not name.startswith("Abstract")
     ]
+    return [*classes, *_functions(family, module, result=base)]
 
 
-def _functions(family: str, module: ModuleType, *, first: str | None = None, result: Any = None) -> list[Entry]:
+def _functions(family: str, module: ModuleType, *, first: str | None = None, result: type | None = None) -> list[Entry]:
+    """Public functions with the given first parameter, or whose annotation says that they return a `result`."""
     found = []
     for name, value in vars(module).items():
         if not inspect.isfunction(value) or name.startswith("_"):
             continue
         signature = inspect.signature(value)
-        parameters = list(signature.parameters)
-        if (first and parameters[:1] == [first]) or (result and signature.return_annotation is result):
-            found.append(Entry(name, family, value, _line(value)))
+        parameters, returns = list(signature.parameters), signature.return_annotation
+        makes = result is not None and inspect.isclass(returns) and issubclass(returns, result)
+        if parameters[:1] == [first] or makes:
+            found.append(Entry(snake(name), family, value, _line(value)))
     return found
+
+
+def _of_labels(entry: Entry) -> Entry:
+    """A partitioner without its labels, which only the task knows: the call makes a function of them."""
+    whole = inspect.signature(entry.make)
+    rest = whole.replace(parameters=list(whole.parameters.values())[1:])
+
+    def make(*args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        rest.bind(*args, **kwargs)
+        return lambda labels: entry.make(labels, *args, **kwargs)
+
+    make.__signature__ = rest  # type: ignore[attr-defined]
+    return entry._replace(make=make)
 
 
 def _optimizers() -> list[Entry]:

@@ -27,6 +27,12 @@ def test_calls_nest():
     assert task.model.sizes == (64, 8, 10)
 
 
+def test_a_partitioner_waits_for_the_labels():
+    task = build("task", "digits(partition=pathological(nodes, classes_per_node=2))", "tasks", WORDS, 20)
+    assert task.num_nodes == 20
+    assert task.describe().classes_per_node <= 2
+
+
 def test_optimizers_are_those_of_optax():
     optimizer = build("optimizer", "adam(learning_rate=0.01, b1=0.8)", "optimizers", WORDS)
     assert isinstance(optimizer, gj.Optimizer)
