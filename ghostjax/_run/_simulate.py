@@ -17,6 +17,7 @@ from ghostjax._run._provenance import environment
 from ghostjax._run._result import judge, RunResult
 from ghostjax._run._run import Run
 from ghostjax._run._signals import Interruption
+from ghostjax._run._summary import summary
 from ghostjax._simulation import Simulation
 from ghostjax._types import Key, require
 
@@ -74,6 +75,7 @@ def simulate(
         "key": describe(key),
         "participation": None if participation is None else describe(weights),
         "simulation": describe(simulation),
+        "summary": summary(simulation),
         "config": None if config is None else dict(config),
     }
     directory = None if directory is None else Path(directory)

@@ -92,7 +92,7 @@ def demo(argv: Sequence[str], console: Console) -> int:
         f"{options.nodes} nodes learn handwritten digits, split unevenly (Dirichlet 0.3). An adversary holds "
         f"{options.byzantine} identities and hides in the spread of the honest ones (ALIE, z = 1.5). The same "
         "training, paired by seed, with the mean and with two robust rules.",
-        comparison.blocks(records, byzantine, ranking),
+        comparison.blocks(records, byzantine, ranking, runs["mean"][0].provenance["summary"]),
         "\n---\n".join(dump(config) for config in configs.values()),
     )
     path = write(options.out / "report.html", page)

@@ -14,7 +14,7 @@ def run_page(folder: Path, run: Run, config: str, name: str = "run") -> Path:
     page = render(
         "One training",
         run.result.value[0].upper() + run.result.value[1:] + ".",
-        comparison.blocks({name: record}, run.byzantine),
+        comparison.blocks({name: record}, run.byzantine, summary=run.provenance.get("summary")),
         config,
     )
     return write(folder / "report.html", page)

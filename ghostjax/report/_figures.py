@@ -81,6 +81,28 @@ def influence(shares: np.ndarray, rounds: np.ndarray, byzantine: np.ndarray, tit
     return figure
 
 
+def histogram(counts: np.ndarray, classes: Sequence[str], byzantine: np.ndarray, title: str) -> Any:
+    """Heat map of how many examples of each class `[node, class]` a node holds."""
+    figure = _figure(title, "class")
+    figure.add_heatmap(
+        x=np.arange(counts.shape[0]),
+        y=list(classes),
+        z=counts.T,
+        colorscale=[[0.0, "#f4f6f8"], [0.25, "#bfe0cd"], [0.6, "#5aa77b"], [1.0, "#1e5639"]],
+        colorbar={"title": {"text": "examples", "side": "right"}, "thickness": 12},
+        hovertemplate="node %{x}, class %{y}: %{z}<extra></extra>",
+    )
+    for node in np.flatnonzero(byzantine):
+        figure.add_shape(
+            type="rect", yref="paper", y0=-0.025, y1=-0.008, xref="x", x0=node - 0.5, x1=node + 0.5,
+            fillcolor=BYZANTINE, line_width=0,
+        )  # fmt: skip
+    figure.update_layout(hovermode="closest", height=320)
+    figure.update_xaxes(title_text="node", showgrid=False)
+    figure.update_yaxes(type="category", showgrid=False)
+    return figure
+
+
 def ranking(scores: np.ndarray, exact: np.ndarray, byzantine: np.ndarray, title: str) -> Any:
     """Identities by how much their removal helps, most harmful first: predicted (bars) and replayed (dots)."""
     order = np.argsort(scores)

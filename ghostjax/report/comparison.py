@@ -1,7 +1,7 @@
 """The page of a comparison: the same training under several rules, side by side and paired by seed."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,9 +36,15 @@ def spread(values: np.ndarray, form: str) -> str:
     return f"{middle}  [{form.format(np.nanmin(values))}, {form.format(np.nanmax(values))}]"
 
 
-def blocks(records: Records, byzantine: np.ndarray, ranking: Ranking | None = None) -> list[Block]:
-    """The sections of the page, from the headline to the ranking of identities."""
+def blocks(
+    records: Records, byzantine: np.ndarray, ranking: Ranking | None = None, summary: Mapping[str, Any] | None = None
+) -> list[Block]:
+    """The sections of the page, from the headline to the ranking of identities.
+
+    `summary` is what a run's provenance says of its network and data.
+    """
     page: list[Block] = [_headline(records, byzantine, ranking)]
+    page += _surroundings(summary or {}, byzantine)
     page += _learning(records)
     page += _heterogeneity(records)
     page += _distance(records)
@@ -86,6 +92,29 @@ def _headline(records: Records, byzantine: np.ndarray, ranking: Ranking | None) 
             (f"{ranking.spearman:.3f}", "rank agreement of blame with exact replays"),
         ]
     return Cards(cards)
+
+
+def _surroundings(summary: Mapping[str, Any], byzantine: np.ndarray) -> list[Block]:
+    page: list[Block] = []
+    data, network = summary.get("data"), summary.get("network")
+    if data:
+        page += [
+            Heading(
+                "Data",
+                f"Who holds what. A node's mixture of classes is {data['total_variation']:.2f} away from the whole on "
+                f"average (total variation; 0 is alike, 1 disjoint), it holds {data['classes_per_node']:.1f} classes, "
+                f"and the largest node has {data['imbalance']:.1f} times the mean number of examples.",
+            ),
+            Figure(
+                figures.histogram(np.array(data["histogram"]), [str(c) for c in data["classes"]], byzantine, "Labels"),
+                "Byzantine nodes carry a red mark.",
+            ),
+        ]
+    if network:
+        rows = [[name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)]
+                for name, value in network.items() if isinstance(value, bool | int | float | str)]  # fmt: skip
+        page += [Heading("Network", "The graph before training."), Table(["diagnostic", "value"], rows)]
+    return page
 
 
 def _learning(records: Records) -> list[Block]:

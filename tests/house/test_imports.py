@@ -22,7 +22,7 @@ ALLOWED = {
     "protocols": FOUNDATION | {"aggregators", "topologies"},
     "_simulation": FOUNDATION | STAGES | {"_round", "metrics", "protocols"},
     "_rollout": FOUNDATION | {"_round", "_simulation"},
-    "_run": FOUNDATION | {"_round", "_simulation", "_rollout"},
+    "_run": FOUNDATION | {"_round", "_simulation", "_rollout", "tasks"},
     "_sweep": FOUNDATION | STAGES | {"_round", "_simulation", "_rollout", "_run", "metrics", "protocols"},
     "attribution": FOUNDATION | {"_round", "_simulation", "_rollout"},
     "report": FOUNDATION | {"_run", "_sweep", "attribution"},
