@@ -24,6 +24,11 @@ class Encoding(NamedTuple):
         """Bits of one state."""
         return int(sum(var.size * var.bits for var in self.variables.values()))
 
+    @property
+    def used(self) -> int:
+        """Bits up to the last that a state uses, gaps included."""
+        return max((32 * int(w) + int(s) + int(m).bit_length() for w, s, m in zip(self.word, self.shift, self.mask, strict=True)), default=0)
+
 
 def encoding(variables: Mapping[str, Var]) -> Encoding:
     """The layout: elements in declared order, row-major, none straddling two words; an even number of words."""
@@ -33,7 +38,8 @@ def encoding(variables: Mapping[str, Var]) -> Encoding:
         if var.bits > 31:
             raise ValueError(f"Var({name}): range {var.low}..{var.high}: takes {var.bits} bits, at most 31 fit")
         for _ in range(var.size):
-            if used + var.bits > 32:
+            # The last bit of a pair of words stays free, so that no key is all ones.
+            if used + var.bits > 32 - at % 2:
                 at, used = at + 1, 0
             word.append(at)
             shift.append(used)
@@ -111,3 +117,18 @@ def words_of(keys: np.ndarray, count: int) -> np.ndarray:
         return np.ascontiguousarray(keys)[:, None].view(np.uint32)
     wide = np.frombuffer(keys.tobytes(), np.uint64).reshape(len(keys), count // 2).byteswap()
     return wide.view(np.uint32).reshape(len(keys), count)
+
+
+def columns_of(words: np.ndarray) -> np.ndarray:
+    """Words `[S, K]` as 64-bit columns `[K / 2, S]`, which is how batches are held."""
+    return np.ascontiguousarray(np.ascontiguousarray(words).view(np.uint64).T)
+
+
+def words_of_columns(columns: np.ndarray) -> np.ndarray:
+    """The inverse of `columns_of`."""
+    return np.ascontiguousarray(columns.T).view(np.uint32)
+
+
+def keys_of_columns(columns: np.ndarray) -> np.ndarray:
+    """Columns as keys."""
+    return columns[0] if len(columns) == 1 else keys(words_of_columns(columns))

@@ -1,13 +1,18 @@
 """Exhaustive breadth-first exploration: every reachable state, level by level, so that traces are shortest."""
 
+import os
 import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ghostjax.formal._encoding import keys, pack_many, words_of
+from ghostjax.formal._encoding import columns_of, keys_of_columns, pack_many
 from ghostjax.formal._program import Program
 from ghostjax.formal._spec import initial_states
+from ghostjax.formal._table import Table
 
 
 Verdict = Literal["ok", "violated", "deadlock", "incomplete"]
@@ -52,13 +57,36 @@ def explore(
     max_states: int | None = None,
     max_seconds: float | None = None,
     keep_edges: bool = False,
+    threads: int | None = None,
 ) -> Exploration:
     """Explores everything reachable from the initial states, or stops at the first violated property.
 
     Out of bounds is a violation of its own, found before anything else is read from a successor. `only` narrows
     the invariants and step invariants that are checked. With a budget left over the verdict is "incomplete".
+    The result is the same for any engine, size of batches and number of threads: states of a level are in the order
+    of their keys, and the first (state, label) in that order that reaches a new state is its parent.
     """
-    return _Search(program, bug, only, max_states, max_seconds, keep_edges).run()
+    search = _Search(program, bug, only, max_states, max_seconds, keep_edges, threads)
+    try:
+        return search.run()
+    finally:
+        search.close()
+
+
+class _Found(NamedTuple):
+    """What one block of the frontier leads to: different keys not known when it was looked at, each with the first
+    `row * labels + label` that reaches it; enabled pairs per label; terminal rows; a violation, if any; edges."""
+
+    keys: np.ndarray
+    tag: np.ndarray
+    enabled: np.ndarray
+    terminal: int
+    violation: tuple[tuple[str, ...], int, int | None] | None
+    edges: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+
+
+class _Stop(Exception):
+    """A budget is used up."""
 
 
 class _Search:
@@ -70,129 +98,231 @@ class _Search:
         max_states: int | None,
         max_seconds: float | None,
         keep_edges: bool,
+        threads: int | None,
     ):
         spec = program.spec
-        self.program, self.spec, self.bug = program, spec, bug
+        self.program, self.spec, self.bug, self.only = program, spec, bug, only
         self.max_states, self.max_seconds, self.keep_edges = max_states, max_seconds, keep_edges
-        kept = lambda names: np.array([only is None or name in only for name in names], bool)
-        self.invariants, self.steps = list(spec.invariants), list(spec.steps)
-        self.invariants_on, self.steps_on = kept(self.invariants), kept(self.steps)
+        self.invariants = list(spec.invariants)
+        self.invariants_on = np.array([only is None or name in only for name in self.invariants], bool)
         self.names = [action.name for action in spec.actions]
         self.action_of = np.array([self.names.index(label.action) for label in program.labels])
-        self.enabled_count = np.zeros(len(self.names), np.int64)
+        self.count = len(program.labels)
+        self.enabled_count = np.zeros(self.count, np.int64)
         self.first_count = np.zeros(len(self.names), np.int64)
         self.deepest = np.zeros(len(self.names), np.int64)
         self.seen_witness = np.zeros(len(spec.witnesses), bool)
         self.levels: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.edges: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.table = Table(program.layout.words // 2, numbered=keep_edges)
+        self.order: list[np.ndarray] = []
+        self.label_type = np.min_scalar_type(-self.count)
         self.generated, self.terminal, self.states = 0, 0, 0
+        self.threads = min(len(os.sched_getaffinity(0)), 4) if threads is None else threads
+        self.pool: ThreadPoolExecutor | None = None
         self.start = time.perf_counter()
+
+    def close(self) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
 
     def run(self) -> Exploration:
         words, inside = pack_many(self.program.layout, initial_states(self.spec))
         self.generated = len(words)
         if not inside.all():
             return self._end("violated", Violation(("OutOfBounds",), -1, None), why="an initial state is out of bounds")
-        initial = np.unique(self._canonical(words))
-        self.known, self.known_id = initial, np.arange(len(initial))
-        self.levels.append((initial, np.full(len(initial), -1), np.full(len(initial), -1)))
-        self.states = len(initial)
-        frontier, ids, bad = self._inspect(initial, np.arange(len(initial)))
-        while bad is None and len(frontier):
-            if self.max_states is not None and self.states >= self.max_states:
-                return self._end("incomplete", why=f"{self.max_states} states were allowed")
-            if self.max_seconds is not None and time.perf_counter() - self.start > self.max_seconds:
-                return self._end("incomplete", why=f"{self.max_seconds:g} seconds were allowed")
-            found, bad = self._expand(frontier, ids)
-            if bad is not None:
-                break
-            new = self._admit(*found)
-            if not len(new[0]):
-                break
-            frontier, ids, bad = self._inspect(*new)
-        if bad is None:
-            return self._end("ok")
-        return self._end("deadlock" if bad.properties == ("Deadlock",) else "violated", bad)
+        initial, _ = self._distinct(self.program.canonical_columns(columns_of(words)), np.zeros(len(words), np.int64))
+        self.table.add(initial)
+        none = np.full(initial.shape[1], -1)
+        self._level(initial, none, none)
+        try:
+            return self._search(initial)
+        except _Stop as stop:
+            return self._end("incomplete", why=str(stop))
 
-    def _canonical(self, words: np.ndarray) -> np.ndarray:
-        if not self.spec.symmetry:
-            return keys(words)
-        return keys(self.program.canonical(words))
+    def _search(self, new: np.ndarray) -> Exploration:
+        while True:
+            ids = np.arange(self.states - new.shape[1], self.states)
+            frontier, ids, bad = self._inspect(new, ids)
+            if bad is None and not frontier.shape[1]:
+                return self._end("ok")
+            if bad is None:
+                self._budget()
+                new, bad = self._expand(frontier, ids)
+            if bad is not None:
+                return self._end("deadlock" if bad.properties == ("Deadlock",) else "violated", bad)
+            if not new.shape[1]:
+                return self._end("ok")
+
+    def _budget(self) -> None:
+        if self.max_states is not None and self.states >= self.max_states:
+            raise _Stop(f"{self.max_states} states were allowed")
+        if self.max_seconds is not None and time.perf_counter() - self.start > self.max_seconds:
+            raise _Stop(f"{self.max_seconds:g} seconds were allowed")
+
+    def _map(self, function: Callable[[int], Any], total: int) -> Iterator[Any]:
+        """`function` at the beginning of every block, in order; several at a time where there are several."""
+        starts = range(0, total, self.program.batch)
+        if self.threads < 2 or len(starts) < 2:
+            yield from map(function, starts)
+            return
+        if self.pool is None:
+            self.pool = ThreadPoolExecutor(self.threads)
+        waiting: deque[Future] = deque()
+        for start in starts:
+            waiting.append(self.pool.submit(function, start))
+            if len(waiting) > 2 * self.threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
     def _inspect(self, new: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, Violation | None]:
         """The frontier among `new` states (those within the constraint), unless an invariant fails."""
-        result = self.program.inspect(words_of(new, self.program.layout.words), self.bug)
-        self.seen_witness |= result.witnesses.any(0)
-        failed = ~result.invariants & self.invariants_on[None, :]
-        if failed.any():
-            row = int(np.argmax(failed.any(1)))
-            names = tuple(name for name, bad in zip(self.invariants, failed[row], strict=True) if bad)
-            return new[:0], ids[:0], Violation(names, int(ids[row]), None)
-        return new[result.constraint], ids[result.constraint], None
+        within: list[np.ndarray] = []
+        size = self.program.batch
 
-    def _expand(self, frontier: np.ndarray, ids: np.ndarray) -> tuple[tuple[Any, ...], Violation | None]:
-        """Every successor of the frontier (keys, parents, labels), unless a step is wrong."""
+        def look(i: int) -> tuple[int, Any]:
+            return i, self.program.inspect_columns(new[:, i : i + size], self.bug)
+
+        for i, result in self._map(look, new.shape[1]):
+            self.seen_witness |= result.witnesses.any(0)
+            within.append(result.constraint)
+            failed = ~result.invariants & self.invariants_on[None, :]
+            if failed.any():
+                row = int(np.argmax(failed.any(1)))
+                names = tuple(name for name, bad in zip(self.invariants, failed[row], strict=True) if bad)
+                return new[:, :0], ids[:0], Violation(names, int(ids[i + row]), None)
+        keep = np.concatenate(within)
+        return (new, ids, None) if keep.all() else (new[:, keep], ids[keep], None)
+
+    def _expand(self, frontier: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, Violation | None]:
+        """The new states that the frontier leads to, in key order, unless a step is wrong."""
+        size = self.program.batch
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        i = 0
-        while i < len(frontier):
-            size = self.program.batch
-            batch = ids[i : i + size]
-            out = self.program.expand(words_of(frontier[i : i + size], self.program.layout.words), self.bug)
-            row, label = np.nonzero(out.enabled)
-            outside = ~out.inside[row, label]
-            if outside.any():
-                k = int(np.argmax(outside))
-                return (), Violation(("OutOfBounds",), int(batch[row[k]]), int(label[k]))
-            wrong = ~out.steps[row, label] & self.steps_on[None, :]
-            if wrong.any():
-                k = int(np.argmax(wrong.any(1)))
-                names = tuple(name for name, bad in zip(self.steps, wrong[k], strict=True) if bad)
-                return (), Violation(names, int(batch[row[k]]), int(label[k]))
-            stuck = ~out.enabled.any(1)
-            self.terminal += int(stuck.sum())
-            if stuck.any() and self.spec.deadlock == "error":
-                return (), Violation(("Deadlock",), int(batch[np.argmax(stuck)]), None)
-            self.enabled_count += np.bincount(self.action_of[label], minlength=len(self.names))
-            parts.append((keys(out.words[row, label]), batch[row], label))
-            i += size
-        self.generated += sum(len(part[0]) for part in parts)
-        return tuple(np.concatenate(column) for column in zip(*parts, strict=True)), None
+        states = self.states
 
-    def _admit(self, found: np.ndarray, parent: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Adds the states never seen before, in key order; the first (state, label) that reached each is its parent."""
-        unique, first = np.unique(found, return_index=True)
-        at = np.minimum(np.searchsorted(self.known, unique), len(self.known) - 1)
-        fresh = self.known[at] != unique
-        new, first = unique[fresh], first[fresh]
-        ids = np.arange(self.states, self.states + len(new))
-        where = np.searchsorted(self.known, new)
-        self.known = np.insert(self.known, where, new)
-        self.known_id = np.insert(self.known_id, where, ids)
+        def look(i: int) -> tuple[int, _Found]:
+            return i, self._successors(frontier[:, i : i + size])
+
+        for i, found in self._map(look, frontier.shape[1]):
+            if found.violation is not None:
+                names, row, label = found.violation
+                return frontier[:, :0], Violation(names, int(ids[i + row]), label)
+            self.enabled_count += found.enabled
+            self.generated += int(found.enabled.sum())
+            self.terminal += found.terminal
+            fresh = self.table.add(found.keys)
+            row, label = np.divmod(found.tag[fresh], self.count)
+            parts.append((found.keys[:, fresh], ids[i + row], label.astype(self.label_type)))
+            if found.edges is not None:
+                keys, row, label = found.edges
+                self.edges.append((ids[i + row], label, keys))
+            self.states += len(fresh)
+            self._budget()
+        self.states = states
+        keys = np.concatenate([part[0] for part in parts], axis=1)
+        parent, label = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
+        order = np.argsort(keys[0]) if len(keys) == 1 else np.lexsort(keys[::-1])
+        self._level(keys[:, order], parent[order], label[order], order)
+        return keys[:, order], None
+
+    def _successors(self, columns: np.ndarray) -> _Found:
+        found = self.program.successors(columns, self.bug, self.only)
+        edges = None
+        tag = found.row * self.count + found.label
+        violation = self._wrong(columns, found)
+        if violation is not None:
+            return _Found(columns[:, :0], tag[:0], found.enabled, 0, violation, None)
+        keys = found.keys
         if self.keep_edges:
-            self.edges.append((parent, label, self.known_id[np.searchsorted(self.known, found)]))
-        if len(new):
-            actions = self.action_of[label[first]]
-            self.levels.append((new, parent[first], label[first]))
+            keys = self.program.canonical_columns(keys)
+            edges = (keys, found.row, found.label)
+        keep = self.table.missing(keys) if not self.spec.symmetry else np.arange(len(tag))
+        keys, tag = self._distinct(keys[:, keep], tag[keep])
+        if self.spec.symmetry:
+            keys = self.program.canonical_columns(keys)
+            keep = self.table.missing(keys)
+            keys, tag = self._distinct(keys[:, keep], tag[keep])
+        return _Found(keys, tag, found.enabled, len(found.stuck), None, edges)
+
+    def _wrong(self, columns: np.ndarray, found: Any) -> tuple[tuple[str, ...], int, int | None] | None:
+        """The first row of a block where a step is wrong, or that has no step though one must be."""
+        stuck = int(found.stuck[0]) if len(found.stuck) and self.spec.deadlock == "error" else -1
+        row = found.wrong
+        if stuck >= 0 and (row < 0 or stuck < row):
+            return ("Deadlock",), stuck, None
+        if row < 0:
+            return None
+        out = self.program.expand_columns(columns[:, row : row + 1], self.bug)
+        on = np.array([self.only is None or name in self.only for name in self.spec.steps], bool)
+        failed = ~out.steps[0] & on[None, :]
+        bad = out.enabled[0] & (~out.inside[0] | failed.any(1))
+        label = int(np.argmax(bad))
+        names = tuple(name for name, wrong in zip(self.spec.steps, failed[label], strict=True) if wrong)
+        return names if out.inside[0, label] else ("OutOfBounds",), row, label
+
+    def _distinct(self, keys: np.ndarray, tag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Different keys in order, each with its smallest tag."""
+        if not keys.shape[1]:
+            return keys, tag
+        bits = int(tag.max()).bit_length()
+        if len(keys) == 1 and self.program.layout.used + bits <= 64:
+            # Key and tag in one number: one sort of plain integers does it.
+            both = keys[0] << np.uint64(bits) | tag.view(np.uint64)
+            both.sort()
+            key = both >> np.uint64(bits)
+            first = np.ones(len(key), bool)
+            np.not_equal(key[1:], key[:-1], out=first[1:])
+            first = np.flatnonzero(first)
+            return key.take(first)[None], (both.take(first) & np.uint64((1 << bits) - 1)).view(np.int64)
+        order = np.lexsort((tag, *keys[::-1]))
+        keys, tag = keys[:, order], tag[order]
+        first = np.ones(len(tag), bool)
+        first[1:] = (keys[:, 1:] != keys[:, :-1]).any(0)
+        return keys[:, first], tag[first]
+
+    def _level(
+        self, keys: np.ndarray, parent: np.ndarray, label: np.ndarray, order: np.ndarray | None = None
+    ) -> None:
+        """A level of new states in key order; `order` says where each was among those added to the table."""
+        count = keys.shape[1]
+        if not count:
+            return
+        if self.keep_edges:
+            number = np.empty(count, np.int64)
+            number[np.arange(count) if order is None else order] = np.arange(self.states, self.states + count)
+            self.order.append(number)
+        if order is not None:
+            actions = self.action_of[label]
             self.first_count += np.bincount(actions, minlength=len(self.names))
-            self.deepest[np.unique(actions)] = len(self.levels)
-            self.states += len(new)
-        return new, ids
+            self.deepest[np.unique(actions)] = len(self.levels) + 1
+        self.states += count
+        kind = np.int32 if self.states < 2**31 else np.int64
+        self.levels.append((keys, parent.astype(kind), label.astype(self.label_type)))
+
+    def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        if not self.edges:
+            return None
+        number = np.concatenate(self.order)
+        target = [number[self.table.numbers(keys)] for _, _, keys in self.edges]
+        source, label = (np.concatenate([edge[k] for edge in self.edges]) for k in (0, 1))
+        return source, label, np.concatenate(target)
 
     def _end(self, verdict: Verdict, violation: Violation | None = None, why: str = "") -> Exploration:
-        levels = self.levels or [(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))]
-        columns = [np.concatenate(column) for column in zip(*levels, strict=True)]
-        level = np.repeat(np.arange(len(levels)) + 1, [len(one[0]) for one in levels])
-        counts = zip(self.enabled_count.tolist(), self.first_count.tolist(), self.deepest.tolist(), strict=True)
+        empty = np.zeros(0, np.int64)
+        levels = self.levels or [(np.zeros((self.program.layout.words // 2, 0), np.uint64), empty, empty)]
+        level = np.repeat(np.arange(len(levels), dtype=np.int32) + 1, [one[0].shape[1] for one in levels])
+        enabled = np.bincount(self.action_of, self.enabled_count, len(self.names)).astype(np.int64)
+        counts = zip(enabled.tolist(), self.first_count.tolist(), self.deepest.tolist(), strict=True)
         coverage: dict[str, dict[str, int]] = {
             name: dict(zip(("enabled", "first", "deepest"), numbers, strict=True))
             for name, numbers in zip(self.names, counts, strict=True)
         }
-        edges = tuple(np.concatenate(c) for c in zip(*self.edges, strict=True)) if self.edges else None
         return Exploration(
             verdict=verdict,
-            keys=columns[0],
-            parent=columns[1],
-            label=columns[2],
+            keys=keys_of_columns(np.concatenate([one[0] for one in levels], axis=1)),
+            parent=np.concatenate([one[1] for one in levels]),
+            label=np.concatenate([one[2] for one in levels]),
             level=level,
             generated=self.generated,
             depth=len(self.levels),
@@ -200,7 +330,7 @@ class _Search:
             coverage=coverage,
             witnesses=dict(zip(self.spec.witnesses, map(bool, self.seen_witness), strict=True)),
             violation=violation,
-            edges=edges,  # type: ignore[arg-type]
+            edges=self._edges() if verdict == "ok" else None,
             seconds=time.perf_counter() - self.start,
             why=why,
         )

@@ -25,12 +25,12 @@ def known(jaxpr: Any) -> bool:
         if inner is not None:
             if not known(inner.jaxpr):
                 return False
-        elif name not in _RULES:
+        elif name not in RULES:
             return False
     return True
 
 
-def evaluate(closed: ClosedJaxpr, *args: np.ndarray) -> list[Any]:
+def evaluate(closed: ClosedJaxpr, *args: Any) -> list[Any]:
     """The outputs of `closed` on NumPy arrays of the traced shapes."""
     return _run(closed.jaxpr, closed.consts, args)
 
@@ -51,7 +51,7 @@ def _run(jaxpr: Any, consts: Sequence[Any], args: Sequence[Any]) -> list[Any]:
         if inner is not None:
             outputs = _run(inner.jaxpr, inner.consts, inputs)
         else:
-            rule = _RULES.get(equation.primitive.name)
+            rule = RULES.get(equation.primitive.name)
             if rule is None:
                 raise Unknown(equation.primitive.name)
             outputs = rule(*inputs, **equation.params)
@@ -78,7 +78,7 @@ def _reduce(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, axes, **_: function(x, axis=tuple(axes))
 
 
-def _sum(x: np.ndarray, axes: Any, **_: Any) -> np.ndarray:
+def _sum(x: np.ndarray, axes: Any, **_: Any) -> Any:
     return x.sum(axis=tuple(axes), dtype=x.dtype)
 
 
@@ -223,7 +223,7 @@ def _dot(x: np.ndarray, y: np.ndarray, dimension_numbers: Any, **_: Any) -> np.n
     return np.einsum(x, xs, y, ys, [*(xs[d] for d in xb), *rest])
 
 
-_RULES: dict[str, Callable[..., Any]] = {
+RULES: dict[str, Callable[..., Any]] = {
     **{
         name: _plain(function)
         for name, function in {

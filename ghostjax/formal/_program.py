@@ -1,5 +1,6 @@
 """The batched step of a specification as one traced program, run by NumPy or compiled by XLA."""
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -9,8 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ghostjax.formal import _numpy
-from ghostjax.formal._encoding import Encoding, encoding, pack, unpack
+from ghostjax.formal._encoding import columns_of, Encoding, encoding, pack, unpack, words_of_columns
+from ghostjax.formal._lowered import Lowered, Machine, Successors
 from ghostjax.formal._spec import labels, Spec
+from ghostjax.formal._symbolic import Unknown
 
 
 class Expanded(NamedTuple):
@@ -34,44 +37,111 @@ class Inspected(NamedTuple):
 class Program:
     """Everything about one specification that is traced, once for all its mutants.
 
-    `engine` "numpy" evaluates the traced program operation by operation (nothing is compiled), "xla" compiles it,
-    "auto" starts with the former and goes over to the latter once `SWITCH` rows have been run, where compiling
-    begins to pay (see `benchmarks/model_checking.py`). All give the same integers.
+    `engine` "numpy" writes the traced transitions out over elements and runs them by NumPy, nothing is compiled;
+    "xla" compiles them for batches of states and parameters; "auto" is the former wherever it has a form for every
+    operation. All give the same integers (`benchmarks/model_checking.py` measures them).
     """
 
-    SWITCH = 150_000
-    SIZES = {"numpy": (32, 512, 4096), "xla": (256, 8192)}
+    SIZES = {"lowered": (32768,), "numpy": (32, 512, 4096), "xla": (256, 8192)}
 
     def __init__(self, spec: Spec, engine: Literal["auto", "numpy", "xla"] = "auto"):
         self.spec = spec
         self.layout: Encoding = encoding(spec.variables)
         self.labels = labels(spec)
         self.engine: Literal["numpy", "xla"] = "xla" if engine == "xla" else "numpy"
-        self._auto = engine == "auto"
-        self._rows = 0
         self._programs: dict[tuple[str, int], Callable[..., Any]] = {}
+        self._lock = threading.RLock()
+        self._canonical: Callable[[np.ndarray], np.ndarray] | None = None
+        self.lowered: Lowered | None = None
+        if self.engine == "numpy":
+            try:
+                self.lowered = Lowered(spec, self.layout)
+            except Unknown as why:
+                self.why = str(why)
+                self.engine = "numpy" if engine == "numpy" else "xla"
 
     @property
     def batch(self) -> int:
         """The largest number of states that one call takes at once."""
-        return self.SIZES[self.engine][-1]
+        return self.SIZES["lowered" if self.lowered else self.engine][-1]
 
     def expand(self, words: np.ndarray, bug: int) -> Expanded:
         """All labels applied to states `[B, K]`."""
-        return Expanded(*self._run("expand", _expand, words, bug))
+        return self.expand_columns(columns_of(words), bug)
+
+    def expand_columns(self, columns: np.ndarray, bug: int) -> Expanded:
+        """All labels applied to states `[W, B]`."""
+        if self.lowered is None:
+            return Expanded(*self._run("expand", _expand, words_of_columns(columns), bug))
+        out = Expanded(*self._machine(bug, None).dense(columns))
+        if not self.spec.symmetry:
+            return out
+        flat = self.canonical(out.words.reshape(-1, self.layout.words))
+        return out._replace(words=flat.reshape(out.words.shape))
+
+    def successors(self, columns: np.ndarray, bug: int, only: tuple[str, ...] | None = None) -> Successors:
+        """The successors of states `[W, B]`, before they are made canonical."""
+        if self.lowered is not None:
+            return self._machine(bug, only).successors(columns)
+        out = self.expand_columns(columns, bug)
+        row, label = np.nonzero(out.enabled)
+        on = np.array([only is None or name in only for name in self.spec.steps], bool)
+        right = out.inside & (out.steps | ~on[None, None, :]).all(2)
+        wrong = (out.enabled & ~right).any(1)
+        return Successors(
+            columns_of(out.words[row, label]), row, label, out.enabled.sum(0), np.flatnonzero(~out.enabled.any(1)),
+            int(np.argmax(wrong)) if wrong.any() else -1,
+        )  # fmt: skip
 
     def inspect(self, words: np.ndarray, bug: int) -> Inspected:
         """All predicates of states `[B, K]`."""
-        return Inspected(*self._run("inspect", _inspect, words, bug))
+        return self.inspect_columns(columns_of(words), bug)
+
+    def inspect_columns(self, columns: np.ndarray, bug: int) -> Inspected:
+        """All predicates of states `[W, B]`."""
+        if self.lowered is None:
+            return Inspected(*self._run("inspect", _inspect, words_of_columns(columns), bug))
+        spec, size = self.spec, columns.shape[1]
+        functions = [*spec.invariants.values(), *spec.witnesses.values()]
+        if spec.constraint is not None:
+            functions.append(spec.constraint)
+        values = self._values(functions, columns)
+        first, last = len(spec.invariants), len(spec.invariants) + len(spec.witnesses)
+        within = values[last] if spec.constraint is not None else np.ones(size, bool)
+        return Inspected(_table(values[:first], size), within, _table(values[first:last], size))
 
     def canonical(self, words: np.ndarray) -> np.ndarray:
         """The representatives of states under the specification's symmetries."""
-        return self._run("canonical", _canonical_words, words, 0)[0]
+        return words_of_columns(self.canonical_columns(columns_of(words)))
+
+    def canonical_columns(self, columns: np.ndarray) -> np.ndarray:
+        """The representatives of states `[W, B]`."""
+        if not self.spec.symmetry:
+            return columns
+        if self.lowered is None:
+            return columns_of(self._run("canonical", _canonical_words, words_of_columns(columns), 0)[0])
+        with self._lock:
+            if self._canonical is None:
+                self._canonical = self.lowered.canonical(partial(_canonical, self.spec))
+        return self._canonical(columns)
 
     def predicates(self, functions: Sequence[Callable[[Any], Any]], words: np.ndarray) -> np.ndarray:
         """Further predicates `[B, len(functions)]` of states, e.g. the two sides of a leads-to."""
+        if self.lowered is not None:
+            return _table(self._values(functions, columns_of(words)), len(words))
         name = "predicates:" + ",".join(str(id(f)) for f in functions)
         return self._run(name, partial(_predicates, functions=tuple(functions)), words, 0)[0]
+
+    def _machine(self, bug: int, only: tuple[str, ...] | None) -> Machine:
+        assert self.lowered is not None
+        with self._lock:
+            return self.lowered.machine(bug, only)
+
+    def _values(self, functions: Sequence[Callable[[Any], Any]], columns: np.ndarray) -> list[np.ndarray]:
+        assert self.lowered is not None
+        with self._lock:
+            plan = self.lowered.predicates(functions)
+        return [np.broadcast_to(value, columns.shape[1]) for value in plan(columns)]
 
     def _run(self, name: str, step: Callable[..., Any], words: np.ndarray, bug: int) -> list[np.ndarray]:
         # A batch is padded to one of few sizes by repeating its first row: every further shape is a further trace.
@@ -81,12 +151,10 @@ class Program:
         if count > size:
             parts = [self._run(name, step, words[i : i + size], bug) for i in range(0, count, size)]
             return [np.concatenate(part) for part in zip(*parts, strict=True)]
-        self._rows += count
-        if self._auto and self._rows > self.SWITCH:
-            self.engine = "xla"
         which = (f"{self.engine}:{name}", size)
-        if which not in self._programs:
-            self._programs[which] = self._make(step, size)
+        with self._lock:
+            if which not in self._programs:
+                self._programs[which] = self._make(step, size)
         padded = np.concatenate([words, np.broadcast_to(words[:1], (size - count, words.shape[1]))])
         outputs = self._programs[which](padded, np.int32(bug))
         return [np.asarray(out)[:count] for out in outputs]
@@ -101,6 +169,10 @@ class Program:
         if not _numpy.known(closed.jaxpr):
             return jax.jit(batched)
         return partial(_numpy.evaluate, closed)
+
+
+def _table(values: Sequence[np.ndarray], size: int) -> np.ndarray:
+    return np.stack(values, 1) if values else np.zeros((size, 0), bool)
 
 
 def _state(spec: Spec, fields: dict[str, Any]) -> Any:

@@ -1,0 +1,122 @@
+"""A set of exact keys, in NumPy: open addressing, whole batches at a time, nothing hashed away."""
+
+import numpy as np
+
+
+EMPTY = np.uint64(2**64 - 1)
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Table:
+    """Keys of W 64-bit columns, each with the number under which it was added. No key is all ones."""
+
+    def __init__(self, columns: int, numbered: bool = False, size: int = 1 << 12):
+        self.count = 0
+        self._columns, self._numbered = columns, numbered
+        self._allocate(size)
+
+    def _allocate(self, size: int) -> None:
+        self._size = size
+        self._slots = np.full((self._columns, size), EMPTY)
+        self._numbers = np.zeros(size if self._numbered else 0, np.int64)
+
+    def missing(self, keys: np.ndarray) -> np.ndarray:
+        """Which of `keys` `[W, N]` are not in the set: their positions, in order."""
+        slots, size = self._slots, len(self._slots[0])
+        at = _home(keys, size)
+        found, empty = _look(slots, at, keys)
+        out = empty
+        left = np.flatnonzero(~(found | empty))
+        at = at[left]
+        while len(left):
+            at = (at + 1) & (size - 1)
+            found, here = _look(slots, at, keys[:, left])
+            out[left[here]] = True
+            on = ~(found | here)
+            left, at = left[on], at[on]
+        return np.flatnonzero(out)
+
+    def add(self, keys: np.ndarray) -> np.ndarray:
+        """Adds those of the different keys `[W, N]` that are not in the set, numbered from `count` on in their order;
+        returns their positions."""
+        total = self.count + keys.shape[1]
+        if 2 * total > self._size:
+            used = self._slots[-1] != EMPTY
+            held, numbers = self._slots[:, used], self._numbers[used[: len(self._numbers)]]
+            size = self._size
+            while 2 * total > size:
+                size *= 4
+            self._allocate(size)
+            slot = self._place(held)[1]
+            if self._numbered:
+                self._numbers[slot] = numbers
+        fresh, slot = self._place(keys)
+        if self._numbered:
+            self._numbers[slot[fresh]] = np.arange(self.count, self.count + len(fresh))
+        self.count += len(fresh)
+        return fresh
+
+    def numbers(self, keys: np.ndarray) -> np.ndarray:
+        """The numbers of keys `[W, N]` that are all in the set."""
+        at = _home(keys, self._size)
+        left = np.arange(keys.shape[1])
+        while len(left):
+            found, _ = _look(self._slots, at[left], keys[:, left])
+            left = left[~found]
+            at[left] = (at[left] + 1) & (self._size - 1)
+        return self._numbers[at]
+
+    def _place(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Puts the keys into the table; which were new, and the slot of each."""
+        slots, size = self._slots, self._size
+        last, key = slots[-1], keys[-1]
+        at = _home(keys, size)
+        new = np.zeros(len(key), bool)
+        left = np.arange(len(key))
+        while len(left):
+            here, mine = at[left], keys[:, left]
+            found, free = _look(slots, here, mine)
+            trying = np.flatnonzero(free)
+            if len(trying):
+                place, who = here[trying], left[trying]
+                # Of several that try for one slot one has it, the last; the others see that and go on.
+                if self._columns == 1:
+                    last[place] = key[who]
+                    won = last[place] == key[who]
+                else:
+                    won = self._owner(place, who) == who
+                    slots[:, place[won]] = keys[:, who[won]]
+                new[who[won]] = True
+                found[trying[won]] = True
+            left = left[~found]
+            at[left] = (at[left] + 1) & (size - 1)
+        return np.flatnonzero(new), at
+
+    @staticmethod
+    def _owner(place: np.ndarray, who: np.ndarray) -> np.ndarray:
+        """For each of `who` tries for `place`, the one that has it: the last."""
+        unique, inverse = np.unique(place, return_inverse=True)
+        owner = np.empty(len(unique), np.int64)
+        owner[inverse] = who
+        return owner[inverse]
+
+
+def _look(slots: np.ndarray, at: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether the slots hold the keys, and whether they are empty."""
+    held = slots[-1].take(at)
+    found = held == keys[-1]
+    for column, key in zip(slots[:-1], keys[:-1], strict=True):
+        found &= column.take(at) == key
+    return found, held == EMPTY
+
+
+def _home(keys: np.ndarray, size: int) -> np.ndarray:
+    """Where each key is looked for first."""
+    mixed = keys[0] * _MIX
+    for column in keys[1:]:
+        mixed ^= mixed >> np.uint64(29)
+        mixed += column
+        mixed *= _MIX
+    mixed ^= mixed >> np.uint64(32)
+    mixed *= _MIX
+    return (mixed >> np.uint64(65 - size.bit_length())).astype(np.int64)
