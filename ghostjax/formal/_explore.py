@@ -227,23 +227,18 @@ class _Search:
         return keys[:, order], None
 
     def _successors(self, columns: np.ndarray) -> _Found:
-        found = self.program.successors(columns, self.bug, self.only)
-        edges = None
-        tag = found.row * self.count + found.label
+        found = self.program.successors(columns, self.bug, self.only, loops=self.keep_edges)
         violation = self._wrong(columns, found)
         if violation is not None:
-            return _Found(columns[:, :0], tag[:0], found.enabled, 0, violation, None)
-        keys = found.keys
+            return _Found(columns[:, :0], found.tag[:0], found.enabled, 0, violation, None)
+        edges = None
         if self.keep_edges:
-            keys = self.program.canonical_columns(keys)
-            edges = (keys, found.row, found.label)
-        keep = self.table.missing(keys) if not self.spec.symmetry else np.arange(len(tag))
-        keys, tag = self._distinct(keys[:, keep], tag[keep])
+            edges = (self.program.canonical_columns(found.keys), *np.divmod(found.tag, self.count))
+        keys, tag = self._distinct(found.keys, found.tag)
         if self.spec.symmetry:
-            keys = self.program.canonical_columns(keys)
-            keep = self.table.missing(keys)
-            keys, tag = self._distinct(keys[:, keep], tag[keep])
-        return _Found(keys, tag, found.enabled, len(found.stuck), None, edges)
+            keys, tag = self._distinct(self.program.canonical_columns(keys), tag)
+        keep = self.table.missing(keys)
+        return _Found(keys.take(keep, axis=1), tag.take(keep), found.enabled, len(found.stuck), None, edges)
 
     def _wrong(self, columns: np.ndarray, found: Any) -> tuple[tuple[str, ...], int, int | None] | None:
         """The first row of a block where a step is wrong, or that has no step though one must be."""

@@ -21,12 +21,11 @@ from ghostjax.formal._symbolic import Expressions
 
 
 class Successors(NamedTuple):
-    """What one batch leads to: per successor its key `[W, N]`, the row it comes from and the label; per label the
-    number of rows where it is enabled; the rows where none is; the first row with a wrong step, or -1."""
+    """What one batch leads to: per successor its key `[W, N]` and `row * labels + label`; per label the number of
+    rows where it is enabled; the rows where none is; the first row with a wrong step, or -1."""
 
     keys: np.ndarray
-    row: np.ndarray
-    label: np.ndarray
+    tag: np.ndarray
     enabled: np.ndarray
     stuck: np.ndarray
     wrong: int
@@ -204,23 +203,29 @@ class Machine:
         self._plan = Plan(e, layout, [*outputs, some, wrong])
         self._dense: Plan | None = None
 
-    def successors(self, columns: np.ndarray) -> Successors:
-        """All successors of states `[W, B]`, in the order of labels."""
+    def successors(self, columns: np.ndarray, loops: bool) -> Successors:
+        """The successors of states `[W, B]`; those that are the state itself only if `loops`."""
         size = columns.shape[1]
         *values, some, wrong = self._plan(columns)
         counts = np.zeros(self._labels, np.int64)
         bad = np.flatnonzero(np.broadcast_to(wrong, size))
         stuck = np.flatnonzero(~np.broadcast_to(some, size))
-        found = [_place(values, columns, size, *live, self._changes[live[0]]) for live in self._live]
-        for (label, _, _), (_, rows) in zip(self._live, found, strict=True):
+        keys, tags = [columns[:, :0]], [np.zeros(0, np.int64)]
+        for label, enabled, where in self._live:
+            rows = np.arange(size) if enabled is None else np.flatnonzero(values[enabled])
             counts[label] = len(rows)
-        if found:
-            keys = np.concatenate([keys for keys, _ in found], axis=1)
-            row = np.concatenate([rows for _, rows in found])
-        else:
-            keys, row = columns[:, :0], np.zeros(0, np.int64)
-        label = np.repeat(np.arange(self._labels), counts)
-        return Successors(keys, row, label, counts, stuck, int(bad[0]) if len(bad) else -1)
+            own = columns.take(rows, axis=1)
+            after = self._changes[label].apply(own.copy(), values[where], rows)
+            if not loops:
+                moved = np.flatnonzero(after[0] != own[0] if len(own) == 1 else (after != own).any(0))
+                after, rows = after.take(moved, axis=1), rows.take(moved)
+            rows = rows * self._labels
+            rows += label
+            keys.append(after)
+            tags.append(rows)
+        return Successors(
+            np.concatenate(keys, axis=1), np.concatenate(tags), counts, stuck, int(bad[0]) if len(bad) else -1
+        )
 
     def dense(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Of every (state, label): enabled `[B, A]`, successor's words `[B, A, K]`, bounds, step invariants."""
@@ -242,10 +247,3 @@ class Machine:
             found[3].append(np.stack(steps, 1) if steps else np.zeros((size, 0), bool))
             at += 2 + claims + more
         return tuple(np.stack(column, 1) for column in found)  # type: ignore[return-value]
-
-
-def _place(values: list[Any], columns: np.ndarray, size: int, label: int, enabled: int | None, where: slice,
-           change: _Change) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """The successors of one label, and the rows that they come from."""
-    rows = np.arange(size) if enabled is None else np.flatnonzero(values[enabled])
-    return change.apply(columns.take(rows, axis=1), values[where], rows), rows

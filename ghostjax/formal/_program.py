@@ -79,18 +79,20 @@ class Program:
         flat = self.canonical(out.words.reshape(-1, self.layout.words))
         return out._replace(words=flat.reshape(out.words.shape))
 
-    def successors(self, columns: np.ndarray, bug: int, only: tuple[str, ...] | None = None) -> Successors:
-        """The successors of states `[W, B]`, before they are made canonical."""
+    def successors(
+        self, columns: np.ndarray, bug: int, only: tuple[str, ...] | None = None, loops: bool = True
+    ) -> Successors:
+        """The successors of states `[W, B]`, made canonical or not; without `loops`, those that differ."""
         if self.lowered is not None:
-            return self._machine(bug, only).successors(columns)
+            return self._machine(bug, only).successors(columns, loops)
         out = self.expand_columns(columns, bug)
         row, label = np.nonzero(out.enabled)
         on = np.array([only is None or name in only for name in self.spec.steps], bool)
         right = out.inside & (out.steps | ~on[None, None, :]).all(2)
         wrong = (out.enabled & ~right).any(1)
         return Successors(
-            columns_of(out.words[row, label]), row, label, out.enabled.sum(0), np.flatnonzero(~out.enabled.any(1)),
-            int(np.argmax(wrong)) if wrong.any() else -1,
+            columns_of(out.words[row, label]), row * len(self.labels) + label, out.enabled.sum(0),
+            np.flatnonzero(~out.enabled.any(1)), int(np.argmax(wrong)) if wrong.any() else -1,
         )  # fmt: skip
 
     def inspect(self, words: np.ndarray, bug: int) -> Inspected:

@@ -27,13 +27,13 @@ class Table:
         found, empty = _look(slots, at, keys)
         out = empty
         left = np.flatnonzero(~(found | empty))
-        at = at[left]
+        at = at.take(left)
         while len(left):
             at = (at + 1) & (size - 1)
-            found, here = _look(slots, at, keys[:, left])
+            found, here = _look(slots, at, keys.take(left, axis=1))
             out[left[here]] = True
-            on = ~(found | here)
-            left, at = left[on], at[on]
+            on = np.flatnonzero(~(found | here))
+            left, at = left.take(on), at.take(on)
         return np.flatnonzero(out)
 
     def add(self, keys: np.ndarray) -> np.ndarray:
@@ -67,30 +67,34 @@ class Table:
         return self._numbers[at]
 
     def _place(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Puts the keys into the table; which were new, and the slot of each."""
+        """Puts the keys into the table; the positions of those that were new, and (if numbered) the slot of each."""
         slots, size = self._slots, self._size
-        last, key = slots[-1], keys[-1]
-        at = _home(keys, size)
-        new = np.zeros(len(key), bool)
-        left = np.arange(len(key))
-        while len(left):
-            here, mine = at[left], keys[:, left]
-            found, free = _look(slots, here, mine)
+        last, at = slots[-1], _home(keys, size)
+        slot = np.empty(len(at) if self._numbered else 0, np.int64)
+        new = np.zeros(len(at), bool)
+        left: np.ndarray | None = None
+        while True:
+            found, free = _look(slots, at, keys)
             trying = np.flatnonzero(free)
-            if len(trying):
-                place, who = here[trying], left[trying]
-                # Of several that try for one slot one has it, the last; the others see that and go on.
-                if self._columns == 1:
-                    last[place] = key[who]
-                    won = last[place] == key[who]
-                else:
-                    won = self._owner(place, who) == who
-                    slots[:, place[won]] = keys[:, who[won]]
-                new[who[won]] = True
-                found[trying[won]] = True
-            left = left[~found]
-            at[left] = (at[left] + 1) & (size - 1)
-        return np.flatnonzero(new), at
+            place, mine = at.take(trying), keys.take(trying, axis=1)
+            # Of several that try for one slot one has it, the last; the others see that and go on.
+            if self._columns == 1:
+                last[place] = mine[0]
+                won = last.take(place) == mine[0]
+            else:
+                won = self._owner(place, trying) == trying
+                slots[:, place[won]] = mine[:, won]
+            trying = trying[won]
+            found[trying] = True
+            new[trying if left is None else left.take(trying)] = True
+            if self._numbered:
+                done = np.flatnonzero(found)
+                slot[done if left is None else left.take(done)] = at.take(done)
+            on = np.flatnonzero(~found)
+            if not len(on):
+                return np.flatnonzero(new), slot
+            left = on if left is None else left.take(on)
+            at, keys = (at.take(on) + 1) & (size - 1), keys.take(on, axis=1)
 
     @staticmethod
     def _owner(place: np.ndarray, who: np.ndarray) -> np.ndarray:
