@@ -47,7 +47,8 @@ def _at_row(dist2: Array, w: Array) -> tuple[Array, Array]:
     u = jnp.where(elsewhere, w[:, None] / jnp.sqrt(jnp.where(elsewhere, dist2, 1)), 0)
     pull2 = u.sum(0) * (u * dist2).sum(0) - 0.5 * (u * (dist2 @ u)).sum(0)
     here = jnp.where(elsewhere, 0, w[:, None]).sum(0)
-    held = (w > 0) & (pull2 <= jnp.square(here))
+    # Strictly: between two rows that hold each other in balance every point is a median, and rounding must not choose.
+    held = (w > 0) & (pull2 < jnp.square(here) * (1 - 64 * jnp.finfo(dist2.dtype).eps))
     return held.any(), jnp.argmax(held)
 
 

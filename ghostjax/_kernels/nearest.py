@@ -37,14 +37,15 @@ def nearest_mixing(dist2: Float[Array, "n n"], w: Float[Array, " n"], keep: Floa
 
     Rows at the same distance as the last one share what is left of the mass. Memory O(n^2), one product with x.
     """
-    keep = jnp.clip(keep, jnp.finfo(w.dtype).tiny, w.sum())
+    # A mass of zero or less is the limit of small ones: the row itself, and those that equal it.
+    keep = jnp.clip(keep, jnp.finfo(w.dtype).eps * w.sum(), w.sum())
     radius = nearest_radius(dist2, w, keep)[None, :]
     dist2 = jax.lax.stop_gradient(dist2)
     inner = jnp.where(dist2 < radius, w[:, None], 0)
     border = jnp.where(dist2 == radius, w[:, None], 0)
     inside, at = inner.sum(0), border.sum(0)
     share = jnp.where(at > 0, (keep - inside) / jnp.where(at > 0, at, 1), 0)
-    return (inner + border * share[None, :]) / keep
+    return (inner + border * share[None, :]) / jnp.where(keep > 0, keep, 1)
 
 
 def nearest_score(dist2: Float[Array, "n n"], w: Float[Array, " n"], keep: Float[Array, ""]) -> Float[Array, " n"]:

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ghostjax._kernels.precision import widened
+
 
 def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -> Float[Array, " n"]:
     """`||x_i - centre||` per row, at least the smallest positive number, one read of x.
@@ -12,16 +14,18 @@ def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) 
     The lower bound keeps the derivative finite (zero) where a row equals the centre.
     """
 
+    wide = widened(x)
+
     def differences() -> Array:
-        return x if centre is None else x - centre[None, :]
+        return wide if centre is None else wide - widened(centre)[None, :]
 
     squares = jnp.square(differences()).sum(1)
 
     def scaled() -> Array:
-        largest = jnp.maximum(jnp.abs(differences()).max(1), jnp.finfo(x.dtype).tiny)
+        largest = jnp.maximum(jnp.abs(differences()).max(1), jnp.finfo(wide.dtype).tiny)
         return largest * jnp.sqrt(jnp.square(differences() / largest[:, None]).sum(1))
 
     def plain() -> Array:
-        return jnp.sqrt(jnp.maximum(squares, jnp.finfo(x.dtype).tiny))
+        return jnp.sqrt(jnp.maximum(squares, jnp.finfo(wide.dtype).tiny))
 
-    return jax.lax.cond(jnp.isfinite(squares).all(), plain, scaled)
+    return jax.lax.cond(jnp.isfinite(squares).all(), plain, scaled).astype(x.dtype)

@@ -18,7 +18,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ghostjax._kernels import present, squared_distances, window_mean
+from ghostjax._kernels import present, squared_distances, widened, window_mean
 from ghostjax._types import ConfigurationError, Key
 
 
@@ -98,6 +98,8 @@ class AbstractAggregator(eqx.Module):
 class AbstractCoordinateRule(AbstractAggregator):
     """A rule that averages, per coordinate, the values in a window of mass around the median."""
 
+    lacks: ClassVar[frozenset[Law]] = frozenset({"rotation"})
+
     @abstractmethod
     def trim(self, total: Float[Array, "..."]) -> Float[Array, "..."]:
         """The mass dropped at either end of each sorted coordinate when mass `total` is present.
@@ -138,5 +140,6 @@ class AbstractGeometricRule(AbstractAggregator):
     ) -> tuple[PyTree, Float[Array, " d"]]:
         """`coefficients(distances of x, w) @ x`."""
         del ctx
-        dist2 = squared_distances(x, w) if self.uses_distances else None
-        return state, self.coefficients(dist2, w) @ x
+        rows, w = widened(x), widened(w)
+        dist2 = squared_distances(rows, w) if self.uses_distances else None
+        return state, (self.coefficients(dist2, w) @ rows).astype(x.dtype)

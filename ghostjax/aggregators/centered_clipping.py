@@ -22,7 +22,7 @@ class CenteredClipping(AbstractAggregator):
     **Guarantee:** unconditional. With the centre given, a principal of weight share p moves the result by at most
     `2 tau p` with one step, and `2 tau p L` with L: more steps weaken it. A tau far above the spread of honest
     messages clips nothing, and the rule is the mean. **Traced:** `tau`, the weights. **Static:** `steps`, `centre`.
-    **State:** v `[d]`. **Lacks:** unanimity, translation, scale (they fail for a fixed centre and radius).
+    **State:** v `[d]`. **Lacks:** unanimity and scale (for a fixed radius), translation (from memory).
     **Cost:** two reads of the messages a step. In gossip it is mapped over receivers at k times the memory.
 
     ```python
@@ -39,7 +39,6 @@ class CenteredClipping(AbstractAggregator):
     steps: int = static_field(default=1)
     centre: Literal["memory", "anchor"] = static_field(default="memory")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "unconditional"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
 
     def __check_init__(self):
         require(self.steps >= 1, "CenteredClipping", "steps", self.steps, "must be at least 1")
@@ -51,6 +50,12 @@ class CenteredClipping(AbstractAggregator):
     def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """The anchor, if the centre is one."""
         return frozenset({"anchor"}) if self.centre == "anchor" else frozenset()
+
+    @property
+    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Unanimity and scale; translation, unless the centre moves along as the anchor."""
+        own: frozenset[Law] = frozenset({"unanimity", "scale"})
+        return own | {"translation"} if self.centre == "memory" else own
 
     def init(self, like: Any) -> PyTree:
         return jnp.zeros(like.shape[1:], like.dtype) if self.centre == "memory" else ()

@@ -1,6 +1,6 @@
 """Norm clipping before a rule."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
@@ -9,6 +9,9 @@ from ghostjax._kernels import row_norms
 from ghostjax._types import real_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
 from ghostjax.aggregators.mean import Mean
+
+
+Kind = Literal["unconditional", "conditional", "none"]
 
 
 class Clipping(AbstractAggregator):
@@ -33,7 +36,11 @@ class Clipping(AbstractAggregator):
 
     rule: AbstractAggregator
     c: Float[Array, ""] = real_field(default=2.0)
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "unconditional"
+
+    @property
+    def certificate_kind(self) -> Kind:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Unconditional before the mean; otherwise that of the rule, for the clipped messages."""
+        return "unconditional" if isinstance(self.rule, Mean) else self.rule.certificate_kind
 
     @property
     def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -40,11 +40,15 @@ class GeometricMedian(AbstractGeometricRule):
     nu: Float[Array, ""] = real_field(default=1e-3)
     smoothing: Literal["sqrt", "max", "none"] = static_field(default="sqrt")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"scale"})
 
     def __check_init__(self):
         known = ("sqrt", "max", "none")
         require(self.smoothing in known, "GeometricMedian", "smoothing", self.smoothing, f"use one of {known}")
+
+    @property
+    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Scale, if there is a smoothing radius."""
+        return frozenset() if self.smoothing == "none" else frozenset({"scale"})
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None

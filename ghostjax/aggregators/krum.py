@@ -66,8 +66,9 @@ class Krum(AbstractGeometricRule):
     **Guarantee:** the result is one of the messages, and with k = n - f - 1 and `W > 2 F`,
     `||y - mean_S||^2 <= 6 (1 + r) sigma_S^2` with `r = F / (W - 2 F)`. One identity can move it by the largest
     distance between messages: it jumps. **Traced:** `f`, `share`, the weights. **Static:** `neighbours`: libraries
-    differ (the paper, Flower and Blades use n - f - 2, byzfl and byzpy n - f - 1). The derivative in the weights is 0 almost
-    everywhere, so an adjoint says nothing about it. **Lacks:** weight scale (it counts neighbours).
+    differ (the paper, Flower and Blades use n - f - 2, byzfl and byzpy n - f - 1). The derivative in the weights is 0
+    almost everywhere, so an adjoint says nothing about it. **Lacks:** permutation (mutual
+    nearest neighbours tie where W - F is 2), and with n - f - 2 weight scale (it leaves out one identity).
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -84,10 +85,15 @@ class Krum(AbstractGeometricRule):
     share: Float[Array, ""] = real_field(default=0.0)
     neighbours: Neighbours = static_field(default="n-f-1")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"weight_scale"})
 
     def __check_init__(self):
         require(self.neighbours in ("n-f-1", "n-f-2"), "Krum", "neighbours", self.neighbours, "use 'n-f-1' or 'n-f-2'")
+
+    @property
+    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Permutation, since ties go to the lowest index; weight scale, where one neighbour is left out."""
+        own: frozenset[Law] = frozenset({"permutation"})
+        return own if self.neighbours == "n-f-1" else own | {"weight_scale"}
 
     def _mass(self, w: Array) -> Array:
         return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()

@@ -19,7 +19,7 @@ class MultiKrum(AbstractGeometricRule):
     Scores as in `Krum`. **Traced:** `f`, `share`, `m` (nan, the default, takes `W - F`), the weights. **Static:**
     `neighbours`. Ties go to the lowest index, the last row may count in part. The derivative in the weights sees
     the averaging, not the selection. **Guarantee:** a conditional certificate (see `certificate`); no robustness
-    coefficient is claimed. **Lacks:** weight scale (it counts neighbours).
+    coefficient is claimed. **Lacks:** permutation (ties), and with n - f - 2 weight scale.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -36,12 +36,17 @@ class MultiKrum(AbstractGeometricRule):
     m: Float[Array, ""] = real_field(default=jnp.nan)
     neighbours: Neighbours = static_field(default="n-f-1")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"weight_scale"})
 
     def __check_init__(self):
         require(
             self.neighbours in ("n-f-1", "n-f-2"), "MultiKrum", "neighbours", self.neighbours, "use 'n-f-1' or 'n-f-2'"
         )
+
+    @property
+    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Permutation, since ties go to the lowest index; weight scale, where one neighbour is left out."""
+        own: frozenset[Law] = frozenset({"permutation"})
+        return own if self.neighbours == "n-f-1" else own | {"weight_scale"}
 
     def _mass(self, w: Array) -> Array:
         return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()

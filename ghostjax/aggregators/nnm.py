@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ghostjax._kernels import nearest_mixing, squared_distances
+from ghostjax._kernels import nearest_mixing, squared_distances, widened
 from ghostjax._types import real_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
 
@@ -20,7 +20,7 @@ class NNM(AbstractAggregator):
     pays for rules that select, and for small F; at large F a trimmed mean alone has the smaller constant.
     **Traced:** `f`, `share`, the rule's knobs, the weights. **State:** the rule's. **Cost:** one Gram product and one
     `[n, n] @ [n, d]` product. In gossip it is a general rule: mapped over receivers at k times the memory.
-    **Lacks:** weight scale, and what the rule lacks.
+    **Lacks:** what the rule lacks.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -45,9 +45,8 @@ class NNM(AbstractAggregator):
 
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What the rule lacks, and weight scale."""
-        own: frozenset[Law] = frozenset({"weight_scale"})
-        return self.rule.lacks | own
+        """What the rule lacks."""
+        return self.rule.lacks
 
     def _mass(self, w: Array) -> Array:
         return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()
@@ -58,9 +57,10 @@ class NNM(AbstractAggregator):
     def step(
         self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[PyTree, Float[Array, " d"]]:
-        mixing = nearest_mixing(squared_distances(x, w), w, w.sum() - self._mass(w))
-        mixed = jnp.matmul(mixing.T, x, precision=jax.lax.Precision.HIGHEST)
-        return self.rule.step(state, mixed, w, ctx)
+        rows, mass = widened(x), widened(w)
+        mixing = nearest_mixing(squared_distances(rows, mass), mass, mass.sum() - self._mass(mass))
+        mixed = jnp.matmul(mixing.T, rows, precision=jax.lax.Precision.HIGHEST)
+        return self.rule.step(state, mixed.astype(x.dtype), w, ctx)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return jnp.minimum(w.sum() - 2 * self._mass(w), self.rule.slack(w))

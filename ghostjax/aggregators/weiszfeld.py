@@ -1,6 +1,6 @@
 """A fixed number of Weiszfeld's steps: what most libraries call the geometric median."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -20,8 +20,8 @@ class Weiszfeld(AbstractAggregator):
     mean (see `GeometricMedian` for the converged rule). **Traced:** `nu`, the weights. **Static:** `steps`, `start`
     ("zero", "mean" or "median"). **Cost:** two reads of the messages a step. **Presets of the literature:** byzfl and
     robust-collaborative-learning (zero, nu .1, 3 steps: the defaults), the bucketing code (zero, .1, 8), FLPoison
-    (zero, 1e-6, 3), Blades (mean, 1e-6, 100), byzpy (median, 1e-12, 256). **Lacks:** translation and scale (from zero,
-    and for a fixed nu).
+    (zero, 1e-6, 3), Blades (mean, 1e-6, 100), byzpy (median, 1e-12, 256). **Lacks:** scale (for a
+    fixed nu), translation (from zero), rotation (from the median).
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -36,12 +36,21 @@ class Weiszfeld(AbstractAggregator):
     nu: Float[Array, ""] = real_field(default=0.1)
     steps: int = static_field(default=3)
     start: Literal["zero", "mean", "median"] = static_field(default="zero")
-    lacks: ClassVar[frozenset[Law]] = frozenset({"translation", "scale"})
 
     def __check_init__(self):
         require(self.steps >= 1, "Weiszfeld", "steps", self.steps, "must be at least 1")
         known = ("zero", "mean", "median")
         require(self.start in known, "Weiszfeld", "start", self.start, f"use one of {known}")
+
+    @property
+    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Scale, and what the start lacks."""
+        start: dict[str, frozenset[Law]] = {
+            "zero": frozenset({"translation", "scale"}),
+            "mean": frozenset({"scale"}),
+            "median": frozenset({"rotation", "scale"}),
+        }
+        return start[self.start]
 
     def init(self, like: Any) -> PyTree:
         del like

@@ -93,7 +93,7 @@ def instances():
         yield pytest.param(name, precision, False, id=f"{name}-{precision}-plain", marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("name", "precision", "padded"), instances())
+@pytest.mark.parametrize(("name", "precision", "padded"), list(instances()))
 def test_rule(name, precision, padded):
     case = RULES[name]
     size = (max(11, len(case["x"])), 7) if padded else None

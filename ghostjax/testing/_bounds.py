@@ -1,0 +1,119 @@
+"""The promises of a rule, against a search for messages that break them."""
+
+from itertools import combinations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import assume, strategies as st
+
+from ghostjax.testing._laws import each, SEEDS, weights
+from ghostjax.testing._player import Check, Player, scene
+
+
+def _others(n: int, d: int, seed: int, family: str) -> np.ndarray:
+    """What identities send: messages near each other, in two far clusters, or all but one equal."""
+    rng = np.random.default_rng(seed)
+    if family == "clusters":
+        return 1e3 * np.where(np.arange(n) % 2, 1.0, -1.0)[:, None] + rng.normal(size=(n, d))
+    if family == "clones":
+        return np.where(np.arange(n)[:, None] == seed % n, rng.normal(size=(n, d)), 1.0)
+    return rng.normal(1.0, 2.0, (n, d))
+
+
+def _messages(rows: np.ndarray, principal: np.ndarray, seed: int) -> list[np.ndarray]:
+    """What a principal may send instead: a little off, in the middle, far away on either side, like another."""
+    rng = np.random.default_rng(seed + 1)
+    others = rows[~principal] if (~principal).any() else rows
+    direction = rng.normal(size=rows.shape[1])
+    direction /= np.linalg.norm(direction)
+    spread = np.ptp(others, axis=0).max() + 1e-3
+    middle = others.mean(0)
+    far = 10.0 ** rng.integers(0, 5)
+    choices = [
+        rows,
+        rows + 0.1 * spread * rng.normal(size=rows.shape),
+        np.broadcast_to(middle, rows.shape),
+        np.broadcast_to(middle + far * spread * direction, rows.shape),
+        np.broadcast_to(middle - far * spread * direction, rows.shape),
+        np.broadcast_to(others.max(0) + spread, rows.shape),
+        np.broadcast_to(others[rng.integers(len(others))], rows.shape),
+        middle + spread * rng.normal(size=rows.shape),
+    ]
+    return [np.where(principal[:, None], choice, rows) for choice in choices]
+
+
+def _certificate(player: Player) -> None:
+    n, rule = player.d, player.rule
+    bound = eqx.filter_jit(lambda rule, x, w, p: jax.lax.map(lambda xi: rule.certificate(xi, w, p), x))
+
+    def body(seed: int, w: list[float], size: int, family: str) -> None:
+        assume(any(w))
+        principal = np.zeros(n, bool)
+        principal[np.random.default_rng(seed).permutation(n)[:size]] = True
+        base = scene(n, player.d, seed, np.float64, w)
+        choices = _messages(_others(n, player.d, seed, family), principal, seed)
+        scenes = [base._replace(x=np.stack([x, x])) for x in choices]
+        with jax.enable_x64(True):
+            said = bound(rule, jnp.asarray(np.stack(choices)), jnp.asarray(base.w), jnp.asarray(principal))
+            said = np.asarray(said)
+        kind = rule.certificate_kind
+        if kind == "none" and np.isfinite(said).any():
+            player.fail("certificate", f"certificate_kind='none' and still promises {said}")
+        if kind == "unconditional" and not (np.isfinite(said).all() and np.ptp(said) <= 1e-9 * said.max()):
+            player.fail("certificate", f"certificate_kind='unconditional' and still depends on the messages: {said}")
+        out = player.run(scenes)[:, 0]
+        moved = np.linalg.norm(out[:, None] - out[None], axis=-1)
+        largest = np.abs(np.stack(choices)[:, base.w > 0]).max(initial=0)
+        excess = moved - said[:, None] * (1 + 1e-6) - 1e-9 * largest
+        if not (excess <= 0).all():
+            a, b = np.unravel_index(np.nanargmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
+            player.fail(
+                "certificate",
+                f"identities {np.flatnonzero(principal).tolist()} with weights {base.w.tolist()} move the result by "
+                f"{moved[a, b]:.6g}, from {choices[a].tolist()} to {choices[b].tolist()}; promised {said[a]:.6g}",
+            )
+
+    families = st.sampled_from(["near", "clusters", "clones"])
+    each(player, body, seed=SEEDS, w=weights(n), size=st.integers(1, 3), family=families)
+
+
+def _kappa(player: Player) -> None:
+    n, rule = player.d, player.rule
+    f, share = (float(getattr(rule, name, 0.0)) for name in ("f", "share"))
+    claim = eqx.filter_jit(lambda rule, w: rule.kappa(w))
+
+    def body(seed: int, w: list[bool], family: str) -> None:
+        total = sum(w)
+        mass = f + share * total
+        byzantine = round(mass)
+        # The definition speaks of sets of n - f ordinary identities.
+        if abs(mass - byzantine) > 1e-6 or not 0 <= byzantine < total:
+            return
+        base = scene(n, player.d, seed, np.float64, w)
+        with jax.enable_x64(True):
+            said = float(claim(rule, jnp.asarray(base.w)))
+        if np.isinf(said):
+            return
+        rows = _others(n, player.d, seed, family)
+        sets = [list(s) for s in combinations(np.flatnonzero(w), total - byzantine)]
+        bad = ~np.isin(np.arange(n), sets[seed % len(sets)])
+        choices = _messages(rows, bad, seed)
+        out = player.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
+        for x, y in zip(choices, out, strict=True):
+            for honest in sets:
+                mean = x[honest].mean(0)
+                error, spread = np.square(y - mean).sum(), np.square(x[honest] - mean).sum(1).mean()
+                if not error <= said * spread * (1 + 1e-6) + 1e-12 * np.square(x).max():
+                    player.fail(
+                        "kappa",
+                        f"of {total} identities {honest} are honest, and the result is {error:.6g} (squared) from "
+                        f"their mean where kappa {said:.6g} times their variance is {said * spread:.6g}: {x.tolist()}",
+                    )
+
+    present = st.lists(st.sampled_from([True, True, True, False]), min_size=n, max_size=n)
+    each(player, body, seed=SEEDS, w=present, family=st.sampled_from(["near", "clones", "clusters"]))
+
+
+BOUNDS: dict[str, Check] = {"certificate": _certificate, "kappa": _kappa}

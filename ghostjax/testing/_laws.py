@@ -1,0 +1,155 @@
+"""What must not change, or change along, when messages, weights or identities do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import assume, given, HealthCheck, Phase, settings, strategies as st
+
+from ghostjax.testing._player import Check, Player, Scene, scene
+
+
+SEEDS = st.integers(0, 2**16)
+
+
+def weights(n: int) -> st.SearchStrategy[list[float]]:
+    """Weights 0 and 1, 0 and a constant, and real."""
+
+    def some(values: list[float]) -> st.SearchStrategy[list[float]]:
+        return st.lists(st.sampled_from(values), min_size=n, max_size=n)
+
+    return st.one_of(some([0.0, 1.0, 1.0]), some([0.0, 0.3, 0.3]), some([0.0, 0.25, 0.5, 1.0, 1.1, 2.0, 3.0]))
+
+
+def each(player: Player, body: Callable[..., None], **strategies: Any) -> None:
+    """Runs `body` on drawn arguments; the same draws in every run."""
+    test = given(**strategies)(body)
+    quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+    phases = [Phase.generate, Phase.shrink] if player.shrink else [Phase.generate]
+    settings(
+        max_examples=player.examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=quiet,
+        phases=phases,
+    )(test)()
+
+
+def both(player: Player, law: Callable[[int, Any], None]) -> None:
+    """`law` in float32 with n rows, and in float64 with as many rows as coordinates."""
+    law(player.n, np.float32)
+    law(player.d, np.float64)
+
+
+def _law(name: str, change: Callable[..., tuple[Any, Scene, Any]], **strategies: Any) -> Check:
+    """A law `rule(changed scene) = expected(rule(scene))`, in both precisions."""
+
+    def check(player: Player) -> None:
+        def law(n: int, dtype: Any) -> None:
+            def body(seed: int, w: list[float], **drawn: Any) -> None:
+                assume(any(w))
+                base = scene(n, player.d, seed, dtype, w)
+                rule, changed, expected = change(player, base, **drawn)
+                before, after = player.run([base])[0], player.run([changed], rule)[0]
+                player.same(name, f"with {drawn}", after, expected(before), base, changed)
+
+            each(player, body, seed=SEEDS, w=weights(n), **strategies)
+
+        both(player, law)
+
+    return check
+
+
+def _absence(player: Player) -> None:
+    n, d = player.n, player.d
+
+    def content(seed: int, w: list[float], who: int) -> None:
+        w = [0.0 if i == who else v for i, v in enumerate(w)]
+        base = scene(n, d, seed, np.float32, w)
+        scenes = [base]
+        for value in (0.0, 1e6, -1e25, np.inf, np.nan):
+            x = base.x.copy()
+            x[:, base.w == 0] = value
+            scenes.append(base._replace(x=x))
+        out = player.run(scenes)
+        for value, y in zip((0.0, 1e6, -1e25, np.inf, np.nan), out[1:], strict=True):
+            player.same("absence", f"absent rows that hold {value:g} change the result", y, out[0], base)
+
+    def alone(seed: int, w: list[float]) -> None:
+        # Rows after the first d are absent. Without them: as many rows as coordinates. Random bits differ between
+        # precisions, so a rule with a key is compared in float32.
+        dtype = np.float32 if "key" in player.rule.needs else np.float64
+        full = scene(n, d, seed, np.float32, np.concatenate([w, np.zeros(n - d)]))
+        rest = Scene(full.x[:, :d].astype(dtype), full.w[:d].astype(dtype), full.anchor.astype(dtype), full.seed)
+        with_absent, without = player.run([full])[0], player.run([rest])[0]
+        player.same("absence", "absent rows change what the others alone give", with_absent, without, full)
+
+    each(player, content, seed=SEEDS, w=weights(n), who=st.integers(0, n - 1))
+    each(player, alone, seed=SEEDS, w=weights(d))
+
+
+def _repetition(player: Player) -> None:
+    def law(n: int, dtype: Any) -> None:
+        def body(seed: int, times: list[int]) -> None:
+            assume(0 < sum(times) <= n)
+            base = scene(n, player.d, seed, dtype, times + [0] * (n - len(times)))
+            rows = [i for i, k in enumerate(times) for _ in range(k)]
+            w = np.array([1] * len(rows) + [0] * (n - len(rows)), dtype)
+            repeated = base._replace(x=base.x[:, rows + [n - 1] * (n - len(rows))], w=w)
+            weighted, expected = player.run([base, repeated])
+            player.same("repetition", f"weights {times} differ from rows repeated", weighted, expected, base)
+
+        each(player, body, seed=SEEDS, times=st.lists(st.integers(0, 3), min_size=4, max_size=4))
+
+    both(player, law)
+
+
+def _permute(player: Player, base: Scene, turn: int) -> tuple[Any, Scene, Any]:
+    p = np.random.default_rng(turn).permutation(len(base.w))
+    return None, base._replace(x=base.x[:, p], w=base.w[p]), lambda y: y
+
+
+def _unanimity(player: Player) -> None:
+    def law(n: int, dtype: Any) -> None:
+        def body(seed: int, w: list[float]) -> None:
+            assume(any(w))
+            base = scene(n, player.d, seed, dtype, w)
+            row = base.x[:, 0]
+            equal = base._replace(x=np.where((base.w > 0)[None, :, None], row[:, None], base.x))
+            player.same("unanimity", "equal rows give another row", player.run([equal])[0], row, equal)
+
+        each(player, body, seed=SEEDS, w=weights(n))
+
+    both(player, law)
+
+
+def _rescale_weights(player: Player, base: Scene, factor: float) -> tuple[Any, Scene, Any]:
+    return player.scaled_masses(factor), base._replace(w=(base.w * factor).astype(base.w.dtype)), lambda y: y
+
+
+def _translate(player: Player, base: Scene, by: float) -> tuple[Any, Scene, Any]:
+    offset = (by * np.random.default_rng(1).normal(size=player.d)).astype(base.x.dtype)
+    return None, base._replace(x=base.x + offset, anchor=base.anchor + offset), lambda y: y + offset
+
+
+def _rescale(player: Player, base: Scene, factor: float) -> tuple[Any, Scene, Any]:
+    c = base.x.dtype.type(factor)
+    return None, base._replace(x=base.x * c, anchor=base.anchor * c), lambda y: y * c
+
+
+def _rotate(player: Player, base: Scene, turn: int) -> tuple[Any, Scene, Any]:
+    q = np.linalg.qr(np.random.default_rng(turn).normal(size=(player.d, player.d)))[0].astype(base.x.dtype)
+    return None, base._replace(x=base.x @ q, anchor=base.anchor @ q), lambda y: y @ q
+
+
+LAWS: dict[str, Check] = {
+    "absence": _absence,
+    "repetition": _repetition,
+    "permutation": _law("permutation", _permute, turn=SEEDS),
+    "unanimity": _unanimity,
+    "weight_scale": _law("weight_scale", _rescale_weights, factor=st.sampled_from([0.25, 0.7, 2.0, 10.0])),
+    "translation": _law("translation", _translate, by=st.sampled_from([0.5, 10.0])),
+    "scale": _law("scale", _rescale, factor=st.sampled_from([0.125, 0.7, 30.0])),
+    "rotation": _law("rotation", _rotate, turn=SEEDS),
+}

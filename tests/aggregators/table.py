@@ -1,0 +1,47 @@
+"""One row per rule and way of setting it: every law of `check_aggregator` runs on each."""
+
+from ghostjax import aggregators as agg
+
+
+TABLE = {
+    "mean": lambda: agg.Mean(),
+    "median": lambda: agg.Median(),
+    "trimmed_mean": lambda: agg.TrimmedMean(f=1),
+    "krum": lambda: agg.Krum(f=1),
+    "multi_krum": lambda: agg.MultiKrum(f=1),
+    "geometric_median": lambda: agg.GeometricMedian(nu=0.1),
+    "weiszfeld": lambda: agg.Weiszfeld(),
+    "centered_clipping": lambda: agg.CenteredClipping(tau=2.0),
+    "nnm_trimmed_mean": lambda: agg.NNM(agg.TrimmedMean(f=1), f=1),
+    "bucketing_median": lambda: agg.Bucketing(agg.Median()),
+    "clipping_mean": lambda: agg.Clipping(agg.Mean(), c=1.5),
+    "arc_trimmed_mean": lambda: agg.ARC(agg.TrimmedMean(f=1), f=1),
+}
+"""One row per rule: the fast part of the suite."""
+
+MORE = {
+    "trimmed_mean_fraction": lambda: agg.TrimmedMean(f=1.5),
+    "trimmed_mean_share": lambda: agg.TrimmedMean(share=0.25),
+    "trimmed_mean_all": lambda: agg.TrimmedMean(f=5),
+    "krum_f0": lambda: agg.Krum(),
+    "krum_share": lambda: agg.Krum(share=0.3),
+    "krum_original": lambda: agg.Krum(f=2, neighbours="n-f-2"),
+    "multi_krum_m": lambda: agg.MultiKrum(f=1, m=2),
+    "multi_krum_share": lambda: agg.MultiKrum(share=0.2, neighbours="n-f-2"),
+    "geometric_median_max": lambda: agg.GeometricMedian(nu=0.5, smoothing="max"),
+    "geometric_median_none": lambda: agg.GeometricMedian(smoothing="none"),
+    "weiszfeld_mean": lambda: agg.Weiszfeld(nu=0.5, steps=5, start="mean"),
+    "weiszfeld_median": lambda: agg.Weiszfeld(nu=0.5, steps=2, start="median"),
+    "centered_clipping_steps": lambda: agg.CenteredClipping(tau=1.0, steps=4),
+    "centered_clipping_anchor": lambda: agg.CenteredClipping(tau=2.0, steps=2, centre="anchor"),
+    "nnm_mean": lambda: agg.NNM(agg.Mean(), share=0.2),
+    "nnm_krum": lambda: agg.NNM(agg.Krum(f=1), f=1),
+    "bucketing_trimmed_mean": lambda: agg.Bucketing(agg.TrimmedMean(f=1), size=3),
+    "bucketing_krum": lambda: agg.Bucketing(agg.Krum(f=1)),
+    "clipping_median": lambda: agg.Clipping(agg.Median()),
+    "clipping_centered": lambda: agg.Clipping(agg.CenteredClipping(tau=1.0, centre="anchor")),
+    "arc_share": lambda: agg.ARC(agg.Mean(), share=0.2),
+    "arc_krum": lambda: agg.ARC(agg.Krum(f=1), f=1),
+    "arc_nnm_trimmed_mean": lambda: agg.ARC(agg.NNM(agg.TrimmedMean(f=1), f=1), f=1),
+}
+"""Other knobs and compositions: the whole suite."""

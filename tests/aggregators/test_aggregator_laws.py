@@ -1,0 +1,237 @@
+"""Every rule keeps every law, lacks what it says it lacks, and every law catches a rule that breaks it."""
+
+import importlib.util
+from pathlib import Path
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pytest
+
+from ghostjax import aggregators as agg, ConfigurationError
+from ghostjax.testing import check_aggregator
+from ghostjax.testing._aggregators import LAWS
+from ghostjax.testing._player import Player
+
+
+_spec = importlib.util.spec_from_file_location("aggregators_table", Path(__file__).with_name("table.py"))
+_module = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_module)
+TABLE, MORE = _module.TABLE, _module.MORE
+ROWS = [*TABLE, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)]
+
+
+def player(rule, examples, shrink=True):
+    return Player(rule, n=8, d=6, masses=("f", "m"), examples=examples, shrink=shrink)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_laws(name):
+    rule = (TABLE | MORE)[name]()
+    one = player(rule, examples=20)
+    for law, check in LAWS.items():
+        if law not in rule.lacks:
+            check(one)
+    # What a rule says it lacks, it breaks: a declaration that excuses nothing would hide a law that holds.
+    one.examples, one.shrink = 150, False
+    for law in rule.lacks:
+        with pytest.raises(AssertionError, match=rf"\w+: {law}: "):
+            LAWS[law](one)
+
+
+def test_every_public_rule_has_a_row():
+    used = {type(make()) for make in TABLE.values()}
+    public = {
+        value
+        for name, value in vars(agg).items()
+        if isinstance(value, type) and issubclass(value, agg.AbstractAggregator) and not name.startswith("Abstract")
+    }
+    assert public == used
+
+
+class Twin(agg.AbstractAggregator):
+    """`of(x, w, knob)`; the tests below make it break one law each."""
+
+    of: Any = eqx.field(static=True)
+    knob: Any = eqx.field(default_factory=lambda: jnp.asarray(1.0))
+    bound: Any = eqx.field(static=True, default=jnp.inf)
+    robustness: Any = eqx.field(static=True, default=jnp.inf)
+    f: Any = eqx.field(default_factory=lambda: jnp.asarray(1.0))
+
+    @property
+    def certificate_kind(self):
+        return "none" if self.bound == jnp.inf else "unconditional"
+
+    def init(self, like):
+        return ()
+
+    def step(self, state, x, w, ctx):
+        return state, self.of(x, w, self.knob.astype(x.dtype) if eqx.is_array(self.knob) else self.knob)
+
+    def slack(self, w):
+        return w.sum()
+
+    def kappa(self, w):
+        return jnp.asarray(self.robustness, w.dtype)
+
+    def certificate(self, x, w, principal):
+        total = w.sum()
+        share = jnp.where(principal, w, 0).sum() / jnp.where(total > 0, total, 1)
+        return jnp.where(share > 0, self.bound * share, 0) if self.bound < jnp.inf else jnp.asarray(jnp.inf, x.dtype)
+
+
+class Restarted(agg.AbstractAggregator):
+    """Centered clipping from the coordinate median of the messages, with the certificate of a fixed centre."""
+
+    inner: agg.CenteredClipping = eqx.field(default_factory=lambda: agg.CenteredClipping(tau=1.0, steps=3))
+    certificate_kind: ClassVar[Any] = "unconditional"
+
+    def init(self, like):
+        return ()
+
+    def step(self, state, x, w, ctx):
+        return state, self.inner.step(agg.Median().step((), x, w, ctx)[1], x, w, ctx)[1]
+
+    def slack(self, w):
+        return w.sum()
+
+    def kappa(self, w):
+        return self.inner.kappa(w)
+
+    def certificate(self, x, w, principal):
+        return self.inner.certificate(x, w, principal)
+
+
+class Stateful(agg.AbstractAggregator):
+    """The mean with a memory of each row, whoever was present."""
+
+    def init(self, like):
+        return jnp.zeros(like.shape, like.dtype)
+
+    def step(self, state, x, w, ctx):
+        return x, mean(x, w) + state.sum(0)
+
+    def slack(self, w):
+        return w.sum()
+
+    def kappa(self, w):
+        return jnp.asarray(jnp.inf, w.dtype)
+
+    def certificate(self, x, w, principal):
+        return jnp.asarray(jnp.inf, x.dtype)
+
+
+def mean(x, w):
+    total = w.sum()
+    return jnp.where(total > 0, w / jnp.where(total > 0, total, 1), 0) @ x
+
+
+def squares(x):
+    return jnp.square(x[:, None, :] - x[None, :, :]).sum(-1)
+
+
+def krum_of_any(x, w, k):
+    """Krum whose scores count absent rows as neighbours and every row once."""
+    scores = jnp.sort(squares(x), axis=1)[:, : len(x) - 1].sum(1)
+    return jnp.where(w.sum() > 0, x[jnp.argmin(jnp.where(w > 0, scores, jnp.inf))], 0)
+
+
+def krum_of_ones(x, w, k):
+    """Krum whose scores forget the weights of the neighbours."""
+    scores = jnp.where((w > 0)[None, :], squares(x), 0).sum(1)
+    return jnp.where(w.sum() > 0, x[jnp.argmin(jnp.where(w > 0, scores, jnp.inf))], 0)
+
+
+def centred_on_all(x, w, k):
+    """The mean of differences to a centre that counts absent rows."""
+    centre = x.mean(0)
+    return jnp.where(w.sum() > 0, centre + mean(jnp.tanh(x - centre[None, :]), w), 0)
+
+
+def masked_by_product(x, w, k):
+    share = w / jnp.maximum(w.sum(), 1e-9)
+    return (jnp.sqrt(share)[:, None] * (jnp.square(x) * jnp.sqrt(share)[:, None])).sum(0)
+
+
+def of_eager_mode(x, w, k):
+    # A side effect that a compiled program does only once.
+    of_eager_mode.calls += 1
+    return mean(x, w) + jnp.asarray(0 if isinstance(w, jax.core.Tracer) else of_eager_mode.calls, x.dtype)
+
+
+of_eager_mode.calls = 0
+
+
+@jax.custom_batching.custom_vmap
+def times(k, y):
+    return k * y
+
+
+@times.def_vmap
+def _(size, batched, k, y):
+    # Every lane takes the knob of the first.
+    return k[:1, None] * y, True
+
+
+TWINS = {
+    "shape: float32": ("shape", Twin(lambda x, w, k: mean(x, w).astype(jnp.float32))),
+    "shape: wider": ("shape", Twin(lambda x, w, k: jnp.concatenate([mean(x, w), w[:1]]))),
+    "nobody: nan": ("nobody", Twin(lambda x, w, k: (w @ x) / w.sum())),
+    "nobody: unweighted": ("nobody", Twin(lambda x, w, k: mean(x, w) + (w.sum() == 0).astype(x.dtype))),
+    "absence: divides by n": ("absence", Twin(lambda x, w, k: (w @ x) / len(w))),
+    "absence: scores": ("absence", Twin(krum_of_any)),
+    "absence: centre": ("absence", Twin(centred_on_all)),
+    "absence: inf times 0": ("absence", Twin(masked_by_product)),
+    "absence: memory": ("absence", Stateful()),
+    "repetition: scores": ("repetition", Twin(krum_of_ones)),
+    "repetition: presence": ("repetition", Twin(lambda x, w, k: mean(x, (w > 0).astype(w.dtype)))),
+    "permutation": ("permutation", Twin(lambda x, w, k: mean(x, w * jnp.arange(1, len(w) + 1).astype(w.dtype)))),
+    "unanimity": ("unanimity", Twin(lambda x, w, k: 0.99 * mean(x, w))),
+    "weight_scale": ("weight_scale", Twin(lambda x, w, k: (w @ x) / (1 + w.sum()))),
+    "translation": ("translation", Twin(lambda x, w, k: mean(x, w / (1 + jnp.square(x).sum(1))))),
+    "scale": ("scale", Twin(lambda x, w, k: mean(x, w) + k)),
+    "rotation": ("rotation", agg.Median()),
+    "certificate: mean": ("certificate", Twin(lambda x, w, k: mean(x, w), bound=2.0)),
+    "certificate: centre": ("certificate", Restarted()),
+    "kappa: mean": ("kappa", Twin(lambda x, w, k: mean(x, w), robustness=2.0)),
+    "kappa: too small": ("kappa", Twin(lambda x, w, k: agg.Median()(x, w), robustness=0.3)),
+    "jit": ("jit", Twin(of_eager_mode)),
+    "vmap": ("vmap", Twin(lambda x, w, k: times(k, mean(x, w)))),
+    "trace": ("trace", Twin(lambda x, w, k: k * mean(x, w), knob=1.0)),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_a_broken_twin_is_caught(name):
+    law, rule = TWINS[name]
+    with pytest.raises(AssertionError, match=rf"\w+: {law}: "):
+        LAWS[law](player(rule, examples=60, shrink=False))
+
+
+def test_every_law_has_a_broken_twin():
+    assert {law for law, _ in TWINS.values()} == LAWS.keys()
+
+
+def test_a_failure_names_the_rule_the_law_and_the_numbers():
+    everything_else = LAWS.keys() - {"unanimity"}
+    with pytest.raises(AssertionError, match=r"(?s)Twin: unanimity: .* instead of .* apart .* weights \["):
+        check_aggregator(Twin(lambda x, w, k: 0.5 * mean(x, w)), skip=everything_else, examples=5)
+
+
+def test_impossible_requests_are_refused():
+    with pytest.raises(ConfigurationError, match=r"check_aggregator: skip=\['speed'\]: the laws are"):
+        check_aggregator(agg.Mean(), skip=["speed"])
+    with pytest.raises(ConfigurationError, match=r"check_aggregator: n=6: use more rows"):
+        check_aggregator(agg.Mean(), n=6)
+    with pytest.raises(ConfigurationError, match=r"check_aggregator: d=2: "):
+        check_aggregator(agg.Mean(), n=6, d=2)
+
+
+@pytest.mark.parametrize("make", [lambda: agg.Krum(f=2), lambda: agg.MultiKrum(f=2)])
+def test_without_ties_the_order_of_identities_is_irrelevant(make):
+    run = eqx.filter_jit(lambda rule, x: rule(x))
+    for seed in range(20):
+        x = jax.random.normal(jax.random.key(seed), (8, 5))
+        order = jax.random.permutation(jax.random.key(seed + 100), 8)
+        assert jnp.abs(run(make(), x) - run(make(), x[order])).max() < 1e-5
