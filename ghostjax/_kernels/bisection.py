@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ghostjax._kernels.network import tree
+from ghostjax._kernels.network import excess, tree, winsorised
 
 
-TILE, BLOCK = 128, 64
+RANK_TILE, MASS_TILE, BLOCK = 128, 64, 64
 MAX_COUNT = 32767
 
 
@@ -92,36 +92,55 @@ def rank_thresholds(x, weights, low, high):
     return tuple(values)
 
 
-def mass_thresholds(x, weights, trim, slack):
-    """The smallest values of a tile whose cumulated weight exceeds `trim`, respectively all but `trim`.
+def rank_window(x, weights, low, high, cut, left):
+    """Window mean and thresholds of a tile whose present rows all count 1: ranks `low .. high`, trimmed by `cut`."""
+    a, b = lax.optimization_barrier(rank_thresholds(x, weights, low, high))
+    total = over_rows(lambda row, v: excess(row, v, a, b), x, (weights > 0).astype(x.dtype))
+    return tuple(jnp.where(low >= 0, v, 0) for v in (winsorised(total, a, b, cut, left), a, b))
 
-    `slack` is the rounding error allowed for in both comparisons. The total is summed in the order in which
-    masses are, so that the mass below +inf equals it bit by bit.
+
+def mass(weights, mask):
+    """The mass of the rows in `mask` per column: a product, which compiles faster and runs like unrolled rows."""
+    return jnp.matmul(weights, mask.astype(weights.dtype), precision=lax.Precision.HIGHEST)
+
+
+def mass_window(x, weights, trim, slack, left):
+    """Window mean and thresholds of a tile: the smallest values whose cumulated weight exceeds `trim`, respectively
+    all but `trim`.
+
+    `slack` is the rounding error allowed for in both comparisons. The total is summed as masses are, so that the
+    mass below +inf equals it bit by bit.
     """
+    present = (weights > 0)[:, None]
     keys = to_keys(x)
-    keys = jnp.where((weights > 0)[:, None], keys, jnp.iinfo(keys.dtype).max)
-    keys = lax.optimization_barrier(keys)
+    top = jnp.where(present, keys, jnp.iinfo(keys.dtype).min).max(0)
+    keys = jnp.where(present, keys, jnp.iinfo(keys.dtype).max)
+    keys, top = lax.optimization_barrier((keys, top))
     margin = trim + slack
-    above = over_rows(lambda wi: wi, weights) - margin
+    above = mass(weights, keys <= top[None, :]) - margin
 
-    def mass(v):
-        return over_rows(lambda row, wi: jnp.where(row < v, wi, 0), keys, weights)
+    def below(v):
+        return mass(weights, keys < v[None, :])
 
-    a, b = bisect(keys, [lambda v: mass(v) <= margin, lambda v: mass(v) < above])
-    return from_keys(a, x.dtype), from_keys(b, x.dtype)
+    a, b = bisect(keys, [lambda v: below(v) <= margin, lambda v: below(v) < above])
+    a, b = from_keys(jnp.minimum(a, top), x.dtype), from_keys(jnp.minimum(b, top), x.dtype)
+    a, b = lax.optimization_barrier((a, b))
+    between = jnp.where(present, jnp.clip(x, a[None, :], b[None, :]) - a[None, :], 0)
+    total = jnp.matmul(weights, between, precision=lax.Precision.HIGHEST)
+    return tuple(jnp.where(weights.max() > 0, v, 0) for v in (winsorised(total, a, b, trim, left), a, b))
 
 
-def tiled(kernel, x, outputs):
-    """`kernel` of column tiles `[n, t]`, each giving `outputs` arrays `[t]`, as `outputs` arrays `[d]`.
+def tiled(kernel, x, outputs, tile):
+    """`kernel` of column tiles `[n, tile]`, the first `outputs` of its arrays `[tile]` as arrays `[d]`.
 
     The last tile overlaps its neighbour instead of being padded; its columns are computed twice, alike.
     """
     d = x.shape[1]
-    tile = min(TILE, d)
+    tile = min(tile, d)
 
     def body(i, results):
         start = jnp.minimum(i * tile, d - tile)
-        values = kernel(lax.dynamic_slice_in_dim(x, start, tile, axis=1))
+        values = kernel(lax.dynamic_slice_in_dim(x, start, tile, axis=1))[:outputs]
         return tuple(lax.dynamic_update_slice_in_dim(r, v, start, 0) for r, v in zip(results, values, strict=True))
 
     return lax.fori_loop(0, -(-d // tile), body, tuple(jnp.zeros((d,), x.dtype) for _ in range(outputs)))

@@ -11,11 +11,6 @@ import jax.numpy as jnp
 from jax import lax
 
 
-FRACTION_INLINE = 96
-"""Up to this many rows a fractional rank is a second masked sum in the same kernel; above it a second pass,
-since two sums over 128 ranks make the compiled kernel nine times slower."""
-
-
 @functools.cache
 def comparators(n: int) -> tuple[tuple[int, int], ...]:
     """Batcher's odd-even merge sort for any n: pairs (i, j), i < j, of which i receives the minimum."""
@@ -62,60 +57,33 @@ def sort_weighted(rows, weights):
 
 
 def present_rows(rows, weights):
-    """Rows of weight 0 replaced by +inf, so that they take the last ranks."""
-    return [jnp.where((v > 0)[..., None], row, jnp.inf) for row, v in zip(rows, weights, strict=True)]
+    """Rows of weight 0 replaced by the largest finite number, so that they take the last ranks.
 
-
-def rank_sum(rows, weights, low, high, keep):
-    """Sum of the ranks strictly between `low` and `high` plus `keep` times those two (once where they coincide).
-
-    Above `FRACTION_INLINE` rows it is `keep` times the sum of all these ranks.
+    Not by inf: a coefficient of 0 removes a rank from a sum.
     """
+    return [jnp.where((v > 0)[..., None], row, jnp.finfo(row.dtype).max) for row, v in zip(rows, weights, strict=True)]
+
+
+def rank_sum(rows, weights, coefficients):
+    """`sum_r coefficients[..., r] x_(r)` over the ascending values of the rows present, which must be finite."""
     ordered = sort_rows(present_rows(rows, weights))
-
-    def masked(mask):
-        return tree([jnp.where(mask(r)[..., None], row, 0) for r, row in enumerate(ordered)])
-
-    if len(rows) > FRACTION_INLINE:
-        return masked(lambda r: (low <= r) & (r <= high)) * keep[..., None]
-    inner = masked(lambda r: (low < r) & (r < high))
-    return inner + keep[..., None] * masked(lambda r: (low == r) | (r == high))
+    return tree([coefficients[..., r, None] * row for r, row in enumerate(ordered)])
 
 
-def rank_window(source, split, low, high, keep):
-    """The sum of `rank_sum` over the rows and weights `split(*source)`, for any `keep` and any number of rows.
+def rank_sums(source, split, coefficients):
+    """`rank_sum` of the rows and weights `split(*source)` for each of a list of coefficients.
 
-    Above `FRACTION_INLINE` rows the same compiled network runs a second time, and only where `keep < 1`:
-    `keep * (ranks low..high) + (1 - keep) * (ranks low + 1..high - 1)`.
+    One network, compiled once and run as often as there are coefficients.
     """
-    rows, weights = split(*source)
-    if len(rows) <= FRACTION_INLINE:
-        return rank_sum(rows, weights, low, high, keep)
+    if len(coefficients) == 1:
+        return [rank_sum(*split(*source), lax.optimization_barrier(coefficients[0]))]
 
-    def add(i, total):
-        inner = (i > 0).astype(low.dtype)
-        rows, weights = split(*_variant(source, i))
-        return total + rank_sum(rows, weights, low + inner, high - inner, jnp.where(i > 0, 1 - keep, keep))
+    def one(own):
+        # Without this tie to the loop XLA moves the sorting out of it and returns all sorted rows.
+        inputs, own = lax.optimization_barrier((source, own))
+        return rank_sum(*split(*inputs), own)
 
-    return lax.fori_loop(0, jnp.where((keep < 1).any(), 2, 1), add, jnp.zeros_like(rows[0]))
-
-
-def rank_values(source, split, low, high):
-    """The rows of two ranks: one network, compiled once and run twice."""
-
-    def value(i):
-        rows, weights = split(*_variant(source, i))
-        rank = jnp.where(i > 0, high, low)
-        ordered = sort_rows(present_rows(rows, weights))
-        return tree([jnp.where((rank == r)[..., None], row, 0) for r, row in enumerate(ordered)])
-
-    both = lax.map(value, jnp.arange(2, dtype=low.dtype))
-    return both[0], both[1]
-
-
-def _variant(source, i):
-    # Without this tie to the loop index XLA moves the sorting out of the loop and returns all sorted rows from it.
-    return lax.optimization_barrier((source, i))[0]
+    return list(lax.map(one, jnp.stack(coefficients)))
 
 
 def weighted_thresholds(rows, weights, trim, slack):
@@ -124,7 +92,8 @@ def weighted_thresholds(rows, weights, trim, slack):
     `slack` is the rounding error allowed for in both comparisons. The total is the cumulated one, per
     coordinate: another order of summation could exceed it and leave the upper value undefined.
     """
-    ordered, masses = sort_weighted(present_rows(rows, weights), weights)
+    absent_last = [jnp.where((v > 0)[..., None], row, jnp.inf) for row, v in zip(rows, weights, strict=True)]
+    ordered, masses = sort_weighted(absent_last, weights)
     totals = [masses[0]]
     for mass in masses[1:]:
         totals.append(totals[-1] + mass)

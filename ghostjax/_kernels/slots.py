@@ -1,15 +1,22 @@
 """The window mean of every receiver of a graph, across its neighbour slots."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
+from ghostjax._kernels import window
 from ghostjax._kernels.fence import lanes
-from ghostjax._kernels.network import excess, rank_values, rank_window, tree, weighted_thresholds, winsorised
+from ghostjax._kernels.network import excess, rank_sums, tree, weighted_thresholds, winsorised
 from ghostjax._kernels.slots_grad import slots_pullback
-from ghostjax._kernels.weights import all_alike, masses, ranks
-from ghostjax._kernels.window import NETWORK_ROWS, WEIGHTED_ROWS, window_mean, window_thresholds
+from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
+from ghostjax._kernels.window import NETWORK_ROWS
+
+
+WEIGHTED_SLOTS = 16
+"""Largest number of rows of a network that carries weights; at 32 XLA splits it into 35 kernels."""
 
 
 def window_mean_slots(
@@ -29,17 +36,16 @@ def window_mean_slots(
 
 @jax.custom_vjp
 def _slots(x, nbr, w, trim):
-    return _forward(x, nbr, w, trim)
+    return _forward(x, nbr, w, trim)[0]
 
 
 def _slots_fwd(x, nbr, w, trim):
-    y = _forward(x, nbr, w, trim)
-    return y, (x, nbr, w, trim, y)
+    y, low, high = _forward_with_thresholds(x, nbr, w, trim)
+    return y, (x, nbr, w, trim, y, low, high)
 
 
 def _slots_bwd(residuals, g):
-    x, nbr, w, trim, y = residuals
-    low, high = _thresholds(x, nbr, w, trim)
+    x, nbr, w, trim, y, low, high = residuals
     dx, dw, dtrim = slots_pullback(x, nbr, w, trim, y, low, high, g)
     return dx, None, dw, dtrim
 
@@ -51,55 +57,39 @@ def _rows(x, nbr, w):
     return [x[nbr[:, j]] for j in range(nbr.shape[1])], list(w.T)
 
 
-def _receivers(fn):
-    """`fn` of each receiver's own rows, one receiver at a time."""
-
-    def kernel(x, nbr, w, trim):
-        return lax.map(lambda r: fn(x[r[0]], r[1], r[2]), (nbr, w, trim))
-
-    return kernel
+def _each(kernel, x, nbr, w, trim, outputs):
+    """`kernel` of each receiver's own rows, one receiver at a time."""
+    return lax.map(lambda r: kernel(x[r[0]], r[1], r[2], outputs), (nbr, w, trim))
 
 
-@jax.jit
-def _alike_mean(x, nbr, w, trim):
-    if nbr.shape[1] > NETWORK_ROWS:
-        return _receivers(window_mean)(x, nbr, w, trim)
-    window = ranks(w, trim)
-    return rank_window((x, nbr, w), _rows, window.low, window.high, window.keep) / window.mass[:, None]
+@functools.partial(jax.jit, static_argnums=4)
+def _alike(x, nbr, w, trim, outputs):
+    k = nbr.shape[1]
+    if k > NETWORK_ROWS:
+        return _each(window.alike, x, nbr, w, trim, outputs)
+    kept = ranks(w, trim)
+    y, *ends = rank_sums((x, nbr, w), _rows, rank_coefficients(kept, k, outputs > 1))
+    return (y / kept.mass[:, None], *ends)
 
 
-@jax.jit
-def _mixed_mean(x, nbr, w, trim):
-    if nbr.shape[1] > WEIGHTED_ROWS:
-        return _receivers(window_mean)(x, nbr, w, trim)
+@functools.partial(jax.jit, static_argnums=4)
+def _mixed(x, nbr, w, trim, outputs):
+    if nbr.shape[1] > WEIGHTED_SLOTS:
+        return _each(window.mixed, x, nbr, w, trim, outputs)
     trim, mass, slack = masses(w, trim)
     rows, weights = _rows(x, nbr, w)
     a, b = weighted_thresholds(rows, weights, trim, slack)
     total = tree([excess(row, wi[:, None], a, b) for row, wi in zip(rows, weights, strict=True)])
     y = winsorised(total, a, b, trim[:, None], mass[:, None])
-    return jnp.where((w > 0).any(1)[:, None], y, 0)
+    return tuple(jnp.where((w > 0).any(1)[:, None], v, 0) for v in (y, a, b)[:outputs])
 
 
-@jax.jit
-def _alike_thresholds(x, nbr, w, trim):
-    if nbr.shape[1] > NETWORK_ROWS:
-        return _receivers(window_thresholds)(x, nbr, w, trim)
-    window = ranks(w, trim)
-    return rank_values((x, nbr, w), _rows, window.low, window.high)
-
-
-@jax.jit
-def _mixed_thresholds(x, nbr, w, trim):
-    if nbr.shape[1] > WEIGHTED_ROWS:
-        return _receivers(window_thresholds)(x, nbr, w, trim)
-    trim, _, slack = masses(w, trim)
-    return weighted_thresholds(*_rows(x, nbr, w), trim, slack)
-
-
-def _lanes(alike, mixed):
+def _lanes(outputs):
     def kernel(x, nbr, w, trim):
         x, w = lax.optimization_barrier((x, w))
-        return lax.cond(all_alike(w), alike, mixed, x, nbr, w, trim)
+        return lax.cond(
+            all_alike(w), lambda *args: _alike(*args, outputs), lambda *args: _mixed(*args, outputs), x, nbr, w, trim
+        )
 
     def disjoint(x, nbr, w, trim):
         """A batch of graphs is one graph of as many components."""
@@ -113,5 +103,5 @@ def _lanes(alike, mixed):
     return fenced
 
 
-_forward = _lanes(_alike_mean, _mixed_mean)
-_thresholds = _lanes(_alike_thresholds, _mixed_thresholds)
+_forward = _lanes(1)
+_forward_with_thresholds = _lanes(3)

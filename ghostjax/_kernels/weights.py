@@ -44,6 +44,16 @@ def ranks(w: Float[Array, "... n"], trim: Float[Array, "..."]) -> Ranks:
     )
 
 
+def rank_coefficients(window: Ranks, n: int, thresholds: bool) -> list[Float[Array, "... n"]]:
+    """What each of n ranks counts in the sum of the window and, with `thresholds`, in its two outer ranks."""
+    low, high = window.low[..., None], window.high[..., None]
+    rank = jnp.broadcast_to(jnp.arange(n, dtype=low.dtype), (*low.shape[:-1], n))
+    inside = (low < rank) & (rank < high)
+    whole = jnp.where(inside, 1, jnp.where((rank == low) | (rank == high), window.keep[..., None], 0))
+    ends = [(rank == end).astype(whole.dtype) for end in (low, high)]
+    return [whole, *ends] if thresholds else [whole]
+
+
 def masses(
     w: Float[Array, "... n"], trim: Float[Array, "..."]
 ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:

@@ -1,21 +1,21 @@
 """Mean of the values inside a window of mass, per coordinate: the trimmed mean and the median."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ghostjax._kernels.bisection import mass_thresholds, MAX_COUNT, over_rows, rank_thresholds, tiled
+from ghostjax._kernels.bisection import MASS_TILE, mass_window, MAX_COUNT, RANK_TILE, rank_window, tiled
 from ghostjax._kernels.fence import lanes
-from ghostjax._kernels.network import excess, rank_values, rank_window, tree, weighted_thresholds, winsorised
-from ghostjax._kernels.weights import all_alike, masses, ranks
+from ghostjax._kernels.network import rank_sums
+from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
 from ghostjax._kernels.window_grad import window_pullback
 
 
 NETWORK_ROWS = 128
 """Largest number of rows of one unrolled network; XLA does not compile 256."""
-WEIGHTED_ROWS = 16
-"""Largest number of rows of a network that carries weights; at 32 XLA splits it into 35 kernels."""
 
 
 def window_mean(x: Float[Array, "n d"], w: Float[Array, " n"], trim: Float[Array, ""]) -> Float[Array, " d"]:
@@ -38,8 +38,8 @@ def window_mean(x: Float[Array, "n d"], w: Float[Array, " n"], trim: Float[Array
     `(clip(x_i, a, b) - y) / max w`, the exact change when a row of the largest weight disappears.
 
     **Method:** equal positive weights: a sorting network in one fused kernel up to 128 rows, counting bisection
-    above. Other weights: a network that carries them up to 16 rows, bisection by mass above. Which of the two
-    is decided when the program runs, by one predicate per batch.
+    above. Other weights: bisection by mass. Which of the two is decided when the program runs, by one predicate
+    per batch.
     """
     dtype = x.dtype
     wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
@@ -48,17 +48,16 @@ def window_mean(x: Float[Array, "n d"], w: Float[Array, " n"], trim: Float[Array
 
 @jax.custom_vjp
 def _window(x, w, trim):
-    return _forward(x, w, trim)
+    return _forward(x, w, trim)[0]
 
 
 def _window_fwd(x, w, trim):
-    y = _forward(x, w, trim)
-    return y, (x, w, trim, y)
+    y, low, high = _forward_with_thresholds(x, w, trim)
+    return y, (x, w, trim, y, low, high)
 
 
 def _window_bwd(residuals, g):
-    x, w, trim, y = residuals
-    low, high = window_thresholds(x, w, trim)
+    x, w, trim, y, low, high = residuals
     return window_pullback(x, w, trim, y, low, high, g)
 
 
@@ -69,57 +68,25 @@ def _split(x, w):
     return list(x), list(w)
 
 
-@jax.jit
-def _alike_mean(x, w, trim):
+@functools.partial(jax.jit, static_argnums=3)
+def alike(x, w, trim, outputs):
+    """The window mean of rows that all count the same, then its thresholds: the first `outputs` of these."""
+    n = x.shape[0]
     window = ranks(w, trim)
-    if x.shape[0] <= NETWORK_ROWS:
-        return rank_window((x, w), _split, window.low, window.high, window.keep) / window.mass
-    if x.shape[0] > MAX_COUNT or x.dtype != jnp.float32:
-        return _mixed_mean(x, w, trim)
+    if n <= NETWORK_ROWS:
+        y, *ends = rank_sums((x, w), _split, rank_coefficients(window, n, outputs > 1))
+        return (y / window.mass, *ends)
+    if n > MAX_COUNT or x.dtype != jnp.float32:
+        return mixed(x, w, trim, outputs)
     cut = window.low.astype(x.dtype) + (1 - window.keep)
-    present = (w > 0).astype(x.dtype)
-
-    def tile(rows):
-        a, b = lax.optimization_barrier(rank_thresholds(rows, w, window.low, window.high))
-        total = over_rows(lambda row, wi: excess(row, wi, a, b), rows, present)
-        return (winsorised(total, a, b, cut, window.mass),)
-
-    return jnp.where(window.low >= 0, tiled(tile, x, 1)[0], 0)
+    return tiled(lambda rows: rank_window(rows, w, window.low, window.high, cut, window.mass), x, outputs, RANK_TILE)
 
 
-@jax.jit
-def _mixed_mean(x, w, trim):
-    trim, mass, slack = masses(w, trim)
-    if x.shape[0] <= WEIGHTED_ROWS:
-        a, b = weighted_thresholds(list(x), list(w), trim, slack)
-        y = winsorised(tree([excess(row, wi, a, b) for row, wi in zip(x, w, strict=True)]), a, b, trim, mass)
-    else:
-
-        def tile(rows):
-            a, b = lax.optimization_barrier(mass_thresholds(rows, w, trim, slack))
-            total = over_rows(lambda row, wi: excess(row, wi, a, b), rows, w)
-            return (winsorised(total, a, b, trim, mass),)
-
-        (y,) = tiled(tile, x, 1)
-    return jnp.where(w.sum() > 0, y, 0)
-
-
-@jax.jit
-def _alike_thresholds(x, w, trim):
-    window = ranks(w, trim)
-    if x.shape[0] <= NETWORK_ROWS:
-        return rank_values((x, w), _split, window.low, window.high)
-    if x.shape[0] > MAX_COUNT or x.dtype != jnp.float32:
-        return _mixed_thresholds(x, w, trim)
-    return tiled(lambda rows: rank_thresholds(rows, w, window.low, window.high), x, 2)
-
-
-@jax.jit
-def _mixed_thresholds(x, w, trim):
-    trim, _, slack = masses(w, trim)
-    if x.shape[0] <= WEIGHTED_ROWS:
-        return weighted_thresholds(list(x), list(w), trim, slack)
-    return tiled(lambda rows: mass_thresholds(rows, w, trim, slack), x, 2)
+@functools.partial(jax.jit, static_argnums=3)
+def mixed(x, w, trim, outputs):
+    """`alike` for any weights."""
+    trim, left, slack = masses(w, trim)
+    return tiled(lambda rows: mass_window(rows, w, trim, slack, left), x, outputs, MASS_TILE)
 
 
 def _choose(alike, mixed):
@@ -133,15 +100,17 @@ def _choose(alike, mixed):
     return kernel
 
 
-def _lanes(alike, mixed):
+def _lanes(outputs):
+    one = [lambda *args: alike(*args, outputs), lambda *args: mixed(*args, outputs)]
+
     def merge(x, w, trim):
         b, c = x.shape[:2]
         out = batch(x.reshape(b * c, *x.shape[2:]), w.reshape(b * c, -1), trim.reshape(b * c))
         return jax.tree.map(lambda y: y.reshape(b, c, *y.shape[1:]), out)
 
-    batch = lanes(_choose(jax.vmap(alike), jax.vmap(mixed)), merge)
-    return lanes(_choose(alike, mixed), batch)
+    batch = lanes(_choose(*map(jax.vmap, one)), merge)
+    return lanes(_choose(*one), batch)
 
 
-_forward = _lanes(_alike_mean, _mixed_mean)
-window_thresholds = _lanes(_alike_thresholds, _mixed_thresholds)
+_forward = _lanes(1)
+_forward_with_thresholds = _lanes(3)
