@@ -24,6 +24,7 @@ test-all: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest -q benchmarks --benchmark-enable
+	$(BIN)/python benchmarks/side_by_side.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
