@@ -2,6 +2,12 @@
 
 from ghostjax.formal._check import check as check
 from ghostjax.formal._errors import Unsound as Unsound
+from ghostjax.formal._machine import (
+    as_state_machine as as_state_machine,
+    fuzz as fuzz,
+    fuzz_settings as fuzz_settings,
+    Statistics as Statistics,
+)
 from ghostjax.formal._program import Program as Program
 from ghostjax.formal._report import Report as Report, Step as Step, Trace as Trace
 from ghostjax.formal._spec import (

@@ -40,7 +40,7 @@ class Plan:
         self._program = [(*step, tuple(gone)) for step, gone in zip(self._code, dead, strict=True)]
 
     def __call__(self, columns: np.ndarray) -> list[Any]:
-        values = list(self._start)
+        values = list(self._start) or [None]  # no outputs: nothing was emitted
         values[0] = columns
         for function, out, ins, gone in self._program:
             values[out] = function(*[values[i] for i in ins])

@@ -1,0 +1,333 @@
+"""Hypothesis machines: a specification played at random, alone or in lock step with the code that implements it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from ghostjax.formal._encoding import keys, pack_many, unpack_many
+from ghostjax.formal._program import Program
+from ghostjax.formal._spec import initial_states, Label, LeadsTo, Mutant, Spec
+
+
+if TYPE_CHECKING:
+    from hypothesis import settings
+    from hypothesis.stateful import RuleBasedStateMachine
+
+
+@dataclasses.dataclass
+class Statistics:
+    """How far a machine got: runs, steps, forbidden steps tried, and the keys of the states visited."""
+
+    runs: int = 0
+    steps: int = 0
+    refused: int = 0
+    visited: set[Any] = dataclasses.field(default_factory=set)
+
+    def __str__(self) -> str:
+        return f"{self.runs} runs, {self.steps} steps, {self.refused} refusals, {len(self.visited)} states visited"
+
+
+def as_state_machine(
+    spec: Spec | Program,
+    implementation: Callable[[Any], Any] | None = None,
+    *,
+    mutant: Mutant | None = None,
+    temperature: int | None = None,
+) -> "type[RuleBasedStateMachine]":
+    """A `RuleBasedStateMachine` that plays `spec`: one rule per action, every claim asserted by name at every step.
+
+    Parameters are drawn from the labels that are enabled, so that nothing is filtered; where nothing is enabled a
+    rule `Stutter` does nothing. With an `implementation` both are run in lock step. It is called once per run with
+    the initial state and returns an object with
+
+        a method per action     named as the action, called with its parameters by name;
+        abstraction()           the specification's variables, or some of them, as seen in the implementation;
+        refuses                 (optional) the exception by which it refuses a step that is not enabled, or one
+                                per action: such steps are then tried too, and must raise it and change nothing;
+        close()                 (optional) called at the end of a run.
+
+    After every step `abstraction()` must equal the specification's state. `mutant` plays a broken variant.
+    `temperature` reports a leads-to as suspect once its premise was pending for that many steps in a row: a
+    heuristic, since a random run need not be fair.
+
+    The class keeps `statistics`. Errors: `ValueError` if the implementation lacks a method.
+    """
+    from hypothesis import strategies as st
+    from hypothesis.stateful import initialize, precondition, rule, RuleBasedStateMachine
+
+    oracle = _Oracle(spec if isinstance(spec, Program) else Program(spec, "numpy"), mutant)
+    spec = oracle.program.spec
+    refusals = _refusals(implementation, spec)
+    held = [claim for claim in spec.leads_to if claim.holds]
+
+    class Machine(RuleBasedStateMachine):
+        statistics = Statistics()
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._node: _Node | None = None
+            self._code: Any = None
+            self._pending = dict.fromkeys((claim.name for claim in held), 0)
+            type(self).statistics.runs += 1
+
+        def _begin(self, index: int) -> None:
+            node = oracle.at(oracle.initial[index])
+            if implementation is not None:
+                self._code = implementation(spec.state(**node.state))
+                _complete(self._code, spec)
+            self._arrive(node, "at the start")
+
+        def _take(self, action: str, params: Mapping[str, int]) -> None:
+            assert self._node is not None
+            label, after = oracle.step(self._node, action, params)
+            if self._code is not None:
+                getattr(self._code, action)(**params)
+            type(self).statistics.steps += 1
+            self._arrive(after, f"after {label}")
+
+        def _arrive(self, node: "_Node", when: str) -> None:
+            type(self).statistics.visited.add(node.key)
+            self._node = node
+            oracle.hold(node, when)
+            if self._code is not None:
+                _same(self._code, node, spec.name, when)
+            if temperature is not None:
+                self._warm(node, temperature)
+
+        def _warm(self, node: "_Node", limit: int) -> None:
+            for claim, (p, q) in zip(held, oracle.pending(node, held), strict=True):
+                waiting = not q and (p or self._pending[claim.name] > 0)
+                self._pending[claim.name] = self._pending[claim.name] + 1 if waiting else 0
+                assert self._pending[claim.name] <= limit, (
+                    f"{spec.name}: {claim.name} suspected: pending for {limit} steps"
+                )
+
+        def _choices(self, action: str) -> list[dict[str, int]]:
+            return [] if self._node is None else self._node.choices.get(action, [])
+
+        def teardown(self) -> None:
+            close = getattr(self._code, "close", None)
+            if close is not None:
+                close()
+
+    members: dict[str, Any] = {}
+    for action in spec.actions:
+        if hasattr(Machine, action.name):
+            raise ValueError(f"as_state_machine: spec={spec.name}: action {action.name}: the name is taken; rename it")
+        members[action.name] = _rule(action.name, bool(action.params), st, rule, precondition)
+
+    def initial(self: Any, index: int) -> None:
+        self._begin(index)
+
+    initial.__name__ = "Init"
+    members["Init"] = initialize(index=st.integers(0, len(oracle.initial) - 1))(initial)
+
+    def stutter(self: Any) -> None:
+        """Nothing is enabled, and nothing happens."""
+
+    stutter.__name__ = "Stutter"
+    stuck = lambda self: self._node is not None and not self._node.choices
+    members["Stutter"] = precondition(stuck)(rule()(stutter))
+    if refusals:
+        members["Refused"] = _refused(spec, refusals, st, rule, precondition)
+    name = spec.name if mutant is None else f"{spec.name}_{mutant.name}"
+    return type(name, (Machine,), members)
+
+
+def fuzz(
+    spec: Spec | Program,
+    implementation: Callable[[Any], Any] | None = None,
+    *,
+    mutant: Mutant | None = None,
+    temperature: int | None = None,
+    examples: int = 50,
+    steps: int = 30,
+    **overrides: Any,
+) -> Statistics:
+    """Runs `as_state_machine(...)` for `examples` runs of at most `steps` steps; `overrides` are Hypothesis settings.
+
+    A failure raises what failed, with the shortest sequence of steps that Hypothesis found as its note. Random
+    play neither remembers what it saw nor covers everything: `check` is the gate, this reaches real code and
+    sizes that `check` cannot.
+    """
+    from hypothesis.stateful import run_state_machine_as_test
+
+    machine: Any = as_state_machine(spec, implementation, mutant=mutant, temperature=temperature)
+    run_state_machine_as_test(machine, settings=fuzz_settings(examples, steps, **overrides))
+    return machine.statistics
+
+
+def fuzz_settings(examples: int = 50, steps: int = 30, **overrides: Any) -> "settings":
+    """Hypothesis settings for machines in CI: the same runs every time, no deadline, one failure reported."""
+    from hypothesis import HealthCheck, settings
+
+    chosen: dict[str, Any] = {
+        "max_examples": examples,
+        "stateful_step_count": steps,
+        "deadline": None,
+        "derandomize": True,
+        "database": None,
+        "report_multiple_bugs": False,
+        "print_blob": False,
+        "suppress_health_check": list(HealthCheck),
+    }
+    return settings(**{**chosen, **overrides})
+
+
+def _rule(name: str, has_params: bool, st: Any, rule: Any, precondition: Any) -> Any:
+    def with_params(self: Any, params: dict[str, int]) -> None:
+        self._take(name, params)
+
+    def without(self: Any) -> None:
+        self._take(name, {})
+
+    body: Any = with_params if has_params else without
+    body.__name__ = name
+    drawn = st.runner().flatmap(lambda self: st.sampled_from(self._choices(name)))
+    able = lambda self: bool(self._choices(name))
+    return precondition(able)(rule(**({"params": drawn} if has_params else {}))(body))
+
+
+def _refusals(implementation: Any, spec: Spec) -> dict[str, Any]:
+    """By action, the exception that says no."""
+    made = implementation.func if isinstance(implementation, partial) else implementation
+    refuses = getattr(made, "refuses", {})
+    return dict(refuses) if isinstance(refuses, Mapping) else {action.name: refuses for action in spec.actions}
+
+
+def _refused(spec: Spec, refusals: dict[str, Any], st: Any, rule: Any, precondition: Any) -> Any:
+    def choices(self: Any) -> list[tuple[str, dict[str, int]]]:
+        return [] if self._node is None else [label for label in self._node.forbidden if label[0] in refusals]
+
+    def refused(self: Any, label: tuple[str, dict[str, int]]) -> None:
+        action, params = label
+        type(self).statistics.refused += 1
+        try:
+            getattr(self._code, action)(**params)
+        except refusals[action]:
+            _same(self._code, self._node, spec.name, f"after refusing {Label(action, params)}")
+            return
+        raise AssertionError(f"{spec.name}: the implementation did {Label(action, params)}, which is not enabled")
+
+    refused.__name__ = "Refused"
+    drawn = st.runner().flatmap(lambda self: st.sampled_from(choices(self)))
+    return precondition(lambda self: bool(choices(self)))(rule(label=drawn)(refused))
+
+
+def _complete(code: Any, spec: Spec) -> None:
+    wanted = [action.name for action in spec.actions] + ["abstraction"]
+    missing = [name for name in wanted if not callable(getattr(code, name, None))]
+    if missing:
+        raise ValueError(
+            f"as_state_machine: implementation={type(code).__name__}: has no {', '.join(missing)}; "
+            f"give it a method per action of {spec.name}, and abstraction()"
+        )
+
+
+def _same(code: Any, node: "_Node", name: str, when: str) -> None:
+    seen = code.abstraction()
+    for variable, value in seen.items():
+        expected = node.state[variable]
+        assert np.array_equal(expected, value), (
+            f"{name}: {variable} {when}: the specification has {expected.tolist()}, "
+            f"the implementation {np.asarray(value).tolist()}"
+        )
+
+
+@dataclasses.dataclass
+class _Node:
+    """One state with all that is known of it: its variables, what is enabled, where that leads, what fails."""
+
+    key: Any
+    words: np.ndarray
+    state: dict[str, np.ndarray]
+    choices: dict[str, list[dict[str, int]]]
+    forbidden: list[tuple[str, dict[str, int]]]
+    successors: np.ndarray
+    outside: np.ndarray
+    wrong: np.ndarray
+    broken: tuple[str, ...]
+    pending: list[tuple[bool, bool]] | None = None
+
+
+class _Oracle:
+    """The specification as a table of states, filled as they are visited and kept between runs."""
+
+    AHEAD = 32
+    """States expanded together: the smallest batch costs the same for one."""
+
+    def __init__(self, program: Program, mutant: Mutant | None):
+        self.program, self.bug = program, 0 if mutant is None else mutant.bug
+        spec = program.spec
+        only = None if mutant is None else mutant.only
+        kept = lambda names: np.array([only is None or name in only for name in names], bool)
+        self._invariants, self._steps = list(spec.invariants), list(spec.steps)
+        self._invariants_on, self._steps_on = kept(self._invariants), kept(self._steps)
+        self._index = {(l.action, tuple(l.params.values())): i for i, l in enumerate(program.labels)}
+        self._nodes: dict[Any, _Node] = {}
+        self._waiting: dict[Any, np.ndarray] = {}
+        self.initial, inside = pack_many(program.layout, initial_states(spec))
+        if not inside.all():
+            raise ValueError(f"{spec.name}: an initial state is out of bounds")
+
+    def at(self, words: np.ndarray) -> _Node:
+        """The node of a state, expanding it, and states seen but not yet expanded beside it, if it is new."""
+        key = keys(words[None])[0].item()
+        if key not in self._nodes:
+            self._waiting.pop(key, None)
+            batch = [words]
+            while self._waiting and len(batch) < self.AHEAD:
+                batch.append(self._waiting.popitem()[1])
+            self._expand(np.stack(batch))
+        return self._nodes[key]
+
+    def step(self, node: _Node, action: str, params: Mapping[str, int]) -> tuple[Label, _Node]:
+        """The label taken and the node it leads to; a step out of bounds or against a step invariant fails."""
+        name = self.program.spec.name
+        index = self._index[action, tuple(params.values())]
+        label = self.program.labels[index]
+        assert not node.outside[index], f"{name}: OutOfBounds after {label}"
+        wrong = [step for step, bad in zip(self._steps, node.wrong[index], strict=True) if bad]
+        assert not wrong, f"{name}: {', '.join(wrong)} violated by {label}"
+        return label, self.at(node.successors[index])
+
+    def hold(self, node: _Node, when: str) -> None:
+        """Asserts the invariants of a state."""
+        assert not node.broken, f"{self.program.spec.name}: {', '.join(node.broken)} violated {when}"
+
+    def pending(self, node: _Node, claims: list[LeadsTo]) -> list[tuple[bool, bool]]:
+        """Both sides of each leads-to in a state."""
+        if node.pending is None:
+            sides = [side for claim in claims for side in (claim.p, claim.q)]
+            values = self.program.predicates(sides, node.words[None])[0] if sides else np.zeros(0, bool)
+            node.pending = [(bool(p), bool(q)) for p, q in values.reshape(-1, 2)]
+        return node.pending
+
+    def _expand(self, words: np.ndarray) -> None:
+        out = self.program.expand(words, self.bug)
+        failed = ~self.program.inspect(words, self.bug).invariants & self._invariants_on[None, :]
+        fields = unpack_many(self.program.layout, words)
+        labels = self.program.labels
+        for b, key in enumerate(keys(words).tolist()):
+            choices: dict[str, list[dict[str, int]]] = {}
+            for i in np.flatnonzero(out.enabled[b]):
+                choices.setdefault(labels[i].action, []).append(dict(labels[i].params))
+            forbidden = [(labels[i].action, dict(labels[i].params)) for i in np.flatnonzero(~out.enabled[b])]
+            self._nodes[key] = _Node(
+                key=key,
+                words=words[b],
+                state={name: np.asarray(values[b]) for name, values in fields.items()},
+                choices=choices,
+                forbidden=forbidden,
+                successors=out.words[b],
+                outside=out.enabled[b] & ~out.inside[b],
+                wrong=~out.steps[b] & self._steps_on[None, :],
+                broken=tuple(n for n, bad in zip(self._invariants, failed[b], strict=True) if bad),
+            )
+        seen = out.words[out.enabled & out.inside]
+        for key, row in zip(keys(seen).tolist() if len(seen) else [], seen, strict=True):
+            if key not in self._nodes:
+                self._waiting[key] = row
