@@ -5,6 +5,7 @@
     ghostjax sweep CONFIG ...     every point of a product of axes
     ghostjax resume DIR           continue an interrupted run or sweep to the same bits
     ghostjax report DIR           write the page of a run or sweep again
+    ghostjax check [PATH ...]     explore specifications, kill their mutants, play them at random
     ghostjax list [FAMILY ...]    what exists, by name
     ghostjax doctor               devices, versions, writable folders
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ghostjax._types import ConfigurationError
-from ghostjax.cli import _commands, _demo, _doctor, _list
+from ghostjax.cli import _check, _commands, _demo, _doctor, _list
 from ghostjax.cli._codes import FAILED, OK, RESUMABLE, USAGE
 
 
@@ -18,6 +18,7 @@ COMMANDS = {
     "sweep": _commands.sweep,
     "resume": _commands.resume,
     "report": _commands.report,
+    "check": _check.check,
 }
 
 

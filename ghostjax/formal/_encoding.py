@@ -27,7 +27,13 @@ class Encoding(NamedTuple):
     @property
     def used(self) -> int:
         """Bits up to the last that a state uses, gaps included."""
-        return max((32 * int(w) + int(s) + int(m).bit_length() for w, s, m in zip(self.word, self.shift, self.mask, strict=True)), default=0)
+        return max(
+            (
+                32 * int(w) + int(s) + int(m).bit_length()
+                for w, s, m in zip(self.word, self.shift, self.mask, strict=True)
+            ),
+            default=0,
+        )
 
 
 def encoding(variables: Mapping[str, Var]) -> Encoding:

@@ -276,9 +276,7 @@ class _Search:
         first[1:] = (keys[:, 1:] != keys[:, :-1]).any(0)
         return keys[:, first], tag[first]
 
-    def _level(
-        self, keys: np.ndarray, parent: np.ndarray, label: np.ndarray, order: np.ndarray | None = None
-    ) -> None:
+    def _level(self, keys: np.ndarray, parent: np.ndarray, label: np.ndarray, order: np.ndarray | None = None) -> None:
         """A level of new states in key order; `order` says where each was among those added to the table."""
         count = keys.shape[1]
         if not count:

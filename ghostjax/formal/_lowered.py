@@ -198,7 +198,9 @@ class Machine:
             if enabled == e.false:
                 continue
             start = len(outputs) + (enabled != e.true)
-            self._live.append((label, None if enabled == e.true else len(outputs), slice(start, start + len(change.values))))
+            self._live.append(
+                (label, None if enabled == e.true else len(outputs), slice(start, start + len(change.values)))
+            )
             outputs += ([] if enabled == e.true else [enabled]) + change.values
         self._plan = Plan(e, layout, [*outputs, some, wrong])
         self._dense: Plan | None = None
