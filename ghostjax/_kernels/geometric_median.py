@@ -7,8 +7,23 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ghostjax._kernels.nearest import nearest_radius
+
 
 Smoothing = Literal["sqrt", "max", "none"]
+
+
+def in_sight(dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array, ""]) -> Float[Array, " n"]:
+    """`w`, and 0 for rows so far from the nearest half of the mass that D no longer tells their direction.
+
+    A row at distance R changes the squared radii of the others by its coefficient, about 1 / R, times the rounding of
+    R^2. From R = 1e-3 / eps times the radius of the half on (8e3 in float32) that would decide where they are.
+    """
+    d = jax.lax.stop_gradient(dist2)
+    radius = nearest_radius(d, w, w.sum() / 2)
+    row = jnp.argmin(jnp.where(w > 0, radius, jnp.inf))
+    reach = jnp.maximum(radius[row], jnp.square(jax.lax.stop_gradient(nu))) * jnp.square(1e-3 / jnp.finfo(d.dtype).eps)
+    return jnp.where((d[row] > reach) & (radius[row] > 0), 0, w)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
