@@ -1,14 +1,13 @@
-"""Model checking: distinct states per second beside a hand-tuned breadth-first search in plain Python, both engines,
-memory per state, and what all specifications with their mutants cost.
+"""Model checking: distinct states per second beside breadth-first searches in plain Python tuned by hand (on tuples,
+and on integers with bit operations), both engines, memory per state, and what all specifications cost.
 
     python benchmarks/model_checking.py [--largest 8] [--specs specs]
 
-The protocol is two-phase commit with 7, 8, ... resource managers. Times are CPU seconds (all threads) and wall
-seconds of one run, the two searches alternating; tracing is included, for the "xla" engine compilation as well.
+The protocol is two-phase commit with 7, 8, ... resource managers. The searches take turns in one run; tracing is
+included, for the "xla" engine compilation as well. Wall time is of use on an idle machine only.
 """
 
 import argparse
-import importlib.util
 import resource
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import numpy as np
 
 from ghostjax.formal import Action, check, Program, Spec, Var
 from ghostjax.formal._explore import explore
+from ghostjax.formal._find import find, load
 
 
 WORKING, PREPARED, COMMITTED, ABORTED = range(4)
@@ -148,6 +148,45 @@ def plain_python(n: int) -> tuple[int, int, int]:
         frontier, depth = new, depth + 1
 
 
+def plain_tuples(n: int) -> tuple[int, int, int]:
+    """The same by hand with states as tuples of small integers, as one writes it first, and tunes it."""
+    managers = tuple(range(n))
+    start = ((WORKING,) * n, 0, (0,) * n, (0,) * n, 0, 0)
+    parent: dict[tuple, tuple | None] = {start: None}
+    frontier, generated, depth = [start], 1, 1
+    all_told = (1,) * n
+    while True:
+        new: list[tuple] = []
+        for s in frontier:
+            rm, tm, told, sent, commit, abort = s
+            assert not (COMMITTED in rm and ABORTED in rm), "inconsistent"
+            after: list[tuple] = []
+            add = after.append
+            if tm == 0:
+                if told == all_told:
+                    add((rm, 1, told, sent, 1, abort))
+                add((rm, 2, told, sent, commit, 1))
+                for r in managers:
+                    if sent[r]:
+                        add((rm, tm, (*told[:r], 1, *told[r + 1 :]), sent, commit, abort))
+            for r in managers:
+                if rm[r] == WORKING:
+                    add(((*rm[:r], PREPARED, *rm[r + 1 :]), tm, told, (*sent[:r], 1, *sent[r + 1 :]), commit, abort))
+                    add(((*rm[:r], ABORTED, *rm[r + 1 :]), tm, told, sent, commit, abort))
+                if commit:
+                    add(((*rm[:r], COMMITTED, *rm[r + 1 :]), tm, told, sent, commit, abort))
+                if abort:
+                    add(((*rm[:r], ABORTED, *rm[r + 1 :]), tm, told, sent, commit, abort))
+            generated += len(after)
+            for t in after:
+                if t not in parent:
+                    parent[t] = s
+                    new.append(t)
+        if not new:
+            return len(parent), generated, depth
+        frontier, depth = new, depth + 1
+
+
 def measured(function: Callable[[], Any]) -> tuple[Any, float, float]:
     """The result, CPU seconds and wall seconds."""
     cpu, wall = time.process_time(), time.perf_counter()
@@ -163,20 +202,25 @@ def search(spec: Spec, engine: Any, threads: int | None = None) -> tuple[int, in
 
 
 def beside_python(largest: int) -> None:
-    """The searches alternating, with counts compared."""
-    print(f"{'managers':>8} {'distinct':>10} {'generated':>11} {'depth':>5}   "
-          f"{'Python /s':>10} {'1 thread /s':>11} {'ratio':>6} {'threads /s':>10} {'ratio':>6}   (per wall second)")  # fmt: skip
+    """The searches alternating, with counts compared: distinct states per second, and ratios."""
+    print("Distinct states per second; ratio = ghostjax / Python. Every count is compared.\n")
+    print("| managers | distinct | generated | depth | per | tuples | integers | ghostjax | / tuples | / integers |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     for managers in range(7, largest + 1):
         spec = two_phase(managers)
-        counts, python_cpu, python = measured(lambda n=managers: plain_python(n))
-        ours, one_cpu, one = measured(lambda s=spec: search(s, "numpy", 1))
-        again, both_cpu, both = measured(lambda s=spec: search(s, "numpy"))
-        assert counts == ours == again, (counts, ours, again)
+        counts, *tuples = measured(lambda n=managers: plain_tuples(n))
+        bits, *integers = measured(lambda n=managers: plain_python(n))
+        ours, *threads = measured(lambda s=spec: search(s, "numpy"))
+        again, *one = measured(lambda s=spec: search(s, "numpy", 1))
+        assert counts == bits == ours == again, (counts, bits, ours, again)
         n = counts[0]
-        print(f"{managers:>8} {n:>10} {counts[1]:>11} {counts[2]:>5}   {n / python:>10.0f} {n / one:>11.0f} "
-              f"{python / one:>6.1f} {n / both:>10.0f} {python / both:>6.1f}")  # fmt: skip
-        print(f"{'':>8} CPU seconds: Python {python_cpu:.2f}, one thread {one_cpu:.2f} (ratio "
-              f"{python_cpu / one_cpu:.1f}), threads {both_cpu:.2f}")  # fmt: skip
+        rows = {
+            "CPU second, one thread": (tuples[0], integers[0], one[0]),
+            "wall second, all threads": (tuples[1], integers[1], threads[1]),
+        }
+        for per, (a, b, c) in rows.items():
+            print(f"| {managers} | {n} | {counts[1]} | {counts[2]} | {per} | {n / a:.0f} | {n / b:.0f} | {n / c:.0f} | "
+                  f"{a / c:.1f} | {b / c:.1f} |", flush=True)  # fmt: skip
 
 
 def engines() -> None:
@@ -195,9 +239,10 @@ def specifications(folder: Path) -> None:
     """All specifications of a folder with their mutants, each traced once."""
     print(f"\n{'specification':<24} {'distinct':>9} {'mutants':>7} {'CPU s':>7}")
     total = 0.0
-    for path in sorted(folder.glob("*/spec.py")):
-        module = importlib.util.module_from_spec(source := importlib.util.spec_from_file_location("spec", path))
-        source.loader.exec_module(module)
+    for path in find([folder]):
+        spec = load(path).spec
+        if spec is None:
+            continue
 
         def everything(spec: Spec) -> int:
             program = Program(spec)
@@ -206,7 +251,6 @@ def specifications(folder: Path) -> None:
                 check(program, mutant)
             return distinct
 
-        spec = module.spec()
         distinct, cpu, _ = measured(lambda s=spec: everything(s))
         total += cpu
         print(f"{spec.name:<24} {distinct:>9} {len(spec.mutants):>7} {cpu:>7.2f}")
@@ -218,11 +262,11 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=8, help="resource managers of the largest run")
     parser.add_argument("--specs", type=Path, default=Path("specs"))
     options = parser.parse_args()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     count, _, _ = search(two_phase(options.largest), "numpy")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    print(f"memory: {count} states, {1024 * peak / count:.0f} bytes each at the peak, "
-          f"{16e9 / (1024 * peak / count) / 1e6:.0f} million states in 16 GB\n")  # fmt: skip
+    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"memory: {count} states, {peak / count:.0f} bytes each at the peak, "
+          f"{16e9 / (peak / count) / 1e6:.0f} million states in 16 GB\n")  # fmt: skip
     beside_python(options.largest)
     engines()
     specifications(options.specs)

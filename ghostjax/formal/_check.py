@@ -8,7 +8,7 @@ import numpy as np
 
 from ghostjax.formal._encoding import unpack_many, words_of
 from ghostjax.formal._explore import Exploration, explore
-from ghostjax.formal._liveness import leads_to, LivenessResult
+from ghostjax.formal._liveness import leads_to, LivenessResult, refuse_unsound
 from ghostjax.formal._program import Program
 from ghostjax.formal._report import Report, Step, Trace
 from ghostjax.formal._spec import Mutant, Spec
@@ -29,14 +29,17 @@ def check(
     not be vacuous: every action enabled somewhere, every witness reached, the left side of every leads-to
     reachable. With a budget left over the verdict is "incomplete", never "ok".
 
-    **Engines:** "numpy" compiles nothing, "xla" compiles, "auto" goes from one to the other where that pays; the
-    same results from each. Pass a `Program` instead of the specification to trace it once for several checks, e.g.
-    of all its mutants. Errors: `Unsound` for leads-to together with symmetry or a constraint.
+    **Engines:** "numpy" compiles nothing, "xla" compiles, "auto" compiles only what NumPy has no form for; the same
+    results from each. Pass a `Program` instead of the specification to trace it once for several checks, e.g. of
+    all its mutants. Errors: `Unsound` for leads-to together with symmetry or a constraint, before anything is
+    explored.
     """
     began = time.perf_counter()
     running = spec if isinstance(spec, Program) else Program(spec, engine)
     spec = running.spec
     want_edges = bool(spec.leads_to) and mutant is None
+    if want_edges:
+        refuse_unsound(spec, spec.leads_to[0])
     graph = explore(
         running,
         bug=0 if mutant is None else mutant.bug,

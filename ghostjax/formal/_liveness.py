@@ -8,7 +8,7 @@ import numpy as np
 from ghostjax.formal._errors import Unsound
 from ghostjax.formal._explore import Exploration
 from ghostjax.formal._program import Program
-from ghostjax.formal._spec import LeadsTo
+from ghostjax.formal._spec import LeadsTo, Spec
 
 
 class LivenessResult(NamedTuple):
@@ -35,11 +35,7 @@ def leads_to(program: Program, graph: Exploration, claim: LeadsTo, words: np.nda
     Errors: `Unsound` with symmetry or a constraint, or on an incomplete graph, where the answer would mean nothing.
     """
     spec = program.spec
-    if spec.symmetry or spec.constraint is not None:
-        what = "symmetry" if spec.symmetry else "a constraint"
-        raise Unsound(
-            f"{spec.name}: {claim.name}: leads-to is unsound with {what}; check it on the specification without"
-        )
+    refuse_unsound(spec, claim)
     if (graph.edges is None and len(graph.keys) > 1) or graph.verdict != "ok":
         raise Unsound(f"{spec.name}: {claim.name}: leads-to needs a complete exploration with its edges")
     from scipy.sparse import csr_array
@@ -82,6 +78,15 @@ def leads_to(program: Program, graph: Exploration, claim: LeadsTo, words: np.nda
     if not len(bad_states):
         return LivenessResult(claim.name, True, True)
     return _lasso(claim, graph, start, bad_states, component, requirements, q)
+
+
+def refuse_unsound(spec: Spec, claim: LeadsTo) -> None:
+    """Raises `Unsound` if leads-to means nothing for `spec`: states are merged, or behaviours cut off."""
+    if spec.symmetry or spec.constraint is not None:
+        what = "symmetry" if spec.symmetry else "a constraint"
+        raise Unsound(
+            f"{spec.name}: {claim.name}: leads-to is unsound with {what}; check it on the specification without"
+        )
 
 
 def _labels(program: Program, action: str, per_label: bool) -> list[np.ndarray]:

@@ -110,9 +110,9 @@ def _page(title: str, subtitle: str, spec: Spec, states: list[list[int]], broken
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{html.escape(title)}</title><style>{style}</style></head><body><main>"
         f'<h1>{html.escape(title)}</h1><p class="subtitle">{html.escape(subtitle)}</p>'
-        '<div class="bar"><button id="first" title="first state">⏮</button>'
+        '<div class="bar"><button id="first" title="first state">first</button>'
         '<button id="previous">← previous</button><button id="next">next →</button>'
-        '<button id="last" title="last state">⏭</button>'
+        '<button id="last" title="last state">last</button>'
         '<select id="initial" hidden></select><span class="where" id="where"></span>'
         f'<span class="keys">{keys}</span></div>'
         f'<div class="split"><div>{choices}<div class="panel side"><h2>'
