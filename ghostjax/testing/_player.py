@@ -102,10 +102,8 @@ def shifted(rule: AbstractAggregator, step: int) -> AbstractAggregator:
     """The rule with every numeric knob changed by a quarter (a real) or by one (an integer) per step."""
 
     def change(leaf: Any) -> Any:
-        if isinstance(leaf, bool) or not (eqx.is_array(leaf) or isinstance(leaf, int | float)):
-            return leaf
         if not eqx.is_array(leaf):
-            return leaf + type(leaf)(step)
+            return leaf + step if type(leaf) in (int, float) else leaf
         if jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf * jnp.asarray(1 + 0.25 * step, leaf.dtype)
         return leaf + jnp.asarray(step, leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.integer) else leaf
