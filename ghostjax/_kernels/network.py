@@ -75,15 +75,14 @@ def rank_sums(source, split, coefficients):
 
     One network, compiled once and run as often as there are coefficients.
     """
-    if len(coefficients) == 1:
-        return [rank_sum(*split(*source), lax.optimization_barrier(coefficients[0]))]
 
     def one(own):
         # Without this tie to the loop XLA moves the sorting out of it and returns all sorted rows.
         inputs, own = lax.optimization_barrier((source, own))
-        return rank_sum(*split(*inputs), own)
+        rows, weights = split(*inputs)
+        return rank_sum(rows, weights, own)
 
-    return list(lax.map(one, jnp.stack(coefficients)))
+    return [one(coefficients[0])] if len(coefficients) == 1 else list(lax.map(one, jnp.stack(coefficients)))
 
 
 def weighted_thresholds(rows, weights, trim, slack):

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 from ghostjax._kernels import window
 from ghostjax._kernels.fence import lanes
-from ghostjax._kernels.network import excess, rank_sums, tree, weighted_thresholds, winsorised
+from ghostjax._kernels.network import excess, rank_sum, rank_sums, tree, weighted_thresholds, winsorised
 from ghostjax._kernels.slots_grad import slots_pullback
 from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
 from ghostjax._kernels.window import NETWORK_ROWS
@@ -57,6 +57,11 @@ def _rows(x, nbr, w):
     return [x[nbr[:, j]] for j in range(nbr.shape[1])], list(w.T)
 
 
+def _own_rows(x, at):
+    """The rows of one receiver, sliced: a gather of several would be copied."""
+    return [lax.dynamic_index_in_dim(x, at[j], keepdims=False) for j in range(at.shape[0])]
+
+
 def _each(kernel, x, nbr, w, trim, outputs):
     """`kernel` of each receiver's own rows, one receiver at a time."""
     return lax.map(lambda r: kernel(x[r[0]], r[1], r[2], outputs), (nbr, w, trim))
@@ -68,20 +73,41 @@ def _alike(x, nbr, w, trim, outputs):
     if k > NETWORK_ROWS:
         return _each(window.alike, x, nbr, w, trim, outputs)
     kept = ranks(w, trim)
-    y, *ends = rank_sums((x, nbr, w), _rows, rank_coefficients(kept, k, outputs > 1))
-    return (y / kept.mass[:, None], *ends)
+    coefficients = rank_coefficients(kept, k, outputs > 1)
+    if outputs == 1:
+        return (rank_sums((x, nbr, w), _rows, coefficients)[0] / kept.mass[:, None],)
+
+    def receiver(own):
+        at, wi, coefficients = own
+        rows = [row[None, :] for row in _own_rows(x, at)]
+        return tuple(rank_sum(rows, list(wi[:, None]), coefficients))
+
+    # Several sums in one kernel sort the rows as often: best while these are in cache, one receiver at a time.
+    y, low, high = lax.map(receiver, (nbr, w, jnp.stack(coefficients, 1)))
+    return y / kept.mass[:, None], low, high
 
 
 @functools.partial(jax.jit, static_argnums=4)
 def _mixed(x, nbr, w, trim, outputs):
     if nbr.shape[1] > WEIGHTED_SLOTS:
         return _each(window.mixed, x, nbr, w, trim, outputs)
-    trim, mass, slack = masses(w, trim)
-    rows, weights = _rows(x, nbr, w)
+    trim, left, slack = masses(w, trim)
+    if outputs == 1:
+        return (_weighted(*_rows(x, nbr, w), trim, left, slack)[0],)
+
+    def receiver(own):
+        at, wi, trim, left, slack = own
+        return _weighted(_own_rows(x, at), list(wi), trim, left, slack)
+
+    return lax.map(receiver, (nbr, w, trim, left, slack))
+
+
+def _weighted(rows, weights, trim, left, slack):
+    """Mean and thresholds by a network that carries weights."""
     a, b = weighted_thresholds(rows, weights, trim, slack)
-    total = tree([excess(row, wi[:, None], a, b) for row, wi in zip(rows, weights, strict=True)])
-    y = winsorised(total, a, b, trim[:, None], mass[:, None])
-    return tuple(jnp.where((w > 0).any(1)[:, None], v, 0) for v in (y, a, b)[:outputs])
+    total = tree([excess(row, v[..., None], a, b) for row, v in zip(rows, weights, strict=True)])
+    y = winsorised(total, a, b, trim[..., None], left[..., None])
+    return tuple(jnp.where((tree(weights) > 0)[..., None], v, 0) for v in (y, a, b))
 
 
 def _lanes(outputs):
