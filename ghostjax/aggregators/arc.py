@@ -23,7 +23,7 @@ class ARC(AbstractAggregator):
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
     >>> gj.aggregators.ARC(gj.aggregators.Mean(), f=1)(jnp.array([[1.0], [2.0], [3.0], [8.0]]))
-    Array([2.], dtype=float32)
+    Array([2.25], dtype=float32)
 
     ```
 

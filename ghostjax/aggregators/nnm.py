@@ -26,7 +26,7 @@ class NNM(AbstractAggregator):
     >>> import jax.numpy as jnp, ghostjax as gj
     >>> rule = gj.aggregators.NNM(gj.aggregators.TrimmedMean(f=1), f=1)
     >>> rule(jnp.array([[0.0], [1.0], [2.0], [9.0]]))
-    Array([1.5], dtype=float32)
+    Array([1.], dtype=float32)
 
     ```
 

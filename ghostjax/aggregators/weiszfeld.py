@@ -25,8 +25,8 @@ class Weiszfeld(AbstractAggregator):
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
-    >>> gj.aggregators.Weiszfeld()(jnp.array([[1.0], [1.0], [4.0]])).round(3)
-    Array([1.002], dtype=float32)
+    >>> round(float(gj.aggregators.Weiszfeld()(jnp.array([[1.0], [1.0], [4.0]]))[0]), 2)
+    1.09
 
     ```
 
