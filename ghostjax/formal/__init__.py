@@ -2,6 +2,7 @@
 
 from ghostjax.formal._check import check as check
 from ghostjax.formal._errors import Unsound as Unsound
+from ghostjax.formal._events import events as events, Phases as Phases
 from ghostjax.formal._machine import (
     as_state_machine as as_state_machine,
     fuzz as fuzz,
@@ -19,4 +20,10 @@ from ghostjax.formal._spec import (
     Spec as Spec,
     Symmetry as Symmetry,
     Var as Var,
+)
+from ghostjax.formal._validate import (
+    Event as Event,
+    validate_trace as validate_trace,
+    validate_traces as validate_traces,
+    Validation as Validation,
 )
