@@ -118,7 +118,7 @@ def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array
 
     _, lam, _ = jax.lax.while_loop(unfinished, advance, (jnp.zeros((), jnp.int32), cotangent, cotangent))
     _, d_dist2, d_w, d_nu = pull(lam)
-    return tuple(jnp.where(fixed, 0, d) for d in (d_dist2, d_w, d_nu))
+    return jnp.where(fixed, 0, d_dist2), jnp.where(fixed, 0, d_w), jnp.where(fixed, 0, d_nu)
 
 
 median_coefficients.defvjp(_forward, _backward)

@@ -54,8 +54,9 @@ class CenteredClipping(AbstractAggregator):
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Unanimity and scale; translation, unless the centre moves along as the anchor."""
-        own: frozenset[Law] = frozenset({"unanimity", "scale"})
-        return own | {"translation"} if self.centre == "memory" else own
+        if self.centre == "anchor":
+            return frozenset({"unanimity", "scale"})
+        return frozenset({"unanimity", "scale", "translation"})
 
     def init(self, like: Any) -> PyTree:
         return jnp.zeros(like.shape[1:], like.dtype) if self.centre == "memory" else ()

@@ -45,8 +45,9 @@ class MultiKrum(AbstractGeometricRule):
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Permutation, since ties go to the lowest index; weight scale, where one neighbour is left out."""
-        own: frozenset[Law] = frozenset({"permutation"})
-        return own if self.neighbours == "n-f-1" else own | {"weight_scale"}
+        if self.neighbours == "n-f-1":
+            return frozenset({"permutation"})
+        return frozenset({"permutation", "weight_scale"})
 
     def _mass(self, w: Array) -> Array:
         return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()

@@ -26,7 +26,7 @@ MORE = {
     "krum_f0": lambda: agg.Krum(),
     "krum_share": lambda: agg.Krum(share=0.3),
     "krum_original": lambda: agg.Krum(f=2, neighbours="n-f-2"),
-    "multi_krum_m": lambda: agg.MultiKrum(f=1, m=2),
+    "multi_krum_m": lambda: agg.MultiKrum(f=1, m=1.5),
     "multi_krum_share": lambda: agg.MultiKrum(share=0.2, neighbours="n-f-2"),
     "geometric_median_max": lambda: agg.GeometricMedian(nu=0.5, smoothing="max"),
     "geometric_median_none": lambda: agg.GeometricMedian(smoothing="none"),
