@@ -49,8 +49,13 @@ def check(argv: Sequence[str], console: Console) -> int:
     columns = ["spec", "verdict", "distinct", "depth", "mutants", "witnesses", "random", "seconds"]
     print_table(console, columns, [[shown(row[column]) for column in columns] for row in rows])
     for subject, results in checked:
+        said: set[str] = set()
         for result in results:
-            if result.outcome not in ("passed", "undecided"):
+            # What prevents several cases is said once.
+            if result.outcome not in ("passed", "undecided") and not (
+                result.outcome != "failed" and result.text in said
+            ):
+                said.add(result.text)
                 console.print(f"{subject.name}: {result.case}: {result.outcome}", style="bold", markup=False)
                 console.print(result.text.rstrip(), markup=False)
                 console.print()

@@ -3,12 +3,14 @@
 from ghostjax.formal._check import check as check
 from ghostjax.formal._errors import Unsound as Unsound
 from ghostjax.formal._events import events as events, Phases as Phases
+from ghostjax.formal._export import to_itf as to_itf, to_ndjson as to_ndjson, to_tla as to_tla
 from ghostjax.formal._machine import (
     as_state_machine as as_state_machine,
     fuzz as fuzz,
     fuzz_settings as fuzz_settings,
     Statistics as Statistics,
 )
+from ghostjax.formal._page import graph_page as graph_page, trace_page as trace_page
 from ghostjax.formal._program import Program as Program
 from ghostjax.formal._report import Report as Report, Step as Step, Trace as Trace
 from ghostjax.formal._spec import (

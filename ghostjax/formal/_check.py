@@ -127,7 +127,7 @@ def _steps(running: Program, rows: np.ndarray, labels: list[int | None]) -> tupl
     fields = unpack_many(running.layout, rows)
     steps = []
     for i, label in enumerate(labels):
-        state = {name: values[i] for name, values in fields.items()}
+        state = {name: np.asarray(values[i]) for name, values in fields.items()}
         changed = tuple(name for name in state if i and (fields[name][i] != fields[name][i - 1]).any())
         steps.append(Step(None if label is None else running.labels[label], state, changed))
     return tuple(steps)

@@ -223,8 +223,9 @@ class _Search:
         keys = np.concatenate([part[0] for part in parts], axis=1)
         parent, label = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
         order = np.argsort(keys[0]) if len(keys) == 1 else np.lexsort(keys[::-1])
-        self._level(keys[:, order], parent[order], label[order], order)
-        return keys[:, order], None
+        keys = keys.take(order, axis=1)
+        self._level(keys, parent.take(order), label.take(order), order)
+        return keys, None
 
     def _successors(self, columns: np.ndarray) -> _Found:
         found = self.program.successors(columns, self.bug, self.only, loops=self.keep_edges)
@@ -271,10 +272,10 @@ class _Search:
             first = np.flatnonzero(first)
             return key.take(first)[None], (both.take(first) & np.uint64((1 << bits) - 1)).view(np.int64)
         order = np.lexsort((tag, *keys[::-1]))
-        keys, tag = keys[:, order], tag[order]
+        keys, tag = keys.take(order, axis=1), tag.take(order)
         first = np.ones(len(tag), bool)
         first[1:] = (keys[:, 1:] != keys[:, :-1]).any(0)
-        return keys[:, first], tag[first]
+        return keys.compress(first, axis=1), tag.compress(first)
 
     def _level(self, keys: np.ndarray, parent: np.ndarray, label: np.ndarray, order: np.ndarray | None = None) -> None:
         """A level of new states in key order; `order` says where each was among those added to the table."""

@@ -346,11 +346,11 @@ def _dot(e: Expressions, x: Ids, y: Ids, dimension_numbers: Any, **_: Any) -> Id
     left = np.transpose(x, [*xb, *xr, *xc])
     right = np.transpose(y, [*yb, *yr, *yc])
     batch, k = left.shape[: len(xb)], len(xc)
-    rows = left.reshape(*batch, -1, int(np.prod(left.shape[left.ndim - k :], dtype=int)))
-    columns = right.reshape(*batch, -1, rows.shape[-1])
+    rows = left.reshape((*batch, -1, int(np.prod(left.shape[left.ndim - k :], dtype=int))))
+    columns = right.reshape((*batch, -1, rows.shape[-1]))
     products = _each(e.mul, rows[..., :, None, :], columns[..., None, :, :])
     summed = _reduce("add", 0)(e, products, (products.ndim - 1,))
-    return summed.reshape(*batch, *(x.shape[d] for d in xr), *(y.shape[d] for d in yr))
+    return summed.reshape((*batch, *(x.shape[d] for d in xr), *(y.shape[d] for d in yr)))
 
 
 def _scan(e: Expressions, params: Any, inputs: list[Ids]) -> list[Ids]:

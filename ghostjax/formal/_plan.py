@@ -61,9 +61,10 @@ class Plan:
         return out
 
     def _type(self, at: int) -> Any:
+        # Symmetric ranges: the magnitude of every value has the same type.
         if self._e.boolean[at]:
             return np.bool_
-        return next(kind for kind, most in _TYPES if -most - 1 <= self._e.low[at] and self._e.high[at] <= most)
+        return next(kind for kind, most in _TYPES if -most <= self._e.low[at] and self._e.high[at] <= most)
 
     def _as(self, at: int, kind: Any) -> int:
         """The slot of an expression's value in type `kind`."""
@@ -114,10 +115,10 @@ class Plan:
         within = shift % 8
         if within + mask.bit_length() <= 8:
             where, wide = 4 * word + shift // 8, np.uint8
-            get = lambda columns: columns[where // 8].view(np.uint8)[where % 8 :: 8].copy()
+            get = lambda columns: np.ascontiguousarray(columns[where // 8]).view(np.uint8)[where % 8 :: 8].copy()
         else:
             where, within, wide = (word,), shift, np.uint32
-            get = lambda columns: columns[word // 2].view(np.uint32)[word % 2 :: 2].copy()
+            get = lambda columns: np.ascontiguousarray(columns[word // 2]).view(np.uint32)[word % 2 :: 2].copy()
         plane = self._slots.get(("plane", where))
         if plane is None:
             plane = self._step(("plane", where), get, 0)
@@ -145,5 +146,5 @@ def _needed(e: Expressions, outputs: Sequence[int]) -> list[int]:
     return sorted(found)
 
 
-def _towards_zero(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _towards_zero(x: Any, y: Any) -> Any:
     return (np.sign(x) * np.sign(y) * (np.abs(x) // np.abs(y))).astype(np.result_type(x, y))

@@ -108,7 +108,7 @@ class Report(NamedTuple):
         return "\n".join(lines)
 
 
-def _text(value: np.ndarray) -> str:
+def _text(value: Any) -> str:
     return json.dumps(np.asarray(value).tolist(), separators=(",", ":"))
 
 

@@ -64,7 +64,7 @@ class Subject:
         self.name, self.path = found.name, found.path
         self._program: Program | None = None
         self._report: Report | None = None
-        self._error: str | None = None
+        self._error: Exception | None = None
 
     def cases(self) -> list[Case]:
         """All cases, in the order in which they are best read."""
@@ -99,21 +99,21 @@ class Subject:
     def report(self) -> Report:
         """The exploration of the specification as it stands."""
         if self._report is None:
-            if self._error is not None:
-                raise RuntimeError(self._error)
-            try:
-                self._report = check(self.program, max_states=self.budget.states, max_seconds=self.budget.seconds)
-            except Exception as error:
-                self._error = explain(error, self.path)
-                raise
+            self._report = check(self.program, max_states=self.budget.states, max_seconds=self.budget.seconds)
         return self._report
 
     @property
     def program(self) -> Program:
         """The specification, traced once for all cases."""
+        if self._error is not None:
+            raise self._error
         if self._program is None:
             assert self.found.spec is not None
-            self._program = Program(self.found.spec)
+            try:
+                self._program = Program(self.found.spec)
+            except Exception as error:
+                self._error = error
+                raise
         return self._program
 
     def _run(self, case: Case) -> tuple[Outcome, str, Report | None]:

@@ -36,7 +36,7 @@ class Expressions:
         key = (op, args, boolean)
         at = self._memo.get(key)
         if at is None:
-            if low < -INT32 - 1 or high > INT32:
+            if low < -INT32 or high > INT32:
                 raise Unknown("a value that may leave 32 bits")
             at = len(self.op)
             if at >= LIMIT:
