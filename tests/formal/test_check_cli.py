@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -172,6 +173,15 @@ def test_a_larger_configuration_for_the_night(tmp_path, capsys, monkeypatch):
     (tmp_path / "manifest.json").write_text(json.dumps({"distinct": 3}))
     assert row(run(capsys, tmp_path)[1], "ladder")[2] == "3"
     assert row(run(capsys, tmp_path, "--budget", "nightly")[1], "large")[2] == "2"
+
+
+def test_the_guide_states_the_budgets_that_hold():
+    from ghostjax.formal._suite import BUDGETS
+
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "check-in-ci.md").read_text()
+    for name, budget in BUDGETS.items():
+        states, seconds = budget.states // 10**6, int(budget.seconds)
+        assert f"| `{name}` | {states} million | {seconds} | {budget.examples} of {budget.steps} steps |" in text
 
 
 # -- the pytest plugin
