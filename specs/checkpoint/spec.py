@@ -28,7 +28,7 @@ class State(NamedTuple):
     damaged: Any
 
 
-KEEPS_ONE, TRUSTS_DAMAGED, RESUMES_AFTER_NEXT = 1, 2, 3
+KEEPS_ONE, TRUSTS_DAMAGED, RESUMES_AFTER_NEXT, KEEPS_ONE_TWICE = 1, 2, 3, 4
 
 
 def spec(bounds: Bounds = Bounds()) -> Spec:
@@ -46,7 +46,7 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
     def kill(s: State, k: Any, bug: Any) -> tuple[Any, State]:
         """Round `k + 1` is played, and the process dies before it is saved."""
         base, new, old = files(s, k)
-        old = jnp.where(bug == KEEPS_ONE, 0, old)
+        old = jnp.where(bug == KEEPS_ONE, 0, jnp.where(bug == KEEPS_ONE_TWICE, new, old))
         return (s.out == 0) & (k >= base) & (s.killed < most), s._replace(
             new=new, old=old, bad=jnp.int32(0), killed=s.killed + 1
         )
@@ -101,5 +101,6 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
             Mutant("keeps_one", KEEPS_ONE, "OneRoundLost", 3),
             Mutant("trusts_damaged", TRUSTS_DAMAGED, "SameResult", 4),
             Mutant("resumes_after_next", RESUMES_AFTER_NEXT, "SameResult", 3),
+            Mutant("keeps_one_twice", KEEPS_ONE_TWICE, "Ordered", 2),
         ),
     )  # fmt: skip

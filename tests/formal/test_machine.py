@@ -21,12 +21,12 @@ from implementations import (
     UncappedTopUp,
     UntrimmedRound,
 )
-from specifications import manifest, MISSION, module, program
+from specifications import ALL, manifest, module, program
 
 from ghostjax.formal import Action, as_state_machine, fuzz, LeadsTo, Program, Spec, Var
 
 
-@pytest.mark.parametrize("name", [*MISSION, "cell_store", "checkpoint"])
+@pytest.mark.parametrize("name", ALL)
 def test_specification_survives_random_play(name):
     statistics = fuzz(program(name))
     print(f"{name}: {statistics} of {manifest(name)['distinct']}")
@@ -51,7 +51,7 @@ LOCK_STEP = [
     ("admission", Registry, 60),
     ("robust_round", ArithmeticRound, 60),
     ("cell_store", TwoWorkers, 30),
-    ("checkpoint", InterruptedRun, 15),
+    ("checkpoint", InterruptedRun, 8),
 ]
 
 

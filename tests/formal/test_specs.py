@@ -5,7 +5,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from specifications import manifest, MISSION, module, program
+from specifications import ALL, manifest, MISSION, module, program
 
 from ghostjax.formal import check
 
@@ -21,17 +21,18 @@ PUBLISHED = {
     "gossip_log": (28406, 209118, 14, 106, 34, 27),
     "quarantine": (6408, 18405, 20, 64, 17, 25),
 }
-MUTANTS = [(name, mutant.name) for name in MISSION for mutant in module(name).spec().mutants]
+MUTANTS = [(name, mutant.name) for name in ALL for mutant in module(name).spec().mutants]
 
 
 def counts(report):
     return {name: getattr(report, name) for name in COUNTS}
 
 
-@pytest.mark.parametrize("name", MISSION)
+@pytest.mark.parametrize("name", ALL)
 def test_protocol_is_correct_and_its_counts_are_golden(name):
     golden = manifest(name)
-    assert tuple(golden[c] for c in COUNTS) == PUBLISHED[name]
+    seen = tuple(golden[c] for c in COUNTS)
+    assert seen == PUBLISHED.get(name, seen)
     report = check(program(name))
     assert report.ok, str(report)
     assert counts(report) == {c: golden[c] for c in COUNTS}
@@ -88,7 +89,7 @@ def replay(spec, labels, mutant, states):
     assert mutant.fires in broken
 
 
-@pytest.mark.parametrize("name", MISSION)
+@pytest.mark.parametrize("name", ALL)
 def test_no_claim_is_idle(name):
     """Each safety property kills a mutant; each leads-to that holds is lost without its fairness."""
     spec = program(name).spec
@@ -99,7 +100,7 @@ def test_no_claim_is_idle(name):
     assert report.ok, str(report)
 
 
-@pytest.mark.parametrize("name", MISSION)
+@pytest.mark.parametrize("name", ALL)
 def test_recorded_counterexamples_name_actions_that_exist(name):
     spec, golden = program(name).spec, manifest(name)
     labels = {str(label) for label in program(name).labels}
