@@ -2,16 +2,16 @@
 
 The bits of a float, with those below the sign flipped for negative numbers, order like the float itself. The
 value sought is the largest v whose mass below, `sum_i w_i [key_i < v]`, is within a limit; one bit of v per
-step, so the cost does not depend on the data and limits may be traced. Columns are taken in tiles: XLA compiles
-a loop whose arrays are small into one kernel without a call per step, which is worth a factor of 5, and
-`TILE` and `BLOCK` are the largest powers of two that stay below its limit.
+step, so the cost does not depend on the data and limits may be traced. Columns are taken in tiles, so that the
+keys of one stay in cache over all steps; `RANK_TILE`, `MASS_TILE` and `BLOCK` were found by trial on CPU.
 """
 
-import jax
+import math
+
 import jax.numpy as jnp
 from jax import lax
 
-from ghostjax._kernels.network import excess, tree, winsorised
+from ghostjax._kernels.network import tree
 
 
 RANK_TILE, MASS_TILE, BLOCK = 128, 64, 64
@@ -30,28 +30,16 @@ def from_keys(keys, dtype):
     return lax.bitcast_convert_type(keys ^ ((keys >> (8 * keys.dtype.itemsize - 1)) & jnp.iinfo(keys.dtype).max), dtype)
 
 
-def over_rows(term, *arrays):
-    """`sum_i term(a[i], b[i], ...)` over the leading axis, in unrolled blocks of rows."""
-    n = arrays[0].shape[0]
-    blocks = n // BLOCK
+def count_below(keys, v):
+    """The number of keys below `v` per column, as int16, in unrolled blocks of rows."""
+    blocks = keys.shape[0] // BLOCK
 
-    def part(chunks):
-        return tree([term(*row) for row in zip(*chunks, strict=True)])
+    def part(block):
+        return tree([(row < v).astype(jnp.int16) for row in block])
 
-    rest = [a[blocks * BLOCK :] for a in arrays]
-    total = None if n % BLOCK == 0 else part(rest)
-    if blocks == 1:
-        first = part([a[:BLOCK] for a in arrays])
-        total = first if total is None else total + first
-    elif blocks > 1:
-        start = jax.eval_shape(part, [a[:BLOCK] for a in arrays])
-        total = jnp.zeros(start.shape, start.dtype) if total is None else total
-
-        def add(i, total):
-            return total + part([lax.dynamic_slice_in_dim(a, i * BLOCK, BLOCK) for a in arrays])
-
-        total = lax.fori_loop(0, blocks, add, total)
-    return total
+    rest = keys[blocks * BLOCK :]
+    total = part(rest) if rest.shape[0] else jnp.zeros(v.shape, jnp.int16)
+    return lax.fori_loop(0, blocks, lambda i, n: n + part(lax.dynamic_slice_in_dim(keys, i * BLOCK, BLOCK)), total)
 
 
 def bisect(keys, within):
@@ -77,7 +65,7 @@ def rank_thresholds(x, weights, low, high):
     ranks = [r.astype(jnp.int16) for r in (low, high)]
 
     def counting(k, rank):
-        return lambda v: over_rows(lambda row: (row < v).astype(jnp.int16), k) <= rank
+        return lambda v: count_below(k, v) <= rank
 
     head = (keys >> 16).astype(jnp.int16)
     head = lax.optimization_barrier(head)
@@ -92,16 +80,36 @@ def rank_thresholds(x, weights, low, high):
     return tuple(values)
 
 
+def mass(weights, mask):
+    """The mass of the rows in `mask` per column: a product, which compiles faster than unrolled rows."""
+    return jnp.matmul(weights, mask.astype(weights.dtype), precision=lax.Precision.HIGHEST)
+
+
+def sum_rows(x):
+    """The sum over rows in two levels, whose rounding error grows with the root of their number."""
+    n, t = x.shape
+    size = max(1, math.isqrt(n))
+    blocks = -(-n // size)
+    return jnp.pad(x, ((0, blocks * size - n), (0, 0))).reshape(blocks, size, t).sum(1).sum(0)
+
+
+def window_value(x, weights, a, b, trim, left):
+    """The window mean from its thresholds; their midpoint where a >= b.
+
+    Relative to `a` only what lies between the thresholds is added, and what the window holds of `b`: nothing cancels.
+    """
+    weights = jnp.broadcast_to(weights[:, None], x.shape)
+    above_a, below_b = a[None, :] < x, x < b[None, :]
+    inside = jnp.where((weights > 0) & above_a & below_b, weights * (x - a[None, :]), 0)
+    at_b = jnp.maximum(sum_rows(jnp.where(below_b, 0, weights)) - trim, 0)
+    return jnp.where(a < b, a + (sum_rows(inside) + at_b * (b - a)) / jnp.where(left > 0, left, 1), a / 2 + b / 2)
+
+
 def rank_window(x, weights, low, high, cut, left):
     """Window mean and thresholds of a tile whose present rows all count 1: ranks `low .. high`, trimmed by `cut`."""
     a, b = lax.optimization_barrier(rank_thresholds(x, weights, low, high))
-    total = over_rows(lambda row, v: excess(row, v, a, b), x, (weights > 0).astype(x.dtype))
-    return tuple(jnp.where(low >= 0, v, 0) for v in (winsorised(total, a, b, cut, left), a, b))
-
-
-def mass(weights, mask):
-    """The mass of the rows in `mask` per column: a product, which compiles faster and runs like unrolled rows."""
-    return jnp.matmul(weights, mask.astype(weights.dtype), precision=lax.Precision.HIGHEST)
+    y = window_value(x, (weights > 0).astype(x.dtype), a, b, cut, left)
+    return tuple(jnp.where(low >= 0, v, 0) for v in (y, a, b))
 
 
 def mass_window(x, weights, trim, slack, left):
@@ -125,9 +133,8 @@ def mass_window(x, weights, trim, slack, left):
     a, b = bisect(keys, [lambda v: below(v) <= margin, lambda v: below(v) < above])
     a, b = from_keys(jnp.minimum(a, top), x.dtype), from_keys(jnp.minimum(b, top), x.dtype)
     a, b = lax.optimization_barrier((a, b))
-    between = jnp.where(present, jnp.clip(x, a[None, :], b[None, :]) - a[None, :], 0)
-    total = jnp.matmul(weights, between, precision=lax.Precision.HIGHEST)
-    return tuple(jnp.where(weights.max() > 0, v, 0) for v in (winsorised(total, a, b, trim, left), a, b))
+    y = window_value(x, weights, a, b, trim, left)
+    return tuple(jnp.where(weights.max() > 0, v, 0) for v in (y, a, b))
 
 
 def tiled(kernel, x, outputs, tile):

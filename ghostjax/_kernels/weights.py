@@ -7,7 +7,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 
 SLACK = 4
-"""Masses closer than this many units of rounding of the total count as equal: 0.1 + 0.1 + 0.1 is 0.3."""
+"""Masses closer than this many units of rounding of the total count as equal: 0.1 + 0.1 + 0.1 is 0.3.
+
+Above 64 rows in proportion to their number, since each of them adds its rounding to a sum.
+"""
 
 
 class Ranks(NamedTuple):
@@ -60,5 +63,5 @@ def masses(
     """The trim between 0 and half of the total, the mass left, and the rounding error of comparisons with the trim."""
     total = w.sum(-1)
     trim = jnp.clip(trim, 0, total / 2)
-    slack = jnp.minimum(trim, SLACK * jnp.finfo(w.dtype).eps * total)
+    slack = jnp.minimum(trim, SLACK * max(1, w.shape[-1] / 64) * jnp.finfo(w.dtype).eps * total)
     return trim, total - 2 * trim, slack

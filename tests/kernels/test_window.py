@@ -26,7 +26,7 @@ def trims(w):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n", [1, 2, 5, 17, 129])
+@pytest.mark.parametrize("n", [1, 5, 17, 129])
 def test_equals_the_definition(n, kind):
     x, w = draw(n, kind=kind)
     for trim in trims(w):
@@ -35,7 +35,7 @@ def test_equals_the_definition(n, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n", [3, 16, 31, 64, 96, 97, 128, 200, 256])
+@pytest.mark.parametrize("n", [2, 3, 16, 31, 64, 96, 97, 128, 200, 256])
 def test_equals_the_definition_for_large_networks(n, kind):
     test_equals_the_definition(n, kind)
 
@@ -47,7 +47,7 @@ def test_columns_beyond_one_tile(n, kind):
     np.testing.assert_allclose(compiled(x, w, jnp.float32(2)), window_oracle(x, w, 2), rtol=1e-5, atol=3e-6)
 
 
-@pytest.mark.parametrize("n", [5, 20, 130])
+@pytest.mark.parametrize("n", [5, 130])
 def test_ties_and_signed_zeros(n):
     rng = np.random.default_rng(n)
     x = rng.choice(np.array([-1.0, -0.0, 0.0, 1.0], np.float32), (n, 40))
@@ -57,18 +57,18 @@ def test_ties_and_signed_zeros(n):
             np.testing.assert_allclose(compiled(x, w, jnp.float32(trim)), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("n", [5, 20])
-@pytest.mark.parametrize("trim", [1.0, 1.5, 50.0])
-def test_float64_is_exact(n, trim, x64):
+@pytest.mark.parametrize("n", [5, 130])
+def test_float64_is_exact(n, x64):
     rng = np.random.default_rng(n)
     x = 1e8 + rng.standard_normal((n, 7))
     for w in (np.ones(n), rng.uniform(0.5, 1.5, n)):
-        y = window_mean(jnp.asarray(x), jnp.asarray(w), jnp.asarray(trim))
-        assert y.dtype == jnp.float64
-        np.testing.assert_allclose(y - 1e8, window_oracle(x, w, trim) - 1e8, atol=1e-6)
+        for trim in (1.0, 1.5, 500.0):
+            y = compiled(jnp.asarray(x), jnp.asarray(w), jnp.asarray(trim))
+            assert y.dtype == jnp.float64
+            np.testing.assert_allclose(y - 1e8, window_oracle(x, w, trim) - 1e8, atol=1e-6)
 
 
-@pytest.mark.parametrize("n", [7, 20, 130])
+@pytest.mark.parametrize("n", [7, 130])
 @pytest.mark.parametrize("kind", ["ones", "real"])
 def test_absent_rows_hold_anything(n, kind):
     x, w = draw(n, kind=kind)
@@ -85,13 +85,14 @@ def test_absent_rows_hold_anything(n, kind):
     np.testing.assert_array_equal(lost, np.where(np.arange(n) < 3, w, 0))
 
 
-@pytest.mark.parametrize("n", [10, 20, 130])
-def test_masses_equal_but_for_rounding_count_as_equal(n):
+@pytest.mark.parametrize(("n", "m"), [(10, 3), (130, 3), (1000, 300)])
+def test_masses_equal_but_for_rounding_count_as_equal(n, m):
     # 0.1 + 0.1 + 0.1 and 0.3 differ in float32; a sliver of an outlier's weight would be worth 1e23.
     x, _ = draw(n)
-    x[:3] = 1e30
-    for w in (np.full(n, 0.1, np.float32), np.r_[np.full(n - 1, 0.1), 0.2].astype(np.float32)):
-        assert np.abs(compiled(x, w, jnp.float32(0.3))).max() < 5
+    for end in (1e30, -1e30):
+        x[:m] = end
+        for w in (np.full(n, 0.1, np.float32), np.r_[np.full(n - 1, 0.1), 0.2].astype(np.float32)):
+            assert np.abs(compiled(x, w, jnp.float32(0.1 * m))).max() < 5
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
@@ -103,7 +104,7 @@ def test_low_precision_is_computed_in_float32(dtype):
     np.testing.assert_array_equal(y, jnp.asarray(window_oracle(x.astype(jnp.float32), w, 2), jnp.float32).astype(dtype))
 
 
-@pytest.mark.parametrize("n", [6, 20])
+@pytest.mark.parametrize("n", [6])
 def test_vmap_equals_a_loop(n):
     x, real = draw(n, kind="real")
     ones = np.ones(n, np.float32)
@@ -145,7 +146,7 @@ def test_one_trace_serves_all_trims_and_weights():
     assert len(traces) == 1
 
 
-@pytest.mark.parametrize("n", [5, 20])
+@pytest.mark.parametrize("n", [6])
 @pytest.mark.parametrize("kind", ["fractional", "real", "mean"])
 def test_derivative_is_the_limit_of_differences(n, kind, x64):
     rng = np.random.default_rng(n)
@@ -165,13 +166,13 @@ def test_derivative_is_the_limit_of_differences(n, kind, x64):
         np.testing.assert_allclose(difference, slope, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("n", [12])
+@pytest.mark.parametrize("n", [9])
 def test_derivative_in_w_gives_exact_removal(n, x64):
     # TM - TM without i = (clip(x_i, a, b) - TM) / (n - 1 - 2 f), and the derivative has n - 2 f for the divisor.
     rng = np.random.default_rng(n)
     x, w, f = jnp.asarray(rng.standard_normal((n, 1))), jnp.ones(n), jnp.asarray(2.0)
     whole = window_mean(x, w, f)[0]
-    slope = jax.grad(lambda w: window_mean(x, w, f)[0])(w)
+    slope = jax.jit(jax.grad(lambda w: window_mean(x, w, f)[0]))(w)
     for i in range(n):
         without = window_oracle(np.delete(x, i, 0), np.ones(n - 1), 2)[0]
         np.testing.assert_allclose(whole - without, slope[i] * (n - 4) / (n - 5), atol=1e-12)
@@ -182,22 +183,24 @@ def test_derivative_of_the_median(real, x64):
     for n in (5, 6):
         x = jnp.asarray(np.arange(n * 1.0)[::-1, None].copy())
         w = jnp.asarray(np.ones(n) + 0.01 * np.arange(n) * (real and n == 5))
-        dx, dw, df = jax.grad(lambda *a: window_mean(*a)[0], (0, 1, 2))(x, w, w.sum() / 2)
+        dx, dw, df = jax.jit(jax.grad(lambda *a: window_mean(*a)[0], (0, 1, 2)))(x, w, w.sum() / 2)
         np.testing.assert_allclose(dx[:, 0], [0, 0, 1, 0, 0] if n == 5 else [0, 0, 0.5, 0.5, 0, 0])
         assert df == 0
         # Removing one of six rows moves the median from 2.5 to 2 or 3, exactly.
         np.testing.assert_allclose(dw, np.zeros(5) if n == 5 else [0.5, 0.5, 0.5, -0.5, -0.5, -0.5])
 
 
-@pytest.mark.parametrize("n", [6, 20])
+@pytest.mark.parametrize("n", [6])
 def test_tied_border_values_share_the_derivative(n, x64):
     x = jnp.concatenate([jnp.zeros((3, 1)), jnp.arange(1.0, n - 2)[:, None]])
-    dx = jax.grad(lambda x: window_mean(x, jnp.ones(n), jnp.asarray(1.0))[0])(x)[:, 0]
+    dx = jax.jit(jax.grad(lambda x: window_mean(x, jnp.ones(n), jnp.asarray(1.0))[0]))(x)[:, 0]
     np.testing.assert_allclose(dx, np.r_[[2 / 3] * 3, np.ones(n - 4), 0] / (n - 2))
 
 
 def test_nobody_present_has_no_derivative():
-    gradient = jax.grad(lambda *a: window_mean(*a).sum(), (0, 1, 2))(jnp.ones((4, 2)), jnp.zeros(4), jnp.ones(()))
+    gradient = jax.jit(jax.grad(lambda *a: window_mean(*a).sum(), (0, 1, 2)))(
+        jnp.ones((4, 2)), jnp.zeros(4), jnp.ones(())
+    )
     assert all(not np.any(part) for part in gradient)
 
 
