@@ -19,6 +19,13 @@ from ghostjax.formal._report import Trace
 from ghostjax.formal._spec import Spec
 
 
+_TAKEN = frozenset((
+    "s", "Init", "Next", "Safety", "TypeOK", "Int", "Nat", "ASSUME", "AXIOM", "CASE", "CHOOSE", "CONSTANT", "DOMAIN",
+    "ELSE", "ENABLED", "EXCEPT", "EXTENDS", "IF", "IN", "INSTANCE", "LET", "LOCAL", "MODULE", "OTHER", "UNION", "SUBSET",
+    "THEN", "THEOREM", "UNCHANGED", "VARIABLE", "WITH", "TRUE", "FALSE", "BOOLEAN", "STRING",
+))  # fmt: skip
+
+
 class Module(NamedTuple):
     """A TLA+ module and its model configurations: "safety" (counts), and one per leads-to, by name."""
 
@@ -72,7 +79,7 @@ def to_tla(spec: Spec | Program, max_states: int = 100_000) -> Module:
     groups: dict[str, list[int]] = {_identifier(action): labels for action, labels in of_action.items()}
     for action in sorted(single):
         groups |= {_label(program, i): [i] for i in of_action[action]}
-    lines = [f"---- MODULE {name} ----", "EXTENDS Integers, Sequences", "VARIABLE s", ""]
+    lines = [f"---- MODULE {name} ----", "EXTENDS Integers", "VARIABLE s", ""]
     for group, labels in groups.items():
         chosen = np.isin(label, labels)
         outgoing: list[set[int]] = [set() for _ in range(count)]
@@ -88,6 +95,7 @@ def to_tla(spec: Spec | Program, max_states: int = 100_000) -> Module:
     words = words_of(graph.keys, program.layout.words)
     for claim in spec.leads_to:
         which = _identifier(claim.name)
+        which = f"{which}_holds" if which in groups else which
         p, q = program.predicates([claim.p, claim.q], words).T
         fair = []
         for one in claim.fair:
@@ -163,7 +171,9 @@ def _set(states: list[int]) -> str:
 
 
 def _identifier(name: str) -> str:
-    return re.sub(r"\W", "_", name)
+    """`name` as a TLA+ identifier that means nothing else in the module."""
+    plain = re.sub(r"\W", "_", name)
+    return f"{plain}_" if plain in _TAKEN else plain
 
 
 def _label(program: Program, i: int) -> str:

@@ -88,6 +88,14 @@ def test_fairness_is_written_as_it_is_claimed():
     assert set(module.configurations) == {"safety", "Top"}
 
 
+def test_names_of_actions_and_claims_cannot_clash():
+    taken = pair((UP._replace(name="Next"), PUT), x=2, y=2, leads_to=(TOP._replace(name="Put", fair=(Fair("Next"),)),))
+    text = to_tla(taken).text
+    defined = re.findall(r"^(\w+) ==", text, re.M)
+    assert len(defined) == len(set(defined)) and {"Next", "Next_", "Put", "Put_holds"} <= set(defined)
+    assert explored(text)[0] == 9
+
+
 def test_only_a_complete_sound_graph_is_exported():
     with pytest.raises(ValueError, match="incomplete"):
         to_tla(ladder(), max_states=2)
