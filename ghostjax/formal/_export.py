@@ -21,8 +21,8 @@ from ghostjax.formal._spec import Spec
 
 _TAKEN = frozenset((
     "s", "Init", "Next", "Safety", "TypeOK", "Int", "Nat", "ASSUME", "AXIOM", "CASE", "CHOOSE", "CONSTANT", "DOMAIN",
-    "ELSE", "ENABLED", "EXCEPT", "EXTENDS", "IF", "IN", "INSTANCE", "LET", "LOCAL", "MODULE", "OTHER", "UNION", "SUBSET",
-    "THEN", "THEOREM", "UNCHANGED", "VARIABLE", "WITH", "TRUE", "FALSE", "BOOLEAN", "STRING",
+    "ELSE", "ENABLED", "EXCEPT", "EXTENDS", "IF", "IN", "INSTANCE", "LET", "LOCAL", "MODULE", "OTHER", "UNION",
+    "SUBSET", "THEN", "THEOREM", "UNCHANGED", "VARIABLE", "WITH", "TRUE", "FALSE", "BOOLEAN", "STRING",
 ))  # fmt: skip
 
 
