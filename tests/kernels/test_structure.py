@@ -3,6 +3,7 @@
 A bare kernel always looks well; the test is the kernel beside a consumer that broadcasts its result.
 """
 
+import math
 import re
 
 import jax
@@ -20,8 +21,18 @@ def text(fn, *args):
 
 
 def operations(fn, *args):
-    """The floating-point minima and maxima in the compiled program."""
-    return len(re.findall(r"= f32\[[\d,]*\]\S* (?:minimum|maximum)\(", text(fn, *args)))
+    """Minima and maxima per column that the compiled program executes, loops counted once.
+
+    A computation repeats each of its operations for every element of its largest intermediate array: a network fused
+    with a consumer of shape `[n, D]` runs once per row.
+    """
+    total = 0.0
+    for computation in text(fn, *args).split("\n\n"):
+        count = len(re.findall(r"= f32\[[\d,]*\]\S* (?:minimum|maximum)\(", computation))
+        shapes = re.findall(r"= f32\[([\d,]+)\]\S* (?!parameter|get-tuple-element)", computation)
+        sizes = [math.prod(int(length) for length in shape.split(",")) for shape in shapes]
+        total += count * max(sizes, default=0) / D
+    return total
 
 
 def arguments(n):
@@ -57,16 +68,26 @@ def test_kernel_is_compiled_once_whatever_surrounds_it(context):
     assert operations(context(window_mean), *args) <= 1.1 * bare
 
 
-def test_gradient_holds_one_more_network():
+def test_the_unfenced_twin_is_caught():
+    # XLA repeats its network for each of the rows that read its result.
+    def twin(x, w, f):
+        return network.rank_sum(list(x), list(w), w)
+
+    args = arguments(8)
+    assert operations(beside(window_mean), *args) <= 1.1 * operations(window_mean, *args)
+    assert operations(beside(twin), *args) > 4 * operations(twin, *args)
+
+
+def test_gradient_holds_no_more_than_three_networks():
     args = arguments(24)
-    assert operations(jax.grad(lambda *a: window_mean(*a).sum()), *args) <= 2.2 * operations(window_mean, *args) + 50
+    assert operations(jax.grad(lambda *a: window_mean(*a).sum()), *args) <= 3 * operations(window_mean, *args) + 50
 
 
 def test_branches_hide_the_kernel_from_its_consumer():
     # The twin has no branch of its own, so its network lies in the computation that holds the consumer.
-    assert " conditional(" in text(beside(window_mean), *arguments(24))
-    assert " conditional(" in text(constant(window_mean), *arguments(24))
-    assert " conditional(" not in text(beside(unfenced), *arguments(24))
+    assert " conditional(" in text(beside(window_mean), *arguments(8))
+    assert " conditional(" in text(constant(window_mean), *arguments(8))
+    assert " conditional(" not in text(beside(unfenced), *arguments(8))
 
 
 @pytest.mark.parametrize("n", [16, 40, 130])
@@ -85,12 +106,14 @@ def test_the_twin_that_sorts_is_caught():
 @pytest.mark.parametrize(
     "n", [8, 20, pytest.param(64, marks=pytest.mark.slow), pytest.param(128, marks=pytest.mark.slow)]
 )
-def test_network_is_one_kernel_of_columns(n):
+@pytest.mark.parametrize("f", [0, 1, "n // 5", "n // 2 - 1"])
+def test_network_is_one_kernel_of_columns(n, f):
     """Fusions that give a column: the network, its consumer, and what bisection needs; a split network has dozens."""
-    x, w, f = arguments(n)
+    x, w, _ = arguments(n)
+    trim = float({"n // 5": n // 5, "n // 2 - 1": n // 2 - 1}.get(f, f))
 
     def fusions(fn):
-        return len(re.findall(rf"= f32\[{D}\]\S* fusion\(", text(fn, x, w, f)))
+        return len(re.findall(rf"= f32\[{D}\]\S* fusion\(", text(fn, x, w)))
 
-    assert fusions(lambda x, w, f: unfenced(*jax.lax.optimization_barrier((x, w, f)))) <= 6
-    assert fusions(beside(window_mean)) <= 16
+    assert fusions(lambda x, w: unfenced(*jax.lax.optimization_barrier((x, w)), jnp.full((), trim))) <= 6
+    assert fusions(lambda x, w: beside(window_mean)(x, w, jnp.full((), trim))) <= 16
