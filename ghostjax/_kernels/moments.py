@@ -1,6 +1,6 @@
 """Weighted mean and variance over the node axis as vector-matrix products and row scans.
 
-`x.mean(0)` walks columns with a stride and is 45 to 65 times slower than `w @ x` in XLA on CPU.
+`x.mean(0)` is much slower than `w @ x` in XLA on CPU where d is large.
 """
 
 import jax

@@ -2,7 +2,7 @@
 
 Rows are a Python list of arrays `[*r, d]`; weights and ranks are `[*r]`, one per receiver (`r` is empty at a
 server). Each network has ONE output, a sum of masked ranks, because every further output would recompute the
-whole network, and that sum is a balanced tree, because a chain makes XLA split the kernel into dozens.
+whole network, and that sum is a balanced tree, because a chain makes XLA split the kernel.
 """
 
 import functools

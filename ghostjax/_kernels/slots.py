@@ -16,7 +16,7 @@ from ghostjax._kernels.window import NETWORK_ROWS
 
 
 WEIGHTED_SLOTS = 16
-"""Largest number of rows of a network that carries weights; at 32 XLA splits it into 35 kernels."""
+"""Largest number of rows of a network that carries weights; XLA splits larger ones."""
 
 
 def window_mean_slots(

@@ -10,8 +10,8 @@ from ghostjax._kernels.window_grad import shares
 def slots_pullback(x, nbr, w, trim, y, low, high, g):
     """Cotangents of `x`, `w` and `trim`: `window_pullback` of every receiver, one neighbour's row at a time.
 
-    Rows are sliced, and the cotangent of x is updated in place, row by row: on CPU a gather or scatter of whole rows
-    costs several times as much, and nothing of size `[n, k, d]` exists.
+    Rows are sliced, and the cotangent of x is updated in place, row by row, which is faster on CPU than gathers and
+    scatters of whole rows; nothing of size `[n, k, d]` exists.
     """
     k = nbr.shape[1]
     trims, lefts, _ = masses(w, trim)

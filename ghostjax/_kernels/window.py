@@ -15,7 +15,7 @@ from ghostjax._kernels.window_grad import window_pullback
 
 
 NETWORK_ROWS = 128
-"""Largest number of rows of one unrolled network; XLA does not compile 256."""
+"""Largest number of rows of one unrolled network; compile time grows too fast beyond."""
 
 
 def window_mean(x: Float[Array, "n d"], w: Float[Array, " n"], trim: Float[Array, ""]) -> Float[Array, " d"]:
