@@ -1,5 +1,7 @@
 """How far each row must reach to cover a given mass of its nearest rows, without sorting."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -19,8 +21,8 @@ def nearest_radius(dist2: Float[Array, "n n"], w: Float[Array, " n"], keep: Floa
     keys = jax.lax.bitcast_convert_type(dist2, integer)
     absent = (w == 0)[:, None]
 
-    def set_bit(step: Array, found: Array) -> Array:
-        candidate = found | (jnp.ones((), integer) << (bits - 2 - step).astype(integer))
+    def set_bit(step: Any, found: Array) -> Array:
+        candidate = found | (jnp.ones((), integer) << jnp.asarray(bits - 2 - step, integer))
         below = w @ (keys < candidate[None, :]).astype(w.dtype)
         return jnp.where(below < keep, candidate, found)
 

@@ -69,7 +69,7 @@ class CenteredClipping(AbstractAggregator):
         tau = self.tau.astype(x.dtype)
         start = state if self.centre == "memory" else ctx.anchor
 
-        def move(_: Array, v: Array) -> Array:
+        def move(_: Any, v: Array) -> Array:
             # sum_i s_i (x_i - v) without the differences: one product and one multiple of v.
             scale = share * jnp.minimum(1, tau / row_norms(x, v))
             return v + scale @ x - scale.sum() * v

@@ -68,7 +68,7 @@ class Weiszfeld(AbstractAggregator):
         else:
             z = window_mean(x, w, w.sum() / 2)
 
-        def move(_: Array, z: Array) -> Array:
+        def move(_: Any, z: Array) -> Array:
             return weighted_mean(x, w / jnp.maximum(nu, row_norms(x, z)))
 
         return state, jax.lax.fori_loop(0, self.steps, move, z)
