@@ -48,7 +48,7 @@ def bisect(keys, within):
     lowest = jnp.full(keys.shape[1:], jnp.iinfo(dtype).min, dtype)
 
     def step(i, current):
-        bit = lax.shift_left(jnp.ones((), dtype), (bits - 1 - i).astype(dtype))
+        bit = lax.shift_left(jnp.ones((), dtype), jnp.asarray(bits - 1 - i, dtype))
         # From the lowest key, adding the sign bit wraps to 0 and all further bits add up without a carry.
         return tuple(jnp.where(ok(v + bit), v + bit, v) for v, ok in zip(current, within, strict=True))
 
