@@ -1,6 +1,5 @@
 """A counterexample, or a whole small graph, as one self-contained page that is stepped through."""
 
-import html
 import json
 from importlib.resources import files
 from typing import Any
@@ -12,6 +11,7 @@ from ghostjax.formal._explore import explore
 from ghostjax.formal._program import Program
 from ghostjax.formal._report import Report
 from ghostjax.formal._spec import Spec
+from ghostjax.report._page import preamble
 
 
 LIMIT = 50_000
@@ -105,12 +105,7 @@ def _page(title: str, subtitle: str, spec: Spec, states: list[list[int]], broken
     keys = "<kbd>←</kbd> <kbd>→</kbd> step <kbd>Home</kbd> <kbd>End</kbd>"
     keys += " <kbd>1</kbd>…<kbd>9</kbd> take an action" if exploring else ""
     return (
-        "<!doctype html>\n"
-        '<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{style}</style></head><body><main>"
-        f'<h1>{html.escape(title)}</h1><p class="subtitle">{html.escape(subtitle)}</p>'
-        '<div class="bar"><button id="first" title="first state">first</button>'
+        preamble(title, subtitle, style) + '<div class="bar"><button id="first" title="first state">first</button>'
         '<button id="previous">← previous</button><button id="next">next →</button>'
         '<button id="last" title="last state">last</button>'
         '<select id="initial" hidden></select><span class="where" id="where"></span>'

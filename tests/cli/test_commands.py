@@ -49,7 +49,8 @@ def wrote(name: str, text: str) -> str:
 
 def self_contained(page: Path) -> bool:
     text = page.read_text()
-    return not re.search(r"""(src|href)=["']https?://""", re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL))
+    assert """content="default-src 'none'; """ in text
+    return not re.search(r"""(src|href)=\\?["']https?://""", text)
 
 
 def test_run_writes_results_a_page_and_can_be_read_back(capsys):
@@ -138,10 +139,15 @@ def test_the_readme_lists_everything_that_exists():
 
 @pytest.mark.slow
 def test_sigterm_saves_and_exits_75_and_resume_continues():
-    config = wrote("run.yaml", RUN.replace("rounds: 6", "rounds: 200000"))
-    command = [sys.executable, "-m", "ghostjax.cli"]
-    process = subprocess.Popen([*command, "run", config, "--out", "long"], env=os.environ | {"JAX_PLATFORMS": "cpu"})
-    time.sleep(25)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 75
-    assert list(Path("long").glob("checkpoint-*.npz"))
+    # A robust rule without an adversary, so that no number of rounds ends in a model that is not finite.
+    config = wrote("run.yaml", RUN.replace("rounds: 6", "rounds: 5000000").replace("byzantine: 1", "byzantine: 0"))
+    newest = lambda: max((path.name for path in Path("long").glob("checkpoint-*.npz")), default="")
+    for arguments in (["run", config, "--out", "long"], ["resume", "long"]):
+        before = newest()
+        command = [sys.executable, "-m", "ghostjax.cli", *arguments]
+        process = subprocess.Popen(command, env=os.environ | {"JAX_PLATFORMS": "cpu"})
+        while newest() == before and process.poll() is None:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 75
+        assert newest() > before
