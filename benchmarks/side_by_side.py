@@ -1,13 +1,19 @@
 """Side by side with other libraries, same work, workers taking turns on the same machine.
 
     python benchmarks/side_by_side.py [--byzfl-python PATH] [--byzpy-python PATH] [--only rules|rounds] [--match TEXT]
-                                      [--reps 5] [--json FILE] [--write-readme README.md]
+                                      [--reps 5] [--json FILE [--add]] [--write FILE ...]
 
 Each library runs in an interpreter of its own: the one given, or in `GHOSTJAX_BYZFL_PYTHON` and
 `GHOSTJAX_BYZPY_PYTHON`, or this one if it can import the library; otherwise it is skipped, and the table says so.
 Every library has one thread, except XLA, whose threads all count: the figure is user plus system time of the process.
 A ratio is the median over repetitions of (other / ghostjax) within one turn, and is printed only where both results
-agree with a float64 reference to 1e-5 (rounds: with each other after 10 rounds on identical batches).
+agree with a float64 reference to 1e-5 (rounds: with each other after 10 rounds on identical batches). A worker whose
+single call takes more than a second gets at most three turns. `--add` keeps the cases that FILE already holds and that
+are not measured anew, so that the table can be made in pieces (`--match nothing` measures none).
+
+`--write` replaces what stands between two marks: the whole table between `<!-- benchmark:begin -->` and
+`<!-- benchmark:end -->`, or between `<!-- benchmark:short:begin -->` and its end the rounds and the rules at the
+default f, with the faster of byzfl's two forms.
 """
 
 import argparse
@@ -168,8 +174,10 @@ def measure(case: dict, pythons: dict, reps: int, folder: Path) -> dict:
         counts[name] = count
     turns = [name for name in workers if name not in notes]
     rss = {}
-    for _ in range(reps):
+    for turn in range(reps):
         for name in turns:
+            if turn >= 3 and times[name][0][0] > 1000:
+                continue
             reply = workers[name].ask(run=counts[name])
             times[name].append((reply["cpu"] / reply["count"] * 1e3, reply["wall"] / reply["count"] * 1e3))
             rss[name] = reply["rss_mb"]
@@ -188,13 +196,15 @@ def measure(case: dict, pythons: dict, reps: int, folder: Path) -> dict:
         }
         known = case["kind"] == "rule" and DIFFERENT.get((name, case["rule"]))
         if name != "ghostjax" and base and (errors[name] <= 1e-5 or known) and errors["ghostjax"] <= 1e-5:
-            entry["cpu_ratio"] = statistics.median(a[0] / b[0] for a, b in zip(times[name], base, strict=True))
-            entry["wall_ratio"] = statistics.median(a[1] / b[1] for a, b in zip(times[name], base, strict=True))
+            entry["cpu_ratio"] = statistics.median(a[0] / b[0] for a, b in zip(times[name], base, strict=False))
+            entry["wall_ratio"] = statistics.median(a[1] / b[1] for a, b in zip(times[name], base, strict=False))
             entry["definition"] = known if known and errors[name] > 1e-5 else None
         elif name != "ghostjax":
             notes[name] = f"result differs from the reference by {max(errors[name], errors['ghostjax']):.1e}: no ratio"
         table[name] = entry
-    return {"case": case["name"], "results": table, "notes": notes, "versions": versions, "load": os.getloadavg()}
+    return {"case": case["name"], "results": table, "notes": notes, "versions": versions, "load": os.getloadavg()} | (
+        {"default": case["f"] == case["n"] // 5} if case["kind"] == "rule" else {}
+    )
 
 
 def rule_cases(folder: Path, match: str):
@@ -211,7 +221,7 @@ def rule_cases(folder: Path, match: str):
         np.savez(path, x=x)
         knobs = {"steps": 3, "nu": 0.1, "tau": float(np.sqrt(d))}
         for rule, f, name in wanted:
-            yield {"kind": "rule", "name": name, "rule": rule, "f": f, "knobs": knobs, "data": str(path)}
+            yield {"kind": "rule", "name": name, "rule": rule, "n": n, "f": f, "knobs": knobs, "data": str(path)}
 
 
 def round_cases(folder: Path, match: str):
@@ -251,6 +261,16 @@ def round_cases(folder: Path, match: str):
         }
 
 
+def order(name: str) -> tuple:
+    """Where a case stands in the table: rounds first, then rules by shape."""
+    rounds = ["-".join(("digits", model, f"n{n}", rule, attack)) for model, n, rule, attack in ROUNDS]
+    if name in rounds:
+        return (0, rounds.index(name))
+    rule, shape, f = name.split()
+    n, d = map(int, shape.split("x"))
+    return (1, n, d, RULES.index(rule), int(f.removeprefix("f=")))
+
+
 def calibrate() -> dict:
     """What the machine can do: one read of 256 MB, and a matrix product, by NumPy and by XLA."""
     import jax
@@ -281,59 +301,76 @@ def calibrate() -> dict:
     }
 
 
-def markdown(report: dict) -> str:
+def cell(entry: dict | None) -> str:
+    """Milliseconds, and the ratio to ghostjax where both computed the same."""
+    if entry is None:
+        return "-"
+    text = f"{entry['cpu_ms']:.3g}"
+    if "cpu_ratio" in entry:
+        digits = 1 if entry["cpu_ratio"] >= 1 else 2
+        return text + f" ({entry['cpu_ratio']:.{digits}f}x{'*' if entry['definition'] else ''})"
+    return text if entry.get("own") else text + " (differs)"
+
+
+def best(entries: list[dict | None]) -> dict | None:
+    """The fastest of those whose result may be compared."""
+    return min((e for e in entries if e and "cpu_ratio" in e), key=lambda e: e["cpu_ms"], default=None)
+
+
+def markdown(report: dict, short: bool) -> str:
     """The table, and under it what it needs to be read."""
-    names = [name for name in WORKERS if any(name in row["results"] for row in report["cases"])]
+    rows = [row for row in report["cases"] if "ghostjax" in row["results"]]
+    if short:
+        names = ["ghostjax", "byzfl", "byzpy", "numpy"]
+        rows = [row for row in rows if row.get("default", True)]
+    else:
+        names = [name for name in WORKERS if any(name in row["results"] for row in rows)]
     lines = ["| case | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
     starred = {}
-    for row in report["cases"]:
-        cells = []
-        for name in names:
-            entry = row["results"].get(name)
-            if entry is None:
-                cells.append("-")
-                continue
-            text = f"{entry['cpu_ms']:.3g}"
-            if "cpu_ratio" in entry:
-                text += f" ({entry['cpu_ratio']:.1f}x{'*' if entry['definition'] else ''})"
-            elif name != "ghostjax":
-                text += " (differs)"
-            if entry.get("definition"):
+    for row in rows:
+        results = dict(row["results"])
+        results["ghostjax"] = results["ghostjax"] | {"own": True}
+        results["byzfl"] = best([results.get("byzfl torch"), results.get("byzfl numpy")])
+        lines.append(f"| {row['case']} | " + " | ".join(cell(results.get(name)) for name in names) + " |")
+        for name, entry in results.items():
+            if entry and entry.get("definition"):
                 starred[name, row["case"].split()[0]] = entry["definition"]
-            cells.append(text)
-        lines.append(f"| {row['case']} | " + " | ".join(cells) + " |")
     machine = report["machine"]
     lines += [
         "",
         "CPU time in ms (user + system, all threads) per call or per round, median of the repetitions; in brackets the",
-        "ratio to ghostjax within one turn. "
+        "ratio to ghostjax within one turn (above 1: ghostjax is faster).",
         f"Machine: {machine['cores']} cores {machine['machine']} ({', '.join(machine['simd'])}), read bandwidth "
-        f"{machine['read_gb_per_s']:.0f} GB/s, matrix product {machine['xla_product_gflop_per_s']:.0f} GFLOP/s (XLA) "
-        f"and {machine['numpy_product_gflop_per_s']:.0f} (NumPy) per core. "
+        f"{machine['read_gb_per_s']:.0f} GB/s,",
+        f"matrix product {machine['xla_product_gflop_per_s']:.0f} GFLOP/s (XLA) "
+        f"and {machine['numpy_product_gflop_per_s']:.0f} (NumPy) per core.",
         f"Versions: {', '.join(f'{k} {v}' for k, v in sorted(report['versions'].items()))}.",
     ]
-    lines += [f"`*` {name}, {rule}: {why}." for (name, rule), why in sorted(starred.items())]
+    if starred:
+        lines += ["", *(f"- `*` {name}, {rule}: {why}." for (name, rule), why in sorted(starred.items()))]
+    if short:
+        return "\n".join(lines)
     missing: dict[tuple[str, str], list[str]] = {}
-    for row in report["cases"]:
+    for row in rows:
         for name, why in row["notes"].items():
             if why not in ("a round has one form",):
                 missing.setdefault((name, why), []).append(row["case"])
-    total = len(report["cases"])
     lines += [
-        f"- {name}: {why}" + (f" ({', '.join(cases)})" if len(cases) < total else "")
+        f"- {name}: {why}" + (f" ({', '.join(cases)})" if len(cases) < len(rows) else "")
         for (name, why), cases in missing.items()
     ]
     return "\n".join(lines)
 
 
-def write_between(path: Path, text: str) -> None:
+def write_between(path: Path, report: dict) -> None:
     """Replaces what stands between the two marks of a file."""
-    begin, end = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
     whole = path.read_text()
+    short = "<!-- benchmark:short:begin -->" in whole
+    begin, end = (f"<!-- benchmark:{'short:' if short else ''}{word} -->" for word in ("begin", "end"))
     if whole.count(begin) != 1 or whole.count(end) != 1:
         raise SystemExit(f"{path}: needs exactly one line {begin} and one line {end}")
     head, tail = whole.split(begin)[0], whole.split(end)[1]
-    path.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
+    path.write_text(f"{head}{begin}\n{markdown(report, short)}\n{end}{tail}")
 
 
 def main() -> None:
@@ -345,36 +382,41 @@ def main() -> None:
     parser.add_argument("--match", default="", help="only cases whose name contains this text")
     parser.add_argument("--reps", type=int, default=5)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--write-readme", type=Path)
+    parser.add_argument("--add", action="store_true", help="keep what the JSON file holds of other cases")
+    parser.add_argument("--write", type=Path, nargs="+", default=[], metavar="FILE")
     arguments = parser.parse_args()
     pythons = interpreters(arguments)
     for name, python in pythons.items():
         if python is None:
             print(f"{name}: not installed here; give --{name}-python PATH", flush=True)
     report: dict = {"cases": [], "versions": {}, "python": platform.python_version()}
+    if arguments.add and arguments.json and arguments.json.exists():
+        report = json.loads(arguments.json.read_text())
     with tempfile.TemporaryDirectory() as folder:
         for kind, cases in (("rules", rule_cases), ("rounds", round_cases)):
             if arguments.only not in (None, kind):
                 continue
             for case in cases(Path(folder), arguments.match):
                 row = measure(case, pythons, arguments.reps, Path(folder))
-                report["cases"].append(row)
+                report["cases"] = [old for old in report["cases"] if old["case"] != row["case"]] + [row]
                 report["versions"] |= row["versions"]
                 cells = [
                     f"{name} {entry['cpu_ms']:.3g} ms"
-                    + (f" ({entry['cpu_ratio']:.1f}x, wall {entry['wall_ratio']:.1f}x)" if "cpu_ratio" in entry else "")
+                    + (f" ({entry['cpu_ratio']:.2g}x, wall {entry['wall_ratio']:.2g}x)" if "cpu_ratio" in entry else "")
                     for name, entry in row["results"].items()
                 ]
                 print(f"{row['case']}: {'; '.join(cells)} [load {row['load'][0]:.1f}]", flush=True)
                 for name, why in row["notes"].items():
                     print(f"    {name}: {why}", flush=True)
+                if arguments.json:
+                    arguments.json.write_text(json.dumps(report, indent=1))
     report["machine"] = calibrate()
-    text = markdown(report)
-    print("\n" + text)
+    report["cases"].sort(key=lambda row: order(row["case"]))
+    print("\n" + markdown(report, short=False))
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1))
-    if arguments.write_readme:
-        write_between(arguments.write_readme, text)
+    for path in arguments.write:
+        write_between(path, report)
 
 
 if __name__ == "__main__":
