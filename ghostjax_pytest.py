@@ -54,7 +54,7 @@ class SpecFile(pytest.File):
 
 
 class SpecCase(pytest.Item):
-    """One claim, witness, action or mutant of a specification, its exploration, or its random runs."""
+    """One claim, witness, action or mutant of a specification, its exploration, its random runs, or the code beside it."""
 
     def __init__(self, *, subject: Any, case: Any, **rest: Any):
         super().__init__(**rest)
@@ -64,6 +64,8 @@ class SpecCase(pytest.Item):
         result = self.subject.run(self.case)
         if result.report is not None:
             self.user_properties += [("distinct", result.report.distinct), ("depth", result.report.depth)]
+        if result.played:
+            self.user_properties.append(("played", result.played))
         if result.outcome == "undecided":
             pytest.skip(result.text)
         if result.outcome != "passed":

@@ -33,7 +33,7 @@ def check(argv: Sequence[str], console: Console) -> int:
     if not modules:
         raise ConfigurationError(
             f"ghostjax check: path={', '.join(map(str, paths))}: no specification below; put one into a spec.py or "
-            f"*_spec.py that defines spec()"
+            f"*_spec.py that defines spec() or machines()"
         )
     budget = BUDGETS[options.budget]
     if options.explore is not None:
@@ -46,7 +46,10 @@ def check(argv: Sequence[str], console: Console) -> int:
             checked.append((subject, list(subject.results())))
     rows = [summary(subject, results) for subject, results in checked]
     shown = lambda value: "-" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
-    columns = ["spec", "verdict", "distinct", "depth", "mutants", "witnesses", "random", "seconds"]
+    columns = ["spec", "verdict", "distinct", "depth", "mutants", "witnesses", "random"]
+    # What nobody offers takes no room.
+    columns += [name for name in ("lock step", "traces", "twins") if any(row[name] not in (None, "-") for row in rows)]
+    columns.append("seconds")
     print_table(console, columns, [[shown(row[column]) for column in columns] for row in rows])
     for subject, results in checked:
         said: set[str] = set()
@@ -83,7 +86,8 @@ def check(argv: Sequence[str], console: Console) -> int:
 def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ghostjax check",
-        description="Explores every specification found, kills its mutants, plays it at random; one table.",
+        description="Explores every specification found, kills its mutants, plays it at random, and holds the code "
+        "and the recorded runs beside it against it; one table.",
     )
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="folders or files (specs, else .)")
     parser.add_argument("--budget", choices=("ci", "nightly"), default="ci", help="what one specification may cost")
@@ -109,7 +113,8 @@ def _explore(name: str, modules: Sequence[Path], out: Path, console: Console) ->
         raise ConfigurationError(f"ghostjax check: explore={name!r}: no such specification; found: {names}")
     spec = chosen[0].spec
     if spec is None:
-        raise ConfigurationError(f"ghostjax check: explore={name!r}: {chosen[0].error}")
+        why = chosen[0].error or "it has machines only, no graph that could be explored"
+        raise ConfigurationError(f"ghostjax check: explore={name!r}: {why}")
     try:
         page = graph_page(spec)
     except ValueError as error:

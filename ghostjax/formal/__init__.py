@@ -10,6 +10,11 @@ from ghostjax.formal._machine import (
     fuzz_settings as fuzz_settings,
     Statistics as Statistics,
 )
+from ghostjax.formal._offers import (
+    Implementation as Implementation,
+    RandomMachine as RandomMachine,
+    Recording as Recording,
+)
 from ghostjax.formal._page import graph_page as graph_page, trace_page as trace_page
 from ghostjax.formal._program import Program as Program
 from ghostjax.formal._report import Report as Report, Step as Step, Trace as Trace

@@ -1,22 +1,30 @@
-"""Specifications in folders: modules named `spec.py` or `*_spec.py` that define `spec()`."""
+"""Specifications in folders: modules named `spec.py` or `*_spec.py`, and what lies beside them.
+
+A module defines `spec()`, `machines()` or both. The code that implements it is offered by `implementations()` and
+`traces()`, there or in a companion beside it: `implementation.py` for `spec.py`, `x_implementation.py` for
+`x_spec.py`. A companion may import the specification by its module's name.
+"""
 
 import importlib.util
 import json
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from ghostjax._types import ConfigurationError
+from ghostjax.formal._offers import Offers, offers
 from ghostjax.formal._spec import Spec
 
 
 class Found(NamedTuple):
-    """A module that claims to define a specification: the specification, or the line that says why there is none.
+    """What was found in a module: its specification and what is offered beside it, or the line that says why not.
 
-    `manifest` holds the golden counts of a `manifest.json` beside it, if there is one.
+    `spec` is what is explored, `base` what the offered code is held to (another one only where `spec` is the larger
+    configuration for the night). `manifest` holds the golden counts of a `manifest.json` beside it, if there is one,
+    `beside` the companion with the code.
     """
 
     path: Path
@@ -24,6 +32,9 @@ class Found(NamedTuple):
     spec: Spec | None
     error: str | None
     manifest: dict[str, Any]
+    base: Spec | None = None
+    offers: Offers = Offers()
+    beside: Path | None = None
 
 
 def find(paths: Iterable[Path | str]) -> list[Path]:
@@ -44,28 +55,43 @@ def find(paths: Iterable[Path | str]) -> list[Path]:
 
 
 def load(path: Path, large: bool = False) -> Found:
-    """The specification of one module; whatever goes wrong in it is said, not raised.
+    """What one module and its companion define; whatever goes wrong in them is said, not raised.
 
     `large` asks for the module's `nightly()`, a larger configuration, where it defines one.
     """
     name = path.parent.name if path.stem == "spec" else path.stem
-    manifest: dict[str, Any] = {}
+    companion = path.with_name(f"{path.stem.removesuffix('spec')}implementation.py")
+    beside = companion if path.stem.endswith("spec") and companion.is_file() else None
+    at = path
     try:
         module = _module(path)
+        modules = [module]
+        if beside is not None:
+            at = beside
+            modules.append(_module(beside, {path.stem: module}))
+        offered = offers(modules)
+        at = path
+        if getattr(module, "spec", None) is None:
+            if offered.implementations or offered.traces:
+                return Found(path, name, None, "defines no spec() that its code could be held to", {})
+            if not offered.machines:
+                return Found(path, name, None, "defines no spec() and no machines()", {})
+            return Found(path, name, None, None, {}, None, offered, beside)
+        base = _made(module.spec)
         make = getattr(module, "nightly", None) if large else None
-        if make is None:
-            make = getattr(module, "spec", None)
-            beside = path.parent / "manifest.json"
-            if beside.exists():
-                manifest = json.loads(beside.read_text())
-        if make is None:
-            return Found(path, name, None, "defines no spec()", {})
-        made = make()
-        if not isinstance(made, Spec):
-            return Found(path, name, None, f"spec() returned {type(made).__name__}, not a Spec", {})
-        return Found(path, made.name, made, None, manifest)
+        manifest = path.parent / "manifest.json"
+        golden = json.loads(manifest.read_text()) if make is None and manifest.exists() else {}
+        spec = base if make is None else _made(make)
+        return Found(path, spec.name, spec, None, golden, base, offered, beside)
     except Exception as error:
-        return Found(path, name, None, explain(error, path), {})
+        return Found(path, name, None, explain(error, at), {})
+
+
+def _made(make: Any) -> Spec:
+    spec = make()
+    if not isinstance(spec, Spec):
+        raise ConfigurationError(f"{make.__name__}() returned {type(spec).__name__}, not a Spec")
+    return spec
 
 
 def explain(error: BaseException, path: Path) -> str:
@@ -78,7 +104,7 @@ def explain(error: BaseException, path: Path) -> str:
     return f"{place}{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 
-def _module(path: Path) -> ModuleType:
+def _module(path: Path, known: Mapping[str, ModuleType] = {}) -> ModuleType:
     path = path.absolute()
     name = "_ghostjax_spec_" + "_".join(path.with_suffix("").parts[-3:])
     source = importlib.util.spec_from_file_location(name, path)
@@ -88,10 +114,18 @@ def _module(path: Path) -> ModuleType:
     # Dataclasses look their module up; what lies beside the module can be imported by it.
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
+    before = dict(sys.modules)
+    sys.modules.update(known)
     try:
         source.loader.exec_module(module)
     finally:
         sys.path.remove(str(path.parent))
+        # The next folder may have a module of the same name.
+        for other, found in list(sys.modules.items()):
+            origin = getattr(found, "__file__", None)
+            if other in known or (other not in before and origin and Path(origin).parent == path.parent):
+                sys.modules.pop(other)
+        sys.modules.update({other: before[other] for other in known if other in before})
     return module
 
 

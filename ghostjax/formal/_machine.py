@@ -9,6 +9,7 @@ import numpy as np
 
 from ghostjax.formal._encoding import keys, pack_many, unpack_many
 from ghostjax.formal._program import Program
+from ghostjax.formal._report import Trace
 from ghostjax.formal._spec import initial_states, Label, LeadsTo, Mutant, Spec
 
 
@@ -105,6 +106,30 @@ def as_state_machine(
                     f"{spec.name}: {claim.name} suspected: pending for {limit} steps"
                 )
 
+        def _refuse(self, action: str, params: Mapping[str, int]) -> None:
+            assert self._node is not None
+            label = Label(action, params)
+            type(self).statistics.refused += 1
+            try:
+                getattr(self._code, action)(**params)
+            except refusals[action]:
+                _same(self._code, self._node, spec.name, f"after refusing {label}")
+                return
+            raise AssertionError(f"{spec.name}: the implementation did {label}, which is not enabled")
+
+        def _replay(self, trace: Trace) -> None:
+            """Plays a trace for as long as the specification allows it; the code must refuse what it does not."""
+            self._begin(oracle.index(trace.steps[0].state))
+            for step in trace.steps[1:]:
+                assert step.label is not None
+                action, params = step.label
+                if dict(params) in self._choices(action):
+                    self._take(action, params)
+                    continue
+                if action in refusals:
+                    self._refuse(action, params)
+                return
+
         def _choices(self, action: str) -> list[dict[str, int]]:
             return [] if self._node is None else self._node.choices.get(action, [])
 
@@ -132,7 +157,7 @@ def as_state_machine(
     stuck = lambda self: self._node is not None and not self._node.choices
     members["Stutter"] = precondition(stuck)(rule()(stutter))
     if refusals:
-        members["Refused"] = _refused(spec, refusals, st, rule, precondition)
+        members["Refused"] = _refused(refusals, st, rule, precondition)
     name = spec.name if mutant is None else f"{spec.name}_{mutant.name}"
     return type(name, (Machine,), members)
 
@@ -157,6 +182,42 @@ def fuzz(
 
     machine: Any = as_state_machine(spec, implementation, mutant=mutant, temperature=temperature)
     run_state_machine_as_test(machine, settings=fuzz_settings(examples, steps, **overrides))
+    return machine.statistics
+
+
+def play(machine: "type[RuleBasedStateMachine]", examples: int = 50, steps: int = 30, **overrides: Any) -> int:
+    """Runs any Hypothesis machine as `fuzz` does and returns the number of steps taken."""
+    from hypothesis.stateful import run_state_machine_as_test
+
+    taken = 0
+
+    class Counted(machine):
+        def check_invariants(self, *rest: Any, **more: Any) -> None:
+            nonlocal taken
+            taken += 1
+            super().check_invariants(*rest, **more)
+
+    Counted.__name__ = Counted.__qualname__ = machine.__name__
+    run_state_machine_as_test(Counted, settings=fuzz_settings(examples, steps, **overrides))
+    return taken
+
+
+def replay(spec: Spec | Program, implementation: Callable[[Any], Any], traces: Mapping[str, Trace]) -> Statistics:
+    """Plays traces, such as the counterexamples of mutants, on the specification and its implementation in lock step.
+
+    Each is followed for as long as the specification allows; an implementation that can refuse must refuse the first
+    step that it does not. What is rare in random play is thereby tried for certain.
+    """
+    machine: Any = as_state_machine(spec, implementation)
+    for name, trace in traces.items():
+        played = machine()
+        try:
+            played._replay(trace)
+        except AssertionError as error:
+            error.add_note(f"replaying {name}:\n{trace}")
+            raise
+        finally:
+            played.teardown()
     return machine.statistics
 
 
@@ -198,19 +259,12 @@ def _refusals(implementation: Any, spec: Spec) -> dict[str, Any]:
     return dict(refuses) if isinstance(refuses, Mapping) else {action.name: refuses for action in spec.actions}
 
 
-def _refused(spec: Spec, refusals: dict[str, Any], st: Any, rule: Any, precondition: Any) -> Any:
+def _refused(refusals: dict[str, Any], st: Any, rule: Any, precondition: Any) -> Any:
     def choices(self: Any) -> list[tuple[str, dict[str, int]]]:
         return [] if self._node is None else [label for label in self._node.forbidden if label[0] in refusals]
 
     def refused(self: Any, label: tuple[str, dict[str, int]]) -> None:
-        action, params = label
-        type(self).statistics.refused += 1
-        try:
-            getattr(self._code, action)(**params)
-        except refusals[action]:
-            _same(self._code, self._node, spec.name, f"after refusing {Label(action, params)}")
-            return
-        raise AssertionError(f"{spec.name}: the implementation did {Label(action, params)}, which is not enabled")
+        self._refuse(*label)
 
     refused.__name__ = "Refused"
     drawn = st.runner().flatmap(lambda self: st.sampled_from(choices(self)))
@@ -283,6 +337,12 @@ class _Oracle:
                 batch.append(self._waiting.popitem()[1])
             self._expand(np.stack(batch))
         return self._nodes[key]
+
+    def index(self, state: Mapping[str, np.ndarray]) -> int:
+        """The initial state with these variables."""
+        batch = {name: np.asarray(value)[None] for name, value in state.items()}
+        words, _ = pack_many(self.program.layout, batch)
+        return int(np.flatnonzero((self.initial == words).all(1))[0])
 
     def step(self, node: _Node, action: str, params: Mapping[str, int]) -> tuple[Label, _Node]:
         """The label taken and the node it leads to; a step out of bounds or against a step invariant fails."""

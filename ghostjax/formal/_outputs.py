@@ -12,7 +12,7 @@ Checked = list[tuple[Subject, list[Result]]]
 
 
 def to_junit(checked: Checked) -> str:
-    """JUnit XML: one suite per specification, one case per claim, witness, action, mutant."""
+    """JUnit XML: one suite per specification, one case per claim, witness, action, mutant, implementation, twin."""
     root = ET.Element("testsuites", name="ghostjax check")
     for subject, results in checked:
         suite = ET.SubElement(
@@ -42,21 +42,21 @@ def to_sarif(checked: Checked, version: str) -> str:
         for result in results:
             if result.outcome in ("passed", "undecided"):
                 continue
-            rule = f"{subject.name}/{result.case.name}"
+            rule = f"{subject.name}/{_rule(result)}"
             rules[rule] = {"id": rule, "shortDescription": {"text": f"{subject.name}: {result.case}"}}
             entry: dict[str, Any] = {
                 "ruleId": rule,
                 "ruleIndex": list(rules).index(rule),
                 "level": "warning" if result.outcome == "incomplete" else "error",
                 "message": {"text": result.text or str(result.case)},
-                "locations": [_location(subject)],
+                "locations": [_location(subject, result)],
             }
             trace = result.report.trace if result.report is not None and result.outcome == "failed" else None
             if trace is not None:
                 steps = [
                     {
                         "executionOrder": i + 1,
-                        "location": {**_location(subject), "message": {"text": str(step.label or "initially")}},
+                        "location": {**_location(subject, result), "message": {"text": str(step.label or "initially")}},
                         "state": {
                             name: {"text": json.dumps(value.tolist(), separators=(",", ":"))}
                             for name, value in step.state.items()
@@ -86,6 +86,7 @@ def to_json(checked: Checked) -> str:
                 "outcome": r.outcome,
                 "text": r.text,
                 "seconds": r.seconds,
+                "played": r.played,
                 "report": json.loads(r.report.to_json())
                 if r.report is not None and r.case.kind in ("explored", "mutant")
                 else None,
@@ -96,9 +97,15 @@ def to_json(checked: Checked) -> str:
     return json.dumps({"specifications": content}, indent=2) + "\n"
 
 
-def _location(subject: Subject) -> dict[str, Any]:
+def _rule(result: Result) -> str:
+    # Properties of a specification have names of their own; the code beside it may be named like one of them.
+    kind, name = result.case
+    return f"{kind}/{name}" if kind in ("lock step", "trace", "forged trace", "machine", "twin") else name
+
+
+def _location(subject: Subject, result: Result) -> dict[str, Any]:
     # Relative paths with forward slashes are what readers of SARIF resolve against the repository.
-    path = os.path.relpath(subject.path).replace(os.sep, "/")
+    path = os.path.relpath(subject.where(result.case)).replace(os.sep, "/")
     return {"physicalLocation": {"artifactLocation": {"uri": path}, "region": {"startLine": 1}}}
 
 

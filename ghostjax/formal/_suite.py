@@ -8,9 +8,13 @@ from typing import Any, Literal, NamedTuple
 
 from ghostjax.formal._check import check
 from ghostjax.formal._find import explain, Found
-from ghostjax.formal._machine import fuzz
+from ghostjax.formal._forge import forge
+from ghostjax.formal._machine import fuzz, play, replay, Statistics
+from ghostjax.formal._offers import Implementation, Recording
 from ghostjax.formal._program import Program
-from ghostjax.formal._report import Report
+from ghostjax.formal._report import Report, Trace
+from ghostjax.formal._spec import Mutant, Spec
+from ghostjax.formal._validate import validate_traces, Validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +41,12 @@ Outcome = Literal["passed", "failed", "error", "incomplete", "undecided"]
 
 
 class Case(NamedTuple):
-    """One thing that is checked: of what kind, and its name."""
+    """One thing that is checked: of what kind, and its name (of a twin: `what it is a twin of/its own name`)."""
 
-    kind: Literal["module", "explored", "invariant", "step", "leads-to", "witness", "action", "mutant", "random"]
+    kind: Literal[
+        "module", "explored", "invariant", "step", "leads-to", "witness", "action", "mutant", "random",
+        "lock step", "trace", "forged trace", "machine", "twin",
+    ]  # fmt: skip
     name: str
 
     def __str__(self) -> str:
@@ -47,13 +54,19 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """How a case ended, with a text that a person can read and the report behind it, if any."""
+    """How a case ended, with a text that a person can read, the report behind it, if any, and how much was played:
+    steps of a machine, traces validated."""
 
     case: Case
     outcome: Outcome
     text: str
     seconds: float
     report: Report | None = None
+    played: int = 0
+
+
+TWIN_EFFORT = 10
+"""Times as many random runs as a specification gets are spent until a broken twin is caught."""
 
 
 class Subject:
@@ -62,25 +75,35 @@ class Subject:
     def __init__(self, found: Found, budget: Budget):
         self.found, self.budget = found, budget
         self.name, self.path = found.name, found.path
-        self._program: Program | None = None
-        self._report: Report | None = None
-        self._error: Exception | None = None
+        self._programs: dict[int, Program | Exception] = {}
+        self._reports: dict[tuple[int, str], Report] = {}
+        self._recorded: dict[str, list[Any]] = {}
 
     def cases(self) -> list[Case]:
         """All cases, in the order in which they are best read."""
-        spec = self.found.spec
-        if spec is None:
+        found, spec = self.found, self.found.spec
+        if found.error is not None:
             return [Case("module", "module")]
-        return [
-            Case("explored", "explored"),
-            *(Case("invariant", name) for name in spec.invariants),
-            *(Case("step", name) for name in spec.steps),
-            *(Case("leads-to", claim.name) for claim in spec.leads_to),
-            *(Case("witness", name) for name in spec.witnesses),
-            *(Case("action", action.name) for action in spec.actions),
-            *(Case("mutant", mutant.name) for mutant in spec.mutants),
-            Case("random", "random"),
-        ]
+        cases = []
+        if spec is not None:
+            cases = [
+                Case("explored", "explored"),
+                *(Case("invariant", name) for name in spec.invariants),
+                *(Case("step", name) for name in spec.steps),
+                *(Case("leads-to", claim.name) for claim in spec.leads_to),
+                *(Case("witness", name) for name in spec.witnesses),
+                *(Case("action", action.name) for action in spec.actions),
+                *(Case("mutant", mutant.name) for mutant in spec.mutants),
+                Case("random", "random"),
+            ]
+        for name, code in found.offers.implementations.items():
+            cases += [Case("lock step", name), *(Case("twin", f"{name}/{twin}") for twin in code.twins)]
+        for name, recording in found.offers.traces.items():
+            cases += [Case("trace", name), Case("forged trace", name)]
+            cases += [Case("twin", f"{name}/{twin}") for twin in recording.twins]
+        for name, machine in found.offers.machines.items():
+            cases += [Case("machine", name), *(Case("twin", f"{name}/{twin}") for twin in machine.twins)]
+        return cases
 
     def results(self) -> Iterator[Result]:
         """All cases, one after the other."""
@@ -90,39 +113,66 @@ class Subject:
         """One case; whatever the specification raises is its error."""
         start = time.perf_counter()
         try:
-            outcome, text, report = self._run(case)
+            ended = self._run(case)
         except Exception as error:
-            outcome, text, report = "error", explain(error, self.path), None
-        return Result(case, outcome, text, time.perf_counter() - start, report)
+            ended = ("error", explain(error, self.where(case)))
+        outcome, text, *more = ended
+        return Result(case, outcome, text, time.perf_counter() - start, *more)
+
+    def where(self, case: Case) -> Path:
+        """The file that a case is about."""
+        offered = case.kind in ("lock step", "trace", "forged trace", "machine", "twin")
+        return self.found.beside if offered and self.found.beside is not None else self.path
 
     @property
     def report(self) -> Report:
         """The exploration of the specification as it stands."""
-        if self._report is None:
-            self._report = check(self.program, max_states=self.budget.states, max_seconds=self.budget.seconds)
-        return self._report
+        assert self.found.spec is not None
+        return self._check(self.found.spec, None)
 
     @property
     def program(self) -> Program:
         """The specification, traced once for all cases."""
-        if self._error is not None:
-            raise self._error
-        if self._program is None:
-            assert self.found.spec is not None
-            try:
-                self._program = Program(self.found.spec)
-            except Exception as error:
-                self._error = error
-                raise
-        return self._program
+        assert self.found.spec is not None
+        return self._traced(self.found.spec)
 
-    def _run(self, case: Case) -> tuple[Outcome, str, Report | None]:
+    def _traced(self, spec: Spec) -> Program:
+        if id(spec) not in self._programs:
+            try:
+                self._programs[id(spec)] = Program(spec)
+            except Exception as error:
+                self._programs[id(spec)] = error
+        program = self._programs[id(spec)]
+        if isinstance(program, Exception):
+            raise program
+        return program
+
+    def _check(self, spec: Spec, mutant: Mutant | None) -> Report:
+        key = id(spec), "" if mutant is None else mutant.name
+        if key not in self._reports:
+            limits = {"max_states": self.budget.states, "max_seconds": self.budget.seconds}
+            self._reports[key] = check(self._traced(spec), mutant, **limits)
+        return self._reports[key]
+
+    def _run(self, case: Case) -> tuple[Any, ...]:
+        """Outcome, text, and (if there are) the report and how much was played."""
         if case.kind == "module":
-            return "error", self.found.error or "", None
+            return "error", self.found.error or ""
         if case.kind == "mutant":
             return self._mutant(case.name)
         if case.kind == "random":
-            return self._random()
+            return self._passes(lambda: _fuzzed(self.program, None, self.budget))
+        offered = self.found.offers
+        if case.kind == "lock step":
+            return self._passes(lambda: self._lock_step(offered.implementations[case.name]))
+        if case.kind == "trace":
+            return self._trace(case.name)
+        if case.kind == "forged trace":
+            return self._forged(case.name)
+        if case.kind == "machine":
+            return self._machine(case.name)
+        if case.kind == "twin":
+            return self._twin(*case.name.split("/", 1))
         report = self.report
         if case.kind == "explored":
             return self._explored(report)
@@ -165,7 +215,7 @@ class Subject:
     def _mutant(self, name: str) -> tuple[Outcome, str, Report]:
         spec = self.program.spec
         mutant = next(m for m in spec.mutants if m.name == name)
-        report = check(self.program, mutant, max_states=self.budget.states, max_seconds=self.budget.seconds)
+        report = self._check(spec, mutant)
         length = report.trace.length if report.trace is not None else 0
         if report.verdict == "incomplete":
             return "incomplete", f"incomplete: {'; '.join(report.problems)}", report
@@ -175,20 +225,113 @@ class Subject:
         found = f"{', '.join(report.properties) or report.verdict}" + (f" with {length} states" if length else "")
         return "failed", f"mutant {name}: expected {expected}, found {found}\n{report}", report
 
-    def _random(self) -> tuple[Outcome, str, None]:
+    def _passes(self, run: Any) -> tuple[Any, ...]:
         try:
-            statistics = fuzz(self.program, examples=self.budget.examples, steps=self.budget.steps)
+            statistics = run()
         except AssertionError as error:
-            return "failed", "\n".join([str(error), *getattr(error, "__notes__", [])]), None
-        return "passed", f"{statistics.steps} steps", None
+            return "failed", _said(error)
+        refusals = f", {statistics.refused} refusals" if statistics.refused else ""
+        played = statistics.steps + statistics.refused
+        return "passed", f"{statistics.steps} steps{refusals}", None, played
+
+    def _lock_step(self, offered: Implementation, code: Any = None, effort: int = 1, **settings: Any) -> Statistics:
+        """What breaks the mutants of the specification, and random runs, played on the code (or a twin of it)."""
+        spec = offered.spec or self.found.base
+        assert spec is not None
+        program, code = self._traced(spec), code or offered.code
+        # Counterexamples come from where they are cheap: the specification as the module states it.
+        traces = self._counterexamples(spec) if offered.spec is None else {}
+        replayed = replay(program, code, traces)
+        statistics = _fuzzed(program, code, self.budget, effort, **settings)
+        statistics.steps += replayed.steps
+        statistics.refused += replayed.refused
+        return statistics
+
+    def _counterexamples(self, spec: Spec) -> dict[str, Trace]:
+        reports = {mutant.name: self._check(spec, mutant) for mutant in spec.mutants}
+        return {f"mutant {name}": report.trace for name, report in reports.items() if report.trace is not None}
+
+    def _validate(self, recording: Recording, traces: list[Any]) -> list[Validation]:
+        assert self.found.base is not None
+        how = {"silent": recording.silent, "end": recording.end, "rounds": recording.rounds}
+        return validate_traces(self._traced(self.found.base), traces, recording.project, **how)
+
+    def _record(self, name: str) -> list[Any]:
+        if name not in self._recorded:
+            self._recorded[name] = [list(trace) for trace in self.found.offers.traces[name].record()]
+        return self._recorded[name]
+
+    def _trace(self, name: str) -> tuple[Any, ...]:
+        traces = self._record(name)
+        verdicts = self._validate(self.found.offers.traces[name], traces)
+        wrong = [f"trace {i}: {verdict}" for i, verdict in enumerate(verdicts) if not verdict.ok]
+        if wrong or not traces:
+            return "failed", "\n".join(wrong) or "nothing was recorded", None, len(traces)
+        events = sum(map(len, traces))
+        return "passed", f"{len(traces)} traces, {events} events", None, len(traces)
+
+    def _forged(self, name: str) -> tuple[Any, ...]:
+        """Whether the recorded traces are refused once they are empty, truncated or corrupted."""
+        recording, traces = self.found.offers.traces[name], self._record(name)
+        if not traces:
+            return "failed", "nothing was recorded"
+        forgeries = forge(traces[0])
+        verdicts = iter(self._validate(recording, [trace for group in forgeries.values() for trace in group]))
+        lacking, refused = [], 0
+        for kind, group in forgeries.items():
+            accepted = sum(next(verdicts).ok for _ in group)
+            refused += len(group) - accepted
+            # Cut short, none may pass; of one kind of corruption not all may.
+            if accepted == len(group) or (accepted and kind in ("empty", "truncated")):
+                lacking.append(f"{kind}: {accepted} of {len(group)} such traces are accepted")
+        if lacking:
+            return "failed", "\n".join([*lacking, "give `end`, `rounds` or more of what was observed"])
+        return "passed", f"{refused} of {sum(map(len, forgeries.values()))} refused"
+
+    def _machine(self, name: str) -> tuple[Any, ...]:
+        offered = self.found.offers.machines[name]
+        try:
+            steps = play(offered.machine, offered.effort * self.budget.examples, self.budget.steps)
+        except AssertionError as error:
+            return "failed", _said(error)
+        lacks = offered.enough(offered.machine) if offered.enough is not None else None
+        return ("failed", lacks, None, steps) if lacks else ("passed", f"{steps} steps", None, steps)
+
+    def _twin(self, of: str, name: str) -> tuple[Any, ...]:
+        """A broken twin must be caught; only what catches it is run, nothing is made shorter."""
+        from hypothesis import Phase
+
+        offered, settings = self.found.offers, {"phases": [Phase.generate]}
+        if of in offered.traces and name in offered.traces[of].twins:
+            recording = offered.traces[of]
+            verdict = self._validate(recording, [list(recording.twins[name]())])[0]
+            return ("failed", f"{name}: its trace is accepted") if verdict.ok else ("passed", verdict.why)
+        try:
+            if of in offered.implementations and name in offered.implementations[of].twins:
+                implementation = offered.implementations[of]
+                self._lock_step(implementation, implementation.twins[name], TWIN_EFFORT, **settings)
+            else:
+                effort = TWIN_EFFORT * offered.machines[of].effort * self.budget.examples
+                play(offered.machines[of].twins[name], effort, self.budget.steps, **settings)
+        except AssertionError as error:
+            return "passed", str(error).splitlines()[0] if str(error) else "caught"
+        return "failed", f"{name}: the broken twin of {of} is not caught"
+
+
+def _fuzzed(program: Program, code: Any, budget: Budget, effort: int = 1, **settings: Any) -> Statistics:
+    return fuzz(program, code, examples=effort * budget.examples, steps=budget.steps, **settings)
+
+
+def _said(error: AssertionError) -> str:
+    return "\n".join([str(error), *getattr(error, "__notes__", [])])
 
 
 def summary(subject: Subject, results: list[Result]) -> dict[str, Any]:
-    """One row of the table: verdict, counts, mutants killed, witnesses, random steps, seconds."""
+    """One row of the table: verdict, counts, mutants and twins caught, witnesses, steps played, traces, seconds."""
     report = next((r.report for r in results if r.case.kind == "explored" and r.report is not None), None)
-    of = lambda kind: [r for r in results if r.case.kind == kind]
+    of = lambda *kinds: [r for r in results if r.case.kind in kinds]
     good = lambda kind: f"{sum(r.outcome == 'passed' for r in of(kind))}/{len(of(kind))}" if of(kind) else "-"
-    random = of("random")
+    played = lambda *kinds: sum(r.played for r in of(*kinds) if r.outcome == "passed") if of(*kinds) else None
     return {
         "spec": subject.name,
         "verdict": verdict(results, report),
@@ -197,7 +340,10 @@ def summary(subject: Subject, results: list[Result]) -> dict[str, Any]:
         "depth": report.depth if report else None,
         "mutants": good("mutant"),
         "witnesses": good("witness"),
-        "random": random[0].text if random and random[0].outcome == "passed" else "-",
+        "random": played("random", "machine"),
+        "lock step": played("lock step"),
+        "traces": played("trace"),
+        "twins": good("twin"),
         "seconds": sum(r.seconds for r in results),
         "path": str(Path(subject.path)),
     }
@@ -206,12 +352,16 @@ def summary(subject: Subject, results: list[Result]) -> dict[str, Any]:
 def verdict(results: list[Result], report: Report | None) -> str:
     """In one word how a specification stands: `ok` only if every case passed."""
     outcomes = {r.outcome for r in results}
+    failed = {r.case.kind for r in results if r.outcome == "failed"}
     if "error" in outcomes:
         return "error"
     if report is not None and report.verdict not in ("ok",):
         return report.verdict
-    if any(r.outcome == "failed" and r.case.kind == "mutant" for r in results):
-        return "mutant lives"
-    if "failed" in outcomes:
+    for kind, word in {"mutant": "mutant lives", "twin": "twin lives"}.items():
+        if kind in failed:
+            return word
+    if failed & {"lock step", "trace", "forged trace"}:
+        return "code differs"
+    if failed:
         return "violated"
     return "incomplete" if "incomplete" in outcomes else "ok"

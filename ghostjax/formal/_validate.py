@@ -87,10 +87,11 @@ def validate_traces(
     Errors: `ValueError` for an event that names what the specification does not have; it is malformed, not wrong.
     """
     program = spec if isinstance(spec, Program) else Program(spec, "numpy")
-    return _Validator(program, project, tuple(silent), end, rounds).run([[_event(e) for e in t] for t in traces])
+    return _Validator(program, project, tuple(silent), end, rounds).run([[as_event(e) for e in t] for t in traces])
 
 
-def _event(event: Event | Mapping[str, Any]) -> Event:
+def as_event(event: Event | Mapping[str, Any]) -> Event:
+    """An event, given as one or as a mapping."""
     if isinstance(event, Event):
         return event
     unknown = set(event) - set(Event._fields)

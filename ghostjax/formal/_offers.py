@@ -1,0 +1,79 @@
+"""What lies beside a specification: code to be held against it, recorded runs, and machines of their own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TYPE_CHECKING
+
+from ghostjax.formal._spec import Spec
+from ghostjax.formal._validate import Event
+
+
+if TYPE_CHECKING:
+    from hypothesis.stateful import RuleBasedStateMachine
+
+
+class Implementation(NamedTuple):
+    """Code that is played in lock step with the specification, with broken twins that must be caught.
+
+    **Fields.** `code` and each of the `twins` are what `as_state_machine` takes: called with the initial state, they
+    return an object with a method per action and `abstraction()`. `spec` holds them to another specification than
+    the module's `spec()`, e.g. to the same protocol at a size that cannot be explored.
+    """
+
+    code: Callable[[Any], Any]
+    twins: Mapping[str, Callable[[Any], Any]] = {}
+    spec: Spec | None = None
+
+
+class Recording(NamedTuple):
+    """Recorded runs that must be behaviours of the specification, with recorded runs of broken code that must not.
+
+    **Fields.** `record()` runs the code and returns one sequence of events per run, e.g. per seed; each of the
+    `twins` returns that of one broken run. `project`, `silent`, `end` and `rounds` are as in `validate_traces`, and
+    without `end` or `rounds` no truncated trace could be told from a whole one, which is an error.
+    """
+
+    record: Callable[[], Sequence[Sequence[Event | Mapping[str, Any]]]]
+    twins: Mapping[str, Callable[[], Sequence[Event | Mapping[str, Any]]]] = {}
+    project: Callable[[Any], Mapping[str, Any]] | None = None
+    silent: Sequence[str] = ()
+    end: Callable[[Any], Any] | None = None
+    rounds: int | None = None
+
+
+class RandomMachine(NamedTuple):
+    """A claim without a finite specification: a Hypothesis machine that must pass, with broken twins that must fail.
+
+    **Fields.** `machine` and each of the `twins` are `RuleBasedStateMachine` classes. `enough(machine)` is asked once
+    it passed and returns what was lacking (say, no case came near the bound), or nothing. `effort` multiplies the
+    number of runs that the budget allows.
+    """
+
+    machine: "type[RuleBasedStateMachine]"
+    twins: "Mapping[str, type[RuleBasedStateMachine]]" = {}
+    enough: "Callable[[type[RuleBasedStateMachine]], str | None] | None" = None
+    effort: int = 1
+
+
+class Offers(NamedTuple):
+    """All that a module and its companion offer, by name."""
+
+    implementations: Mapping[str, Implementation] = {}
+    traces: Mapping[str, Recording] = {}
+    machines: Mapping[str, RandomMachine] = {}
+
+
+def offers(modules: Sequence[Any]) -> Offers:
+    """Calls `implementations()`, `traces()` and `machines()` of whichever of the modules define them.
+
+    Errors: `TypeError` for an entry of the wrong kind, naming it.
+    """
+    kinds: dict[str, type] = {"implementations": Implementation, "traces": Recording, "machines": RandomMachine}
+    found: dict[str, dict[str, Any]] = {what: {} for what in kinds}
+    for module in modules:
+        for what, kind in kinds.items():
+            make = getattr(module, what, None)
+            for name, one in (make() if make is not None else {}).items():
+                if not isinstance(one, kind):
+                    raise TypeError(f"{what}()[{name!r}] is a {type(one).__name__}, not a {kind.__name__}")
+                found[what][name] = one
+    return Offers(**found)
