@@ -5,7 +5,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from specifications import ALL, manifest, MISSION, module, program
+from specifications import ALL, manifest, module, program
 
 from ghostjax.formal import check
 
@@ -40,7 +40,7 @@ def test_protocol_is_correct_and_its_counts_are_golden(name):
     assert {one.name: one.holds for one in report.liveness} == golden["leads_to"]
 
 
-@pytest.mark.parametrize("name", [n for n in MISSION if hasattr(module(n), "symmetry")])
+@pytest.mark.parametrize("name", [n for n in ALL if hasattr(module(n), "symmetry")])
 def test_symmetry_leaves_one_state_per_orbit(name):
     golden = manifest(name)
     reduced = module(name).spec()._replace(symmetry=module(name).symmetry(), leads_to=())
@@ -117,3 +117,12 @@ def test_a_wrong_count_and_an_overclaimed_liveness_are_noticed():
     report = check(spec._replace(leads_to=tuple(c._replace(holds=True) for c in spec.leads_to)), engine="numpy")
     assert report.verdict == "violated" and report.properties == ("PendingIsSettledWithoutJudge",)
     assert report.trace.loop is not None and re.search("Grief", str(report.trace))
+
+
+@pytest.mark.parametrize(("delay", "holds"), [(1, False), (2, True)])
+def test_an_offence_is_slashed_in_the_end_if_unbonding_outlasts_the_window(delay, holds):
+    loaded = module("slashing_unbonding")
+    spec = loaded.spec(loaded.Bounds(offences=1, window=2, delay=delay))
+    claim = next(c for c in spec.leads_to if c.name == "OffenceIsSlashed")
+    bare = spec._replace(invariants={}, steps={}, witnesses={}, leads_to=(claim._replace(holds=holds),))
+    assert check(bare, engine="numpy").ok

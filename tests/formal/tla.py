@@ -1,0 +1,587 @@
+"""The hand-written TLA+ twins, executed: a second reading of each protocol that shares nothing with the engine.
+
+A module is translated, definition by definition, into plain Python on tuples and frozensets, and searched breadth
+first with a dictionary. Leads-to is decided by the fixed point of Emerson and Lei, which knows no components. The
+subset: finite sets, functions on 0 .. n, one assignment of each primed variable per action, weak fairness.
+"""
+
+import functools
+import itertools
+import re
+from typing import Any, NamedTuple
+
+
+TOKEN = re.compile(
+    r"\s*(<<|>>|\|->|==|=>|~>|<=|>=|\.\.|/\\|\\/|\\[A-Za-z]+|\\|[A-Za-z_]\w*'?|\d+|[()\[\]{},:!@=#<>+\-*%~'])",
+    re.DOTALL,
+)
+INFIX = {
+    "~>": (0, "leads"), "=>": (1, "({a} <= {b})"), "\\/": (3, "({a} or {b})"), "/\\": (3, "({a} and {b})"),
+    "=": (5, "({a} == {b})"), "#": (5, "({a} != {b})"), "<": (5, "({a} < {b})"), ">": (5, "({a} > {b})"),
+    "<=": (5, "({a} <= {b})"), ">=": (5, "({a} >= {b})"), "\\in": (5, "({a} in {b})"),
+    "\\notin": (5, "({a} not in {b})"), "\\cup": (8, "({a} | {b})"), "\\cap": (8, "({a} & {b})"),
+    "\\": (8, "({a} - {b})"), "..": (9, "span({a}, {b})"), "+": (10, "({a} + {b})"), "-": (10, "({a} - {b})"),
+    "%": (11, "({a} % {b})"), "*": (12, "({a} * {b})"), "\\div": (12, "({a} // {b})"),
+}  # fmt: skip
+
+
+class Word(NamedTuple):
+    """A token and its column: lists of conjuncts and disjuncts are told by indentation."""
+
+    text: str
+    column: int
+
+
+class Label(NamedTuple):
+    """An action with the values of its parameters."""
+
+    action: str
+    values: tuple[int, ...]
+
+
+class Parser:
+    """One definition's body as a tree of tuples."""
+
+    def __init__(self, text: str):
+        self.words = []
+        at = 0
+        while text[at:].strip():
+            found = TOKEN.match(text, at)
+            assert found, text[at : at + 60]
+            start = found.start(1)
+            self.words.append(Word(found.group(1), start - text.rfind("\n", 0, start) - 1))
+            at = found.end()
+        self.at, self.limit = 0, -1
+
+    def peek(self, raw: bool = False) -> str:
+        if self.at >= len(self.words):
+            return ""
+        word = self.words[self.at]
+        return word.text if raw or word.column > self.limit else ""
+
+    def take(self, expected: str | None = None) -> str:
+        found = self.peek()
+        assert found and expected in (None, found), (expected, self.words[self.at : self.at + 8])
+        self.at += 1
+        return found
+
+    def expression(self, above: int = 0) -> Any:
+        if self.peek() in ("/\\", "\\/"):
+            left = self.listed()
+        else:
+            left = self.prefix()
+        while (found := INFIX.get(self.peek())) and found[0] >= above:
+            operator = self.take()
+            left = ("infix", operator, left, self.expression(found[0] + 1))
+        return left
+
+    def listed(self) -> Any:
+        """Conjuncts or disjuncts that begin in one column."""
+        bullet, column = self.peek(), self.words[self.at].column
+        outer, items = self.limit, []
+        while self.peek(raw=True) == bullet and self.words[self.at].column == column:
+            self.at += 1
+            self.limit = column
+            items.append(self.expression())
+            self.limit = outer
+        return ("list", bullet, items)
+
+    def prefix(self) -> Any:
+        word = self.take()
+        if word == "IF":
+            condition = self.expression()
+            self.take("THEN")
+            yes = self.expression()
+            self.take("ELSE")
+            return ("if", condition, yes, self.expression())
+        if word == "LET":
+            definitions = []
+            while self.peek() != "IN":
+                name, parameters = self.take(), []
+                if self.peek() == "(":
+                    parameters = self.sequence("(", ")")
+                self.take("==")
+                definitions.append((name, [p[1] for p in parameters], self.expression()))
+            self.take("IN")
+            return ("let", definitions, self.expression())
+        if word in ("\\A", "\\E", "CHOOSE"):
+            bound = self.bindings()
+            self.take(":")
+            return ("quantified", word, bound, self.expression())
+        if word == "~":
+            return ("not", self.expression(4))
+        if word == "-":
+            return ("infix", "-", ("number", "0"), self.expression(11))
+        if word == "UNCHANGED":
+            return ("unchanged", self.expression(13))
+        return self.applied(self.atom(word))
+
+    def applied(self, tree: Any) -> Any:
+        while self.peek() == "[":
+            self.take("[")
+            tree = ("at", tree, self.expression())
+            self.take("]")
+        return tree
+
+    def atom(self, word: str) -> Any:
+        if word == "(":
+            inner = self.expression()
+            self.take(")")
+            return inner
+        if word == "<<":
+            self.at -= 1
+            return ("tuple", self.sequence("<<", ">>"))
+        if word == "{":
+            return self.set()
+        if word == "[":
+            return self.function()
+        if word.isdigit():
+            return ("number", word)
+        if self.peek() == "(":
+            return ("call", word, self.sequence("(", ")"))
+        return ("name", word)
+
+    def set(self) -> Any:
+        if self.peek() == "}":
+            self.take()
+            return ("set", [])
+        mark = self.at
+        if self.peek(raw=True).isidentifier() and self.words[self.at + 1].text == "\\in":
+            bound = self.bindings()
+            self.take(":")
+            tree = ("filter", bound, self.expression())
+        else:
+            self.at = mark
+            first = self.expression()
+            if self.peek() == ":":
+                self.take()
+                tree = ("map", self.bindings(), first)
+            else:
+                items = [first]
+                while self.peek() == ",":
+                    self.take()
+                    items.append(self.expression())
+                tree = ("set", items)
+        self.take("}")
+        return tree
+
+    def function(self) -> Any:
+        if self.words[self.at + 1].text == "\\in":
+            bound = self.bindings()
+            self.take("|->")
+            tree = ("function", bound, self.expression())
+        else:
+            base, changes = self.expression(), []
+            self.take("EXCEPT")
+            while True:
+                self.take("!")
+                path = []
+                while self.peek() == "[":
+                    self.take("[")
+                    path.append(self.expression())
+                    self.take("]")
+                self.take("=")
+                changes.append((path, self.expression()))
+                if self.peek() != ",":
+                    break
+                self.take()
+            tree = ("except", base, changes)
+        self.take("]")
+        return tree
+
+    def bindings(self) -> list[tuple[str, Any]]:
+        bound: list[tuple[str, Any]] = []
+        while True:
+            names = [self.take()]
+            while self.peek() == ",":
+                self.take()
+                names.append(self.take())
+            self.take("\\in")
+            domain = self.expression(6)
+            bound += [(name, domain) for name in names]
+            if self.peek() != ",":
+                return bound
+            self.take()
+
+    def sequence(self, opens: str, closes: str) -> list[Any]:
+        self.take(opens)
+        items = []
+        while self.peek() != closes:
+            items.append(self.expression())
+            if self.peek() == ",":
+                self.take()
+        self.take(closes)
+        return items
+
+
+def span(low: int, high: int) -> frozenset:
+    return frozenset(range(low, high + 1))
+
+
+def function(domain: frozenset, of: Any) -> tuple:
+    assert domain == span(0, len(domain) - 1), domain
+    return tuple(of(x) for x in range(len(domain)))
+
+
+def changed(base: tuple, path: tuple, of: Any) -> tuple:
+    here = at(base, path[0])
+    value = of(here) if len(path) == 1 else changed(here, path[1:], of)
+    return (*base[: path[0]], value, *base[path[0] + 1 :])
+
+
+def at(of: tuple, x: int) -> Any:
+    assert 0 <= x < len(of), (of, x)
+    return of[x]
+
+
+class Module:
+    """A twin with the constants of its configuration, or with others."""
+
+    def __init__(self, text: str, config: str, **constants: int):
+        text = re.sub(r"\(\*.*?\*\)|\\\*[^\n]*", lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.DOTALL)
+        text = re.sub(r"^(-{4}.*|={4}.*|EXTENDS.*|RECURSIVE.*)$", "", text, flags=re.MULTILINE)
+        self.constants = {k: int(v) for k, v in re.findall(r"(\w+) = (\d+)", config)} | constants
+        listed = lambda word: re.findall(rf"^{word}\s+(.*)$", config, re.MULTILINE)
+        self.invariants = [n for line in listed("INVARIANTS?") for n in line.split()]
+        self.properties = [n for line in listed("PROPERT(?:Y|IES)") for n in line.split()]
+        declared = re.search(r"^VARIABLES?\s+((?:\w+\s*,\s*)*\w+)", text, re.MULTILINE)
+        assert declared
+        self.variables = re.split(r"\s*,\s*", declared.group(1))
+        head = re.compile(r"^(\w+)(?:\(([\w, ]*)\))?[ ]*==", re.MULTILINE)
+        heads = list(head.finditer(text))
+        self.definitions: dict[str, tuple[list[str], Any]] = {}
+        self.steps: set[str] = set()
+        for found, following in itertools.zip_longest(heads, heads[1:]):
+            body = text[found.end() : following.start() if following else len(text)]
+            body = " " * (found.end() - found.start()) + body
+            if "[][Next]_vars" in body:
+                body = body.replace("[][Next]_vars", "TRUE" + " " * 9)
+            elif body.strip().startswith("[]["):
+                self.steps.add(found.group(1))
+                body = body.replace("[][", "   ", 1).replace("]_vars", "")
+            parameters = [p.strip() for p in (found.group(2) or "").split(",") if p.strip()]
+            self.definitions[found.group(1)] = (parameters, Parser(body).expression())
+        self.scope = {
+            "span": span, "function": function, "changed": changed, "at": at, "Cardinality": len, "first": min,
+        } | {f"c_{k}": v for k, v in self.constants.items()}  # fmt: skip
+        self._compiled: set[str] = set()
+
+    @functools.cached_property
+    def initial(self) -> tuple:
+        lines, values = [], {}
+        for part in _parts(self.definitions["Init"][1]):
+            _, equals, (_, name), value = part
+            assert equals == "=" and name in self.variables
+            values[name] = self.python(value, {v: f"i_{v}" for v in values}, 0)
+            lines.append(f"i_{name} = {values[name]}")
+        assert set(values) == set(self.variables)
+        local: dict[str, Any] = {}
+        exec("\n".join(lines), self.scope, local)
+        return tuple(local[f"i_{name}"] for name in self.variables)
+
+    @functools.cached_property
+    def labels(self) -> dict[Label, Any]:
+        """Every action with every choice of its parameters, as a function from a state to the next one or None."""
+        return {label: functools.partial(self._action(label.action), *label.values) for label in self.expand("Next")}
+
+    def expand(self, tree: Any, bound: dict[str, int] | None = None) -> list[Label]:
+        """The labels that a disjunction of quantified actions stands for."""
+        bound = bound or {}
+        if isinstance(tree, str):
+            tree = ("name", tree)
+        kind = tree[0]
+        if kind == "list" and tree[1] == "\\/":
+            return [label for item in tree[2] for label in self.expand(item, bound)]
+        if kind == "infix" and tree[1] == "\\/":
+            return self.expand(tree[2], bound) + self.expand(tree[3], bound)
+        if kind == "quantified" and tree[1] == "\\E":
+            return [label for choice in self.choices(tree[2], bound) for label in self.expand(tree[3], choice)]
+        assert kind in ("name", "call"), tree
+        name = tree[1]
+        parameters, body = self.definitions[name]
+        if not parameters and body[0] in ("quantified", "list", "name", "infix") and not _assigns(body):
+            return self.expand(body)
+        values = [
+            eval(self.python(a, {n: str(v) for n, v in bound.items()}, 0), self.scope) for a in (*tree[2:], [])[0]
+        ]
+        return [Label(name, tuple(values))]
+
+    def choices(self, bindings: Any, bound: dict[str, int]) -> list[dict[str, int]]:
+        domains = [sorted(eval(self.python(d, {}, 0), self.scope)) for _, d in bindings]
+        names = [name for name, _ in bindings]
+        return [bound | dict(zip(names, values, strict=True)) for values in itertools.product(*domains)]
+
+    @functools.cached_property
+    def fairness(self) -> list[list[Label]]:
+        """The sets of labels that `Spec` treats fairly."""
+        found: list[list[Label]] = []
+
+        def walk(tree: Any, bound: dict[str, int]) -> None:
+            if tree[0] == "list" or (tree[0] == "infix" and tree[1] == "/\\"):
+                for part in _parts(tree):
+                    walk(part, bound)
+            elif tree[0] == "quantified":
+                for choice in self.choices(tree[2], bound):
+                    walk(tree[3], choice)
+            elif tree[0] == "call" and tree[1] == "WF_vars":
+                found.append(self.expand(tree[2][0], bound))
+
+        walk(self.definitions["Spec"][1], {})
+        return found
+
+    def predicate(self, name: str) -> Any:
+        """A definition without parameters, of a state (and the next one)."""
+        self._define(name)
+        return self.scope[f"d_{name}"]
+
+    def claim(self, name: str) -> tuple[Any, Any]:
+        """Both sides of a leads-to."""
+        kind, operator, *sides = self.definitions[name][1]
+        assert kind == "infix" and operator == "~>", name
+        p, q = (self._function([], self.python(side, {}, 1)) for side in sides)
+        return p, q
+
+    def _function(self, parameters: list[str], body: str) -> Any:
+        return eval(f"lambda {', '.join([*parameters, 's', 't=None'])}: {body}", self.scope)
+
+    def _define(self, name: str) -> None:
+        if name in self._compiled:
+            return
+        self._compiled.add(name)
+        parameters, tree = self.definitions[name]
+        body = self.python(tree, {p: f"v_{p}" for p in parameters}, 1)
+        self.scope[f"d_{name}"] = self._function([f"v_{p}" for p in parameters], body)
+
+    def _action(self, name: str) -> Any:
+        if f"a_{name}" in self.scope:
+            return self.scope[f"a_{name}"]
+        parameters, tree = self.definitions[name]
+        scope = {p: f"v_{p}" for p in parameters}
+        lines, assigned = [], set()
+
+        def walk(tree: Any) -> None:
+            if (tree[0] == "list" and tree[1] == "/\\") or tree[:2] == ("infix", "/\\"):
+                for part in _parts(tree):
+                    walk(part)
+            elif tree[0] == "let":
+                for definition in tree[1]:
+                    lines.append(f"v_{definition[0]} = {self._local(definition, scope)}")
+                    scope[definition[0]] = f"v_{definition[0]}"
+                walk(tree[2])
+            elif tree[0] == "unchanged":
+                for variable in self._named(tree[1]):
+                    assigned.add(variable)
+                    lines.append(f"p_{variable} = s[{self.variables.index(variable)}]")
+            elif tree[:2] == ("infix", "=") and tree[2][0] == "name" and tree[2][1].endswith("'"):
+                variable = tree[2][1][:-1]
+                assert variable not in assigned, (name, variable)
+                assigned.add(variable)
+                lines.append(f"p_{variable} = {self.python(tree[3], scope, 2)}")
+            else:
+                lines.append(f"if not {self.python(tree, scope, 2)}: return None")
+
+        walk(tree)
+        assert assigned == set(self.variables), (name, set(self.variables) ^ assigned)
+        code = [f"def action({', '.join([*(f'v_{p}' for p in parameters), 's'])}):"]
+        code += [f"    {line}" for line in lines] + [f"    return ({', '.join(f'p_{v}' for v in self.variables)},)"]
+        local: dict[str, Any] = {}
+        exec("\n".join(code), self.scope, local)
+        self.scope[f"a_{name}"] = local["action"]
+        return local["action"]
+
+    def _named(self, tree: Any) -> list[str]:
+        if tree[0] == "tuple":
+            return [name for item in tree[1] for name in self._named(item)]
+        if tree[1] in self.variables:
+            return [tree[1]]
+        return self._named(self.definitions[tree[1]][1])
+
+    def _local(self, definition: Any, scope: dict[str, str]) -> str:
+        _, parameters, body = definition
+        inner = self.python(body, scope | {p: f"v_{p}" for p in parameters}, 2)
+        return f"(lambda {', '.join(f'v_{p}' for p in parameters)}: {inner})" if parameters else inner
+
+    def python(self, tree: Any, scope: dict[str, str], primes: int) -> str:
+        """An expression as Python; primed variables are elements of `t` (1) or what was assigned already (2)."""
+        go = lambda x: self.python(x, scope, primes)
+        match tree:
+            case ("number", value):
+                return value
+            case ("name", name):
+                return self._name(name, scope, primes)
+            case ("infix", operator, a, b):
+                if operator == "=>":
+                    return f"(not {go(a)} or {go(b)})"
+                return INFIX[operator][1].format(a=go(a), b=go(b))
+            case ("list", bullet, items):
+                return "(" + (" and " if bullet == "/\\" else " or ").join(map(go, items)) + ")"
+            case ("not", inner):
+                return f"(not {go(inner)})"
+            case ("if", condition, yes, no):
+                return f"({go(yes)} if {go(condition)} else {go(no)})"
+            case ("at", of, index):
+                return f"at({go(of)}, {go(index)})"
+            case ("set", items):
+                return f"frozenset([{', '.join(map(go, items))}])"
+            case ("tuple", items):
+                return f"({''.join(go(i) + ', ' for i in items)})"
+            case ("quantified", word, bindings, body):
+                loops, inner = self._loops(bindings, scope, primes)
+                if word == "CHOOSE":
+                    ((name, _),) = bindings
+                    return f"first(v_{name} {loops} if {self.python(body, inner, primes)})"
+                every = {"\\A": "all", "\\E": "any"}[word]
+                return f"{every}({self.python(body, inner, primes)} {loops})"
+            case ("filter", bindings, body):
+                loops, inner = self._loops(bindings, scope, primes)
+                ((name, _),) = bindings
+                return f"frozenset(v_{name} {loops} if {self.python(body, inner, primes)})"
+            case ("map", bindings, body):
+                loops, inner = self._loops(bindings, scope, primes)
+                return f"frozenset({self.python(body, inner, primes)} {loops})"
+            case ("function", ((name, domain),), body):
+                inner = self.python(body, scope | {name: f"v_{name}"}, primes)
+                return f"function({go(domain)}, lambda v_{name}: {inner})"
+            case ("except", base, changes):
+                made = go(base)
+                for path, value in changes:
+                    inner = self.python(value, scope | {"@": "old"}, primes)
+                    made = f"changed({made}, ({''.join(go(p) + ', ' for p in path)}), lambda old: {inner})"
+                return made
+            case ("let", definitions, body):
+                inner, opened = dict(scope), []
+                for definition in definitions:
+                    opened.append((definition[0], self._local(definition, inner)))
+                    inner[definition[0]] = f"v_{definition[0]}"
+                made = self.python(body, inner, primes)
+                for name, value in reversed(opened):
+                    made = f"(lambda v_{name}: {made})({value})"
+                return made
+            case ("call", name, arguments):
+                if name in scope or name == "Cardinality":
+                    return f"{scope.get(name, name)}({', '.join(map(go, arguments))})"
+                self._define(name)
+                return f"d_{name}({', '.join([*map(go, arguments), *self._states(primes)])})"
+        raise AssertionError(tree)
+
+    def _loops(self, bindings: Any, scope: dict[str, str], primes: int) -> tuple[str, dict[str, str]]:
+        inner, loops = dict(scope), []
+        for name, domain in bindings:
+            loops.append(f"for v_{name} in {self.python(domain, inner, primes)}")
+            inner[name] = f"v_{name}"
+        return " ".join(loops), inner
+
+    def _states(self, primes: int) -> list[str]:
+        return [[], ["s", "t"], ["s"]][primes]
+
+    def _name(self, name: str, scope: dict[str, str], primes: int) -> str:
+        plain = name.rstrip("'")
+        if name != plain:
+            return f"p_{plain}" if primes == 2 else f"t[{self.variables.index(plain)}]"
+        if name in scope:
+            return scope[name]
+        if name in ("TRUE", "FALSE"):
+            return name.capitalize()
+        if name in self.constants:
+            return str(self.constants[name])
+        if name in self.variables:
+            return f"s[{self.variables.index(name)}]"
+        self._define(name)
+        return f"d_{name}({', '.join(self._states(primes) or ['None'])})"
+
+
+def _parts(tree: Any) -> list[Any]:
+    if tree[0] == "list" and tree[1] == "/\\":
+        return [part for item in tree[2] for part in _parts(item)]
+    if tree[:2] == ("infix", "/\\"):
+        return _parts(tree[2]) + _parts(tree[3])
+    return [tree]
+
+
+def _assigns(tree: Any) -> bool:
+    if isinstance(tree, tuple | list):
+        return tree[:1] == ("unchanged",) or any(map(_assigns, tree))
+    return isinstance(tree, str) and tree.endswith("'")
+
+
+class Graph(NamedTuple):
+    """What a search found: states with their level, and where a claim broke, the states of the counterexample."""
+
+    level: dict[tuple, int]
+    generated: int
+    terminal: int
+    broken: tuple[str, ...]
+    length: int
+
+    @property
+    def distinct(self) -> int:
+        return len(self.level)
+
+    @property
+    def depth(self) -> int:
+        return max(self.level.values())
+
+
+def search(module: Module, only: tuple[str, ...] | None = None) -> Graph:
+    """Breadth first, until a claim breaks: the same order of judgement as the engine, steps before states."""
+    kept = lambda names: [(n, module.predicate(n)) for n in names if only is None or n in only]
+    invariants, steps = kept(module.invariants), kept(n for n in module.properties if n in module.steps)
+    level, frontier = {module.initial: 1}, [module.initial]
+    generated, terminal, depth = 1, 0, 1
+    while frontier:
+        broken = [n for n, holds in invariants if not all(holds(s) for s in frontier)]
+        if broken:
+            return Graph(level, generated, terminal, tuple(broken), depth)
+        following = []
+        for s in frontier:
+            enabled = 0
+            for act in module.labels.values():
+                t = act(s)
+                if t is None:
+                    continue
+                enabled += 1
+                broken += [n for n, holds in steps if not holds(s, t)]
+                if t not in level:
+                    level[t] = depth + 1
+                    following.append(t)
+            generated += enabled
+            terminal += not enabled
+        depth += 1
+        if broken:
+            return Graph(level, generated, terminal, tuple(broken), depth)
+        frontier = following
+    return Graph(level, generated, terminal, (), 0)
+
+
+def leads_to(module: Module, graph: Graph, name: str, fairness: list[list[Label]] | None = None) -> bool:
+    """Whether a leads-to holds: no state with P is in the largest set, free of Q, from which every fair action is
+    refused or taken again and again within the set (Emerson and Lei 1986); staying put is a step."""
+    p, q = module.claim(name)
+    fair = module.fairness if fairness is None else fairness
+    number = {s: i for i, s in enumerate(graph.level)}
+    edges, backward = [dict[int, list[int]]() for _ in fair], [set[int]() for _ in number]
+    names = [frozenset(one) for one in fair]
+    for s, i in number.items():
+        for label, act in module.labels.items():
+            t = act(s)
+            if t is None or t == s:
+                continue
+            backward[number[t]].add(i)
+            for k, one in enumerate(names):
+                if label in one:
+                    edges[k].setdefault(i, []).append(number[t])
+    inside = {i for s, i in number.items() if not q(s)}
+    while True:
+        kept = inside
+        for steps in edges:
+            goal = {i for i in kept if i not in steps or any(j in kept for j in steps[i])}
+            queue, reach = list(goal), set(goal)
+            while queue:
+                for i in backward[queue.pop()]:
+                    if i in kept and i not in reach:
+                        reach.add(i)
+                        queue.append(i)
+            kept = reach
+        if kept == inside:
+            return not any(p(s) for s, i in number.items() if i in inside)
+        inside = kept
