@@ -2,11 +2,10 @@
 
 from typing import Any, ClassVar, Literal
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ghostjax._kernels import row_norms
+from ghostjax._kernels import clipped_steps
 from ghostjax._types import real_field, require, static_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
 
@@ -24,6 +23,7 @@ class CenteredClipping(AbstractAggregator):
     messages clips nothing, and the rule is the mean. **Traced:** `tau`, the weights. **Static:** `steps`, `centre`.
     **State:** v `[d]`. **Lacks:** unanimity and scale (for a fixed radius), translation (from memory).
     **Cost:** two reads of the messages a step. In gossip it is mapped over receivers at k times the memory.
+    **Derivative:** reverse mode only, two more reads a step.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -69,12 +69,7 @@ class CenteredClipping(AbstractAggregator):
         tau = self.tau.astype(x.dtype)
         start = state if self.centre == "memory" else ctx.anchor
 
-        def move(_: Any, v: Array) -> Array:
-            # sum_i s_i (x_i - v) without the differences: one product and one multiple of v.
-            scale = share * jnp.minimum(1, tau / row_norms(x, v))
-            return v + scale @ x - scale.sum() * v
-
-        v = jax.lax.fori_loop(0, self.steps, move, start)
+        v = clipped_steps(x, share, tau, start, self.steps)
         return (v if self.centre == "memory" else ()), jnp.where(total > 0, v, 0)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:

@@ -1,0 +1,65 @@
+"""Repeated means of differences clipped around a moving centre, with the derivative of all steps at once."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ghostjax._kernels.norms import row_norms
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def clipped_steps(
+    x: Float[Array, "n d"], share: Float[Array, " n"], tau: Float[Array, ""], start: Float[Array, " d"], steps: int
+) -> Float[Array, " d"]:
+    """`v` after `steps` times `v <- v + sum_i s_i (x_i - v)`, `s_i = share_i min(1, tau / ||x_i - v||)`, from `start`.
+
+    Two reads of x a step. Derivative in reverse mode only: it keeps the centres `[steps, d]` and the distances
+    `[steps, n]`, never a difference `[n, d]`, and costs two reads a step and one more to write that of x.
+    """
+    return jax.lax.fori_loop(0, steps, lambda _, v: _step(x, share, tau, v)[0], start)
+
+
+def _step(x: Array, share: Array, tau: Array, v: Array) -> tuple[Array, Array]:
+    radius = row_norms(x, v)
+    scale = share * jnp.minimum(1, tau / radius)
+    # sum_i s_i (x_i - v) without the differences: one product and one multiple of v.
+    return v + scale @ x - scale.sum() * v, radius
+
+
+def _forward(x: Array, share: Array, tau: Array, start: Array, steps: int) -> tuple[Array, Any]:
+    def advance(v: Array, _: None) -> tuple[Array, tuple[Array, Array]]:
+        after, radius = _step(x, share, tau, v)
+        return after, (v, radius)
+
+    v, (centres, radii) = jax.lax.scan(advance, start, None, length=steps)
+    return v, (x, share, tau, centres, radii)
+
+
+def _backward(steps: int, saved: Any, cotangent: Array) -> tuple[Array, Array, Array, Array]:
+    # With g the cotangent of a step's result, u_i = x_i - v and h_i = u_i . g: s_i has the cotangent h_i, and where
+    # row i is clipped, s_i changes by e_i = h_i s_i / r_i^2 along u_i as v moves and against it as x_i does:
+    # g <- (1 - sum s) g + sum e_i u_i,  dx_i = sum over steps of s_i g - e_i u_i.
+    x, share, tau, centres, radii = saved
+
+    def advance(carry: tuple[Array, Array, Array], step: tuple[Array, Array]) -> tuple[Any, Any]:
+        g, d_share, d_tau = carry
+        v, radius = step
+        h = ((x - v[None, :]) * g[None, :]).sum(1)
+        clipped = radius > tau
+        kept = jnp.where(clipped, tau / radius, 1)
+        scale = share * kept
+        bend = jnp.where(clipped, h / radius * (scale / radius), 0)
+        before = (1 - scale.sum()) * g + bend @ x - bend.sum() * v
+        d_tau = d_tau + jnp.where(clipped, h * (share / radius), 0).sum()
+        return (before, d_share + h * kept, d_tau), (scale, bend, g)
+
+    start = cotangent, jnp.zeros_like(share), jnp.zeros_like(tau)
+    (d_start, d_share, d_tau), (scale, bend, g) = jax.lax.scan(advance, start, (centres, radii), reverse=True)
+    rows = jnp.concatenate([scale, bend]).T @ jnp.concatenate([g, centres])
+    return rows - bend.sum(0)[:, None] * x, d_share, d_tau, d_start
+
+
+clipped_steps.defvjp(_forward, _backward)

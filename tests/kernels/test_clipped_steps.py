@@ -1,0 +1,80 @@
+"""The steps of centered clipping: their derivative against plain autodiff and against exact removal, and its memory."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ghostjax._kernels import clipped_steps
+
+
+def unrolled(x, share, tau, v, steps):
+    """The definition, one difference at a time."""
+    for _ in range(steps):
+        diff = x - v[None, :]
+        v = v + (share * jnp.minimum(1, tau / jnp.linalg.norm(diff, axis=1))) @ diff
+    return v
+
+
+def data(n=7, d=4, offset=0.0):
+    rng = np.random.default_rng(3)
+    x = jnp.asarray(offset + rng.normal(size=(n, d)))
+    share = jnp.asarray(rng.dirichlet(np.ones(n)))
+    return x, share, jnp.asarray(1.3), jnp.asarray(offset + rng.normal(size=d))
+
+
+def gradients(f, *arguments, steps):
+    c = jnp.asarray([1.0, -0.4, 0.3, 2.0], arguments[0].dtype)
+    return jax.jit(jax.grad(lambda *a: c @ f(*a, steps), argnums=(0, 1, 2, 3)))(*arguments)
+
+
+def distance(found, expected):
+    return max(float(jnp.abs(a - b).max()) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_derivative_is_that_of_the_definition(steps, offset, x64):
+    arguments = data(offset=offset)
+    np.testing.assert_allclose(clipped_steps(*arguments, steps), unrolled(*arguments, steps), rtol=1e-14)
+    expected = gradients(unrolled, *arguments, steps=steps)
+    assert distance(gradients(clipped_steps, *arguments, steps=steps), expected) < 1e-12 * max(1, offset)
+
+
+def test_a_derivative_with_fixed_scales_is_seen(x64):
+    arguments = data()
+
+    def fixed(x, share, tau, v, steps):
+        for _ in range(steps):
+            diff = x - v[None, :]
+            scale = jnp.minimum(1, tau / jax.lax.stop_gradient(jnp.linalg.norm(diff, axis=1)))
+            v = v + (share * scale) @ diff
+        return v
+
+    assert distance(gradients(fixed, *arguments, steps=2), gradients(unrolled, *arguments, steps=2)) > 1e-2
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_derivatives_add_up_to_an_exact_removal(steps, x64):
+    # The integral of the derivative while one weight goes from 1 to 0 is what the removal changes.
+    x, _, tau, start = data()
+    c = jnp.asarray([1.0, -0.4, 0.3, 2.0])
+    value = jax.jit(lambda w: c @ clipped_steps(x, w / w.sum(), tau, start, steps))
+    nodes, weights = np.polynomial.legendre.leggauss(48)
+    on_path = jnp.ones((48, 7)).at[:, 2].set((nodes + 1) / 2)
+    integral = weights / 2 @ jax.jit(jax.vmap(jax.grad(value)))(on_path)[:, 2]
+    removed = value(jnp.ones(7)) - value(jnp.ones(7).at[2].set(0))
+    # One step is smooth in the weights; with more, a row may begin to be clipped on the way.
+    assert abs(integral - removed) < (1e-12 if steps == 1 else 1e-4) < 1e-2 * abs(removed)
+
+
+def kept(f, steps, n=32, d=3000):
+    """Scratch of the gradient in units of one message matrix."""
+    shapes = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((n, d), (n,), (), (d,))]
+    gradient = jax.jit(jax.grad(lambda *a: f(*a, steps).sum(), argnums=(0, 1)))
+    return gradient.lower(*shapes).compile().memory_analysis().temp_size_in_bytes / (4 * n * d)
+
+
+def test_the_derivative_keeps_no_differences():
+    assert kept(clipped_steps, 8) < 1.5
+    assert kept(lambda *a: unrolled(*a), 8) > 3
