@@ -130,7 +130,7 @@ def spec(bounds: Bounds = Bounds()) -> Spec:
         witnesses={
             "slashed while unbonding": lambda s: ((s.off == slashed).any(1) & (s.mode == UNBONDING)).any(),
             "two offenders are slashed twice": lambda s: (s.off[:honest] == slashed).all(),
-            "an accused node may be paid": lambda s: (s.acc == 1) & (s.mode == UNBONDING)[honest] & (s.left[honest] == 0),
+            "an accused node is due": lambda s: (s.acc == 1) & (s.mode == UNBONDING)[honest] & (s.left[honest] == 0),
             "the last moment to report": lambda s: (
                 (s.off == 1).any(1) & (s.mode == UNBONDING) & (s.left == delay - window + 1)
             ).any(),

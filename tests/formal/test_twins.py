@@ -85,6 +85,12 @@ def test_a_delay_shorter_than_the_window_lets_offences_go_unpunished():
     assert tla.leads_to(module, tla.search(module), "OffenceIsSlashed")
 
 
+def test_what_one_counts_is_not_counted_by_all_unless_nodes_join():
+    module = executed("equivocation", Bug=6)
+    graph = tla.search(module)
+    assert not graph.broken and not tla.leads_to(module, graph, "CountedByOneByAll")
+
+
 def test_the_interpreter_notices_a_twin_that_differs():
     """The broken twin of a twin: a guard dropped, counted differently."""
     text, config = (path.read_text() for path in twin("robust_round"))

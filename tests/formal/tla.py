@@ -267,17 +267,18 @@ class Module:
         self._compiled: set[str] = set()
 
     @functools.cached_property
-    def initial(self) -> tuple:
-        lines, values = [], {}
+    def initial(self) -> list[tuple]:
+        """The states of `Init`: each variable equals something, or is in a set."""
+        found: dict[str, str] = {}
+        loops = []
         for part in _parts(self.definitions["Init"][1]):
-            _, equals, (_, name), value = part
-            assert equals == "=" and name in self.variables
-            values[name] = self.python(value, {v: f"i_{v}" for v in values}, 0)
-            lines.append(f"i_{name} = {values[name]}")
-        assert set(values) == set(self.variables)
-        local: dict[str, Any] = {}
-        exec("\n".join(lines), self.scope, local)
-        return tuple(local[f"i_{name}"] for name in self.variables)
+            _, relation, (_, name), value = part
+            assert relation in ("=", "\\in") and name in self.variables and name not in found, part
+            found[name] = f"i_{name}"
+            made = self.python(value, {}, 0)
+            loops.append(f"for i_{name} in {f'[{made}]' if relation == '=' else made}")
+        assert set(found) == set(self.variables)
+        return eval(f"[({''.join(f'i_{v}, ' for v in self.variables)}) {' '.join(loops)}]", self.scope)
 
     @functools.cached_property
     def labels(self) -> dict[Label, Any]:
@@ -526,8 +527,8 @@ def search(module: Module, only: tuple[str, ...] | None = None) -> Graph:
     """Breadth first, until a claim breaks: the same order of judgement as the engine, steps before states."""
     kept = lambda names: [(n, module.predicate(n)) for n in names if only is None or n in only]
     invariants, steps = kept(module.invariants), kept(n for n in module.properties if n in module.steps)
-    level, frontier = {module.initial: 1}, [module.initial]
-    generated, terminal, depth = 1, 0, 1
+    level, frontier = dict.fromkeys(module.initial, 1), list(dict.fromkeys(module.initial))
+    generated, terminal, depth = len(module.initial), 0, 1
     while frontier:
         broken = [n for n, holds in invariants if not all(holds(s) for s in frontier)]
         if broken:
