@@ -1,6 +1,8 @@
 """What a result depends on beside the simulation: versions, devices, number formats."""
 
 import platform
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import equinox as eqx
@@ -17,14 +19,12 @@ LAYOUT = ("platform", "device", "devices", "mesh", "x64", "prng", "matmul_precis
 
 def environment(*placed: Any) -> dict[str, Any]:
     """Versions, and the devices on which the arrays of `placed` lie."""
-    from importlib.metadata import version
-
     devices = {d for leaf in jax.tree.leaves(placed) if isinstance(leaf, jax.Array) for d in leaf.devices()}
     first = min(devices, key=lambda d: d.id) if devices else jax.devices()[0]
     return {
-        "ghostjax": version("ghostjax"),
+        "ghostjax": _version("ghostjax"),
         "jax": jax.__version__,
-        "jaxlib": version("jaxlib"),
+        "jaxlib": _version("jaxlib"),
         "numpy": np.__version__,
         "equinox": eqx.__version__,
         "python": platform.python_version(),
@@ -37,6 +37,9 @@ def environment(*placed: Any) -> dict[str, Any]:
         "prng": _setting("jax_default_prng_impl"),
         "matmul_precision": _setting("jax_default_matmul_precision"),
     }
+
+
+_version = cache(version)  # read from the disk once: it takes as long as a small round
 
 
 def meshes(placed: Any) -> list[str]:

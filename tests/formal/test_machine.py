@@ -1,29 +1,16 @@
-"""Machines: the specification at random, alone and in lock step with the code that implements it."""
+"""Machines: the specification at random."""
 
 import subprocess
 import sys
-import time
 from collections import namedtuple
-from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import Phase
 from hypothesis.stateful import RuleBasedStateMachine
-from implementations import (
-    ArithmeticRound,
-    ForgetfulRun,
-    InterruptedRun,
-    LenientRegistry,
-    RecklessWorkers,
-    Registry,
-    TwoWorkers,
-    UncappedTopUp,
-    UntrimmedRound,
-)
-from specifications import ALL, manifest, module, program
+from specifications import ALL, manifest, program
 
-from ghostjax.formal import Action, as_state_machine, fuzz, LeadsTo, Program, Spec, Var
+from ghostjax.formal import Action, as_state_machine, fuzz, LeadsTo, Spec, Var
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -45,72 +32,6 @@ def test_mutant_is_found_and_reads_like_a_protocol_trace(name, mutant):
     played = [line for line in caught.value.__notes__ if line.startswith("state.") and "(" in line]
     assert "state.Init(index=0)" in program_text
     assert chosen.length - 1 <= len(played) - 2 <= chosen.length + 2, program_text
-
-
-LOCK_STEP = [
-    ("admission", Registry, 60),
-    ("robust_round", ArithmeticRound, 60),
-    ("cell_store", TwoWorkers, 30),
-    ("checkpoint", InterruptedRun, 8),
-]
-
-
-@pytest.mark.parametrize(("name", "implementation", "examples"), LOCK_STEP)
-def test_implementation_and_specification_in_lock_step(name, implementation, examples):
-    statistics = fuzz(program(name), implementation, examples=examples, steps=25)
-    assert statistics.steps >= 2 * examples
-    assert (statistics.refused > 0) == hasattr(implementation, "refuses")
-
-
-@pytest.mark.parametrize(
-    ("name", "broken", "message"),
-    [
-        ("admission", UncappedTopUp, "w after TopUp"),
-        ("admission", LenientRegistry, "did Contribute.*not enabled"),
-        ("robust_round", UntrimmedRound, "hi after Trim"),
-        ("checkpoint", ForgetfulRun, "old after Kill"),
-    ],
-)
-def test_broken_implementation_is_caught(name, broken, message):
-    with pytest.raises(AssertionError, match=message):
-        fuzz(program(name), broken, examples=200, steps=25, phases=[Phase.generate])
-
-
-def test_counterexample_of_a_mutant_replayed_on_the_code():
-    """A slow worker finishes after its claim was taken over: rare in random play, so the checker's trace is played."""
-    steps = [("Take", {"w": 0, "c": 0}), ("Expire", {"w": 0}), ("Take", {"w": 1, "c": 0}), ("Finish", {"w": 0})]
-    recorded = manifest("cell_store")["mutants"]["releases_any"]["actions"]
-    assert [action for action, _ in steps] == [text.split("(")[0] for text in recorded]
-
-    def play(implementation):
-        machine = as_state_machine(program("cell_store"), implementation)()
-        machine.Init(index=0)
-        try:
-            for action, params in steps:
-                getattr(machine, action)(params=params)
-        finally:
-            machine.teardown()
-
-    play(TwoWorkers)
-    with pytest.raises(AssertionError, match=r"hold after Finish\(w=0\)"):
-        play(RecklessWorkers)
-
-
-def test_sizes_that_cannot_be_explored():
-    """Twelve nodes, three of them Byzantine: more than 10^8 states, against the real rules."""
-    robust_round = module("robust_round")
-    big = robust_round.spec(robust_round.Bounds(nodes=12, byzantine=3))
-    statistics = fuzz(Program(big, "numpy"), partial(ArithmeticRound, byzantine=3), examples=10, steps=60)
-    assert statistics.steps > 30 and statistics.refused > 100
-
-
-def test_two_hundred_steps_per_second_with_the_implementation_attached():
-    implemented = partial(fuzz, program("admission"), Registry, examples=40, steps=30)
-    implemented()
-    began = time.process_time()
-    statistics = implemented()
-    seconds = time.process_time() - began
-    assert statistics.steps + statistics.refused >= 200 * seconds, f"{statistics} in {seconds:.2f} s"
 
 
 def test_terminal_states_stutter_and_out_of_bounds_fails():

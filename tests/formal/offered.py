@@ -1,0 +1,24 @@
+"""The specifications of the repository with all that is beside them, as `ghostjax check` sees them."""
+
+import functools
+
+from specifications import SPECS
+
+from ghostjax.formal._find import load
+from ghostjax.formal._suite import BUDGETS, Result, Subject
+
+
+OFFERED = ("lock step", "trace", "forged trace", "machine", "twin")
+WITH_CODE = tuple(path.parent.name for path in sorted(SPECS.glob("*/implementation.py")))
+
+
+@functools.cache
+def subject(name: str) -> Subject:
+    """One specification and all that is beside it, at the budget of CI."""
+    return Subject(load(SPECS / name / "spec.py"), BUDGETS["ci"])
+
+
+def results(name: str, offered: str) -> list[Result]:
+    """What is said of one thing offered, and of its twins."""
+    cases = [case for case in subject(name).cases() if case.kind in OFFERED]
+    return [subject(name).run(case) for case in cases if case.name.split("/")[0] == offered]
