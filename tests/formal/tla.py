@@ -473,7 +473,7 @@ class Module:
         return " ".join(loops), inner
 
     def _states(self, primes: int) -> list[str]:
-        return [[], ["s", "t"], ["s"]][primes]
+        return [["None"], ["s", "t"], ["s"]][primes]
 
     def _name(self, name: str, scope: dict[str, str], primes: int) -> str:
         plain = name.rstrip("'")
@@ -488,7 +488,7 @@ class Module:
         if name in self.variables:
             return f"s[{self.variables.index(name)}]"
         self._define(name)
-        return f"d_{name}({', '.join(self._states(primes) or ['None'])})"
+        return f"d_{name}({', '.join(self._states(primes))})"
 
 
 def _parts(tree: Any) -> list[Any]:
