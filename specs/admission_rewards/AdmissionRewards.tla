@@ -124,8 +124,7 @@ SybilBound == \A p \in Principals : infl[p] <= start[p]
 BackedByStake == \A k \in Slots : w[k] <= stake[k]
 Conservation == Sum(bud, Principals) + Sum(stake, Slots) + pool = Total
 RevokedHasNoWeight == \A p \in Principals : pop[p] = 0 => Sum(w, Owned(p)) = 0
-GainIsEarned == [][\A p \in Principals :
-    bud'[p] + Sum(stake', {k \in Slots : owner'[k] = p}) <= Wealth(p) + infl[p]]_vars
+GainIsEarned == [][\A p \in Principals : Wealth(p)' <= Wealth(p) + infl[p]]_vars
 
 PendingIsDecided == (st[0] = 1) ~> (st[0] # 1)
 Inside == pop[0] = 0 /\ Sum(stake, Owned(0)) > 0

@@ -12,8 +12,8 @@ SPECS = Path(__file__).parents[2] / "specs"
 MISSION = ("admission", "robust_round", "slashing", "quorum_log", "spot_check", "gossip_log", "quarantine")
 # Protocols of the code itself, and protocols with simplifications removed.
 FURTHER = (
-    "quorum_rounds", "slashing_unbonding", "robust_rounds", "equivocation", "admission_rewards", "cell_store",
-    "checkpoint",
+    "quorum_rounds", "slashing_unbonding", "robust_rounds", "equivocation", "admission_rewards",
+    "spot_check_bisection", "cell_store", "checkpoint",
 )  # fmt: skip
 ALL = MISSION + FURTHER
 CLASSIC = tuple(

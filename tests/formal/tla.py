@@ -117,8 +117,10 @@ class Parser:
         return self.applied(self.atom(word))
 
     def applied(self, tree: Any) -> Any:
-        while self.peek() == "[":
-            self.take("[")
+        while self.peek() in ("[", "'"):
+            if self.take() == "'":
+                tree = ("prime", tree)
+                continue
             tree = ("at", tree, self.expression())
             self.take("]")
         return tree
@@ -403,7 +405,8 @@ class Module:
         return f"(lambda {', '.join(f'v_{p}' for p in parameters)}: {inner})" if parameters else inner
 
     def python(self, tree: Any, scope: dict[str, str], primes: int) -> str:
-        """An expression as Python; primed variables are elements of `t` (1) or what was assigned already (2)."""
+        """An expression as Python; primed variables are elements of `t` (1) or what was assigned already (2); within a
+        primed expression all are (3)."""
         go = lambda x: self.python(x, scope, primes)
         match tree:
             case ("number", value):
@@ -416,6 +419,9 @@ class Module:
                 return INFIX[operator][1].format(a=go(a), b=go(b))
             case ("list", bullet, items):
                 return "(" + (" and " if bullet == "/\\" else " or ").join(map(go, items)) + ")"
+            case ("prime", inner):
+                assert primes == 1
+                return self.python(inner, scope, 3)
             case ("not", inner):
                 return f"(not {go(inner)})"
             case ("if", condition, yes, no):
@@ -473,7 +479,7 @@ class Module:
         return " ".join(loops), inner
 
     def _states(self, primes: int) -> list[str]:
-        return [["None"], ["s", "t"], ["s"]][primes]
+        return [["None"], ["s", "t"], ["s"], ["t"]][primes]
 
     def _name(self, name: str, scope: dict[str, str], primes: int) -> str:
         plain = name.rstrip("'")
@@ -486,7 +492,7 @@ class Module:
         if name in self.constants:
             return str(self.constants[name])
         if name in self.variables:
-            return f"s[{self.variables.index(name)}]"
+            return f"{'t' if primes == 3 else 's'}[{self.variables.index(name)}]"
         self._define(name)
         return f"d_{name}({', '.join(self._states(primes))})"
 
