@@ -10,6 +10,7 @@ from ghostjax.formal._encoding import unpack_many, words_of
 from ghostjax.formal._explore import Exploration, explore
 from ghostjax.formal._liveness import leads_to, LivenessResult, refuse_unsound
 from ghostjax.formal._program import Program
+from ghostjax.formal._replay import executable
 from ghostjax.formal._report import Report, Step, Trace
 from ghostjax.formal._spec import Mutant, Spec
 
@@ -25,14 +26,15 @@ def check(
     """Explores every reachable state of `spec` (or of one of its mutants) and decides every claim.
 
     Safety first: invariants, step invariants, bounds and (if the specification says so) deadlock, with a shortest
-    counterexample. Then, on a complete graph, each leads-to under its fairness. A correct specification must also
-    not be vacuous: every action enabled somewhere, every witness reached, the left side of every leads-to
-    reachable. With a budget left over the verdict is "incomplete", never "ok".
+    counterexample, which under symmetry too is a behaviour that can be executed. Then, on a complete graph, each
+    leads-to under its fairness. A correct specification must also not be vacuous: every action enabled somewhere,
+    every witness reached, the left side of every leads-to reachable. With a budget left over the verdict is
+    "incomplete", never "ok".
 
     **Engines:** "numpy" compiles nothing, "xla" compiles, "auto" compiles only what NumPy has no form for; the same
     results from each. Pass a `Program` instead of the specification to trace it once for several checks, e.g. of
     all its mutants. Errors: `Unsound` for leads-to together with symmetry or a constraint, before anything is
-    explored.
+    explored, and for a counterexample that no renaming of identities executes.
     """
     began = time.perf_counter()
     running = spec if isinstance(spec, Program) else Program(spec, engine)
@@ -98,6 +100,7 @@ def _trace(running: Program, graph: Exploration, words: np.ndarray, mutant: Muta
     assert violation is not None
     if violation.state < 0:
         return None
+    bug = 0 if mutant is None else mutant.bug
     chain = []
     at = violation.state
     while at >= 0:
@@ -107,9 +110,11 @@ def _trace(running: Program, graph: Exploration, words: np.ndarray, mutant: Muta
     rows = [words[s] for s in chain]
     labels = [None] + [int(graph.label[s]) for s in chain[1:]]
     if violation.label is not None:
-        out = running.expand(words[violation.state][None], 0 if mutant is None else mutant.bug)
+        out = running.expand(words[violation.state][None], bug)
         rows.append(out.words[0, violation.label])
         labels.append(violation.label)
+    if running.spec.symmetry:
+        rows, labels = executable(running, rows, labels, violation.properties, violation.label is not None, bug)
     return Trace(_steps(running, np.stack(rows), labels))
 
 

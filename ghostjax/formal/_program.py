@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -64,6 +64,11 @@ class Program:
     def batch(self) -> int:
         """The largest number of states that one call takes at once."""
         return self.SIZES["lowered" if self.lowered else self.engine][-1]
+
+    @cached_property
+    def unreduced(self) -> "Program":
+        """The same without symmetry."""
+        return Program(self.spec._replace(symmetry=(), leads_to=()), self.engine)
 
     def expand(self, words: np.ndarray, bug: int) -> Expanded:
         """All labels applied to states `[B, K]`."""

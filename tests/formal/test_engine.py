@@ -10,7 +10,7 @@ from small import Pair, pair, replay, search, table_action, wide
 from specifications import module
 from test_numpy import arguments, program as operations
 
-from ghostjax.formal import _program, Action, check, Mutant, Program, Symmetry, Var
+from ghostjax.formal import _program, Action, check, Mutant, Program, Symmetry, Unsound, Var
 from ghostjax.formal._encoding import columns_of, encoding, keys, pack_many, unpack_many, words_of, words_of_columns
 from ghostjax.formal._explore import explore
 from ghostjax.formal._lower import lower
@@ -331,3 +331,40 @@ def test_a_representative_of_part_of_the_row_is_not_canonical():
     fields = unpack_many(program.layout, words_of(explore(Program(spec)).keys, program.layout.words))
     permuted = {name: values[:, [1, 0, 2]] for name, values in fields.items()}
     assert (canonical(program, fields) != canonical(program, permuted)).any()
+
+
+# -- traces under symmetry
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["robust_round", "slashing", *(pytest.param(n, marks=pytest.mark.slow) for n in ("admission", "gossip_log"))],
+)
+def test_counterexamples_under_symmetry_can_be_executed(name):
+    found = module(name)
+    spec = found.spec()._replace(leads_to=())
+    reduced = Program(spec._replace(symmetry=found.symmetry()))
+    for mutant in spec.mutants:
+        trace = check(reduced, mutant).trace
+        assert trace.length == mutant.length
+        replay(spec, trace, mutant.bug)
+
+
+def test_a_state_out_of_bounds_under_symmetry_is_reached_by_a_behaviour():
+    found = module("slashing")
+    spec = found.spec()._replace(leads_to=(), mutants=(), invariants={}, steps={})
+    spec = spec._replace(variables={**spec.variables, "done": Var((3,), 0)}, symmetry=found.symmetry())
+    trace = check(spec).trace
+    assert [step.label.action for step in trace.steps[1:]] == ["Offend", "Report", "Slash"]
+    assert trace.steps[-1].label.params == {"i": 2}
+
+
+def test_identities_that_are_not_interchangeable_are_found_out_by_the_replay():
+    """The last node is the bad one, and cannot change places with an honest one."""
+    found = module("slashing")
+    spec = found.spec()._replace(leads_to=(), invariants={}, steps={})
+    spec = spec._replace(symmetry=(Symmetry(dict.fromkeys(spec.variables, 0), 0, 3),))
+    with pytest.raises(Unsound, match=r"no renaming of state 3 allows Offend\(\)"):
+        check(spec._replace(invariants={"OneOffender": lambda s: s.off.sum() <= 1}))
+    with pytest.raises(Unsound, match="NamesOne holds in a state whose representative breaks it"):
+        check(spec._replace(invariants={"NamesOne": lambda s: s.off[0] == 0}))
