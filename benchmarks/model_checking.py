@@ -1,7 +1,8 @@
 """Model checking: distinct states per second beside breadth-first searches in plain Python tuned by hand (on tuples,
-and on integers with bit operations), both engines, memory per state, and what all specifications cost.
+and on integers with bit operations), both engines, memory per state, what all specifications cost, and the steps per
+second of their machines with the implementation attached.
 
-    python benchmarks/model_checking.py [--largest 8] [--specs specs]
+    python benchmarks/model_checking.py [--largest 8] [--specs specs] [--only PART]
 
 The protocol is two-phase commit with 7, 8, ... resource managers. The searches take turns in one run; tracing is
 included, for the "xla" engine compilation as well. Wall time is of use on an idle machine only.
@@ -17,9 +18,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from ghostjax.formal import Action, check, Program, Spec, Var
+from ghostjax.formal import Action, check, fuzz, Program, Spec, Var
 from ghostjax.formal._explore import explore
 from ghostjax.formal._find import find, load
+from ghostjax.formal._machine import play
 
 
 WORKING, PREPARED, COMMITTED, ABORTED = range(4)
@@ -257,19 +259,59 @@ def specifications(folder: Path) -> None:
     print(f"{'together':<24} {'':>9} {'':>7} {total:>7.2f}")
 
 
+def machines(folder: Path) -> None:
+    """Steps per CPU second of every machine: specification and implementation in lock step, and machines of their own.
+
+    The second of two equal runs is measured, the first of which compiles and explores.
+    """
+    print(f"\n{'machine':<48} {'steps':>6} {'refusals':>8} {'CPU s':>6} {'per CPU s':>9}")
+    for path in find([folder]):
+        found = load(path)
+        played: dict[str, Callable[[], tuple[int, int]]] = {}
+        for name, offered in found.offers.implementations.items():
+            spec = offered.spec or found.base
+            assert spec is not None
+            program = Program(spec, "numpy")
+
+            def lock_step(program: Program = program, code: Any = offered.code) -> tuple[int, int]:
+                statistics = fuzz(program, code, examples=40, steps=30)
+                return statistics.steps, statistics.refused
+
+            played[name] = lock_step
+        for name, own in found.offers.machines.items():
+            played[name] = lambda machine=own.machine: (play(machine, 40, 30), 0)
+        for name, run in played.items():
+            run()
+            (steps, refused), cpu, _ = measured(run)
+            print(f"{found.name + ', ' + name:<48} {steps:>6} {refused:>8} {cpu:>6.2f} {(steps + refused) / cpu:>9.0f}",
+                  flush=True)  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--largest", type=int, default=8, help="resource managers of the largest run")
     parser.add_argument("--specs", type=Path, default=Path("specs"))
+    parts: dict[str, Callable[[], None]] = {
+        "memory": lambda: memory(options.largest),
+        "python": lambda: beside_python(options.largest),
+        "engines": engines,
+        "specifications": lambda: specifications(options.specs),
+        "machines": lambda: machines(options.specs),
+    }
+    parser.add_argument("--only", choices=parts, help="one part instead of all")
     options = parser.parse_args()
+    for name, part in parts.items():
+        if options.only in (None, name):
+            part()
+
+
+def memory(largest: int) -> None:
+    """Bytes per state at the peak."""
     before = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    count, _, _ = search(two_phase(options.largest), "numpy")
+    count, _, _ = search(two_phase(largest), "numpy")
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(f"memory: {count} states, {peak / count:.0f} bytes each at the peak, "
           f"{16e9 / (peak / count) / 1e6:.0f} million states in 16 GB\n")  # fmt: skip
-    beside_python(options.largest)
-    engines()
-    specifications(options.specs)
 
 
 if __name__ == "__main__":
