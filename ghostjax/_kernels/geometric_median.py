@@ -1,16 +1,18 @@
 """The geometric median in coefficient space: everything about it is in the distances between rows."""
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
+from ghostjax._kernels.median_cost import lengths2, line_search, pulls, Smoothing
 from ghostjax._kernels.nearest import nearest_radius
 
 
-Smoothing = Literal["sqrt", "max", "none"]
+STEPS = 100
+"""Largest number of Newton steps; hard inputs take ten."""
 
 
 def in_sight(dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array, ""]) -> Float[Array, " n"]:
@@ -23,7 +25,9 @@ def in_sight(dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array,
     radius = nearest_radius(d, w, w.sum() / 2)
     row = jnp.argmin(jnp.where(w > 0, radius, jnp.inf))
     reach = jnp.maximum(radius[row], jnp.square(jax.lax.stop_gradient(nu))) * jnp.square(1e-3 / jnp.finfo(d.dtype).eps)
-    return jnp.where((d[row] > reach) & (radius[row] > 0), 0, w)
+    # A half without extent tells no scale, unless it is more than a half: then the median is within nu of it.
+    heavy = jnp.where(d[row] == 0, w, 0).sum() > w.sum() * (0.5 + 4 * jnp.finfo(w.dtype).eps)
+    return jnp.where((d[row] > reach) & ((radius[row] > 0) | heavy), 0, w)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -32,25 +36,43 @@ def median_coefficients(
 ) -> Float[Array, " n"]:
     """`a` with `a @ x` the minimiser z of `sum_i w_i h(||z - x_i||)`; sums to 1 (0 where all are absent).
 
-    For z = a @ x with sum a = 1, `||x_i - z||^2 = (D a)_i - a D a / 2`, so Weiszfeld's step (the weighted mean with
-    weights w_i / r_i) needs D alone. It is repeated until z moves by less than the resolution of D. Derivative by
-    the implicit function theorem at the fixed point (reverse mode only), never by unrolling.
+    For z = a @ x with sum a = 1, `||x_i - z||^2 = (D a)_i - a D a / 2` and the products of differences to z follow,
+    so Newton's step, which is a combination of them, needs D alone. The cost is convex: a search along each step makes
+    it fall, from anywhere. Derivative by the implicit function theorem (reverse mode only), never by unrolling.
     """
-    return _solve(dist2, w, nu, smoothing)[0]
+    return solve(dist2, w, nu, smoothing)[0]
 
 
-def _radii(dist2: Array, a: Array, nu: Array, smoothing: Smoothing) -> Array:
-    squares = jnp.maximum(dist2 @ a - 0.5 * (a @ dist2 @ a), 0)
-    if smoothing == "sqrt":
-        return jnp.sqrt(squares + jnp.square(nu))
-    floor = jnp.square(nu) if smoothing == "max" else jnp.zeros_like(nu)
-    return jnp.sqrt(jnp.maximum(squares, jnp.maximum(floor, jnp.finfo(squares.dtype).tiny)))
+def squares_to(dist2: Float[Array, "n n"], a: Float[Array, " n"]) -> Float[Array, " n"]:
+    """`||x_i - a @ x||^2` for coefficients that sum to 1."""
+    return jnp.maximum(dist2 @ a - 0.5 * (a @ dist2 @ a), 0)
 
 
-def _weiszfeld(dist2: Array, w: Array, nu: Array, a: Array, smoothing: Smoothing) -> Array:
-    b = w / _radii(dist2, a, nu, smoothing)
-    total = b.sum()
-    return b / jnp.where(total > 0, total, 1)
+def newton_solve(
+    dist2: Float[Array, "n n"],
+    r2: Float[Array, " n"],
+    b: Float[Array, " n"],
+    c: Float[Array, " n"],
+    right: Float[Array, " n"],
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """`q = C t` and `t` with `(B I - G C) t = right`: the products `t_i = d_i . y` of `H y = v`, `right_i = d_i . v`.
+
+    `G_ij = d_i . d_j` for the differences `d_i = x_i - z`, `H = B I - sum_i c_i d_i d_i^T`, and `y = (v + q @ d) / B`.
+    Solved in the symmetric form `B I - C^1/2 G C^1/2`, positive definite, with rounding added to its diagonal.
+    """
+    gram = 0.5 * (r2[:, None] + r2[None, :] - dist2)
+    root, total = jnp.sqrt(c), b.sum()
+    total = jnp.where(total > 0, total, 1)
+    n = dist2.shape[0]
+    # In units of B: numbers near 1, whatever the units of x.
+    scaled = root / jnp.sqrt(total)
+    ridge = 1 + 4 * n * jnp.finfo(dist2.dtype).eps
+    system = ridge * jnp.eye(n, dtype=dist2.dtype) - scaled[:, None] * jnp.where(c[:, None] > 0, gram, 0) * scaled
+    factor = jnp.linalg.cholesky(system, symmetrize_input=False)
+    sigma = jax.scipy.linalg.cho_solve((factor, True), root * right) / total
+    # Rounding can spoil definiteness only where the problem is flat; then the first term of the series stands alone.
+    q = root * jnp.where(jnp.isfinite(sigma).all(), sigma, 0)
+    return q, (right + gram @ q) / total
 
 
 def _at_row(dist2: Array, w: Array) -> tuple[Array, Array]:
@@ -67,57 +89,77 @@ def _at_row(dist2: Array, w: Array) -> tuple[Array, Array]:
     return held.any(), jnp.argmax(held)
 
 
-def _solve(dist2: Array, w: Array, nu: Array, smoothing: Smoothing) -> tuple[Array, Array]:
+def solve(
+    dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array, ""], smoothing: Smoothing
+) -> tuple[Float[Array, " n"], Bool[Array, ""], Int[Array, ""]]:
+    """The coefficients, whether the median is a row and has to stay there, and the number of steps taken."""
     total = w.sum()
     start = w / jnp.where(total > 0, total, 1)
     epsilon = jnp.finfo(dist2.dtype).eps
-    # The distance that z moves is known to about sqrt(eps) of the spread: squared differences of a sum in D.
-    spread2 = start @ dist2 @ start
-    tolerance = jnp.square(16 * epsilon) * spread2
-
-    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
-        step, _, moved2 = carry
-        return (step < 2000) & (moved2 > tolerance)
-
-    def advance(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        step, a, _ = carry
-        after = _weiszfeld(dist2, w, nu, a, smoothing)
-        change = after - a
-        # An upper bound that rounding cannot make negative: the largest distance times the change of the shares.
-        return step + 1, after, jnp.square(jnp.abs(change).sum()) * spread2
-
-    steps = jnp.zeros((), jnp.int32)
-    _, a, _ = jax.lax.while_loop(unfinished, advance, (steps, start, jnp.full((), jnp.inf, dist2.dtype)))
     fixed = jnp.zeros((), bool)
     if smoothing == "none":
         fixed, row = _at_row(dist2, w)
-        a = jnp.where(fixed, (jnp.arange(w.shape[0]) == row).astype(a.dtype), a)
-    return jnp.where(total > 0, a, 0), fixed
+        start = jnp.where(fixed, (jnp.arange(w.shape[0]) == row).astype(start.dtype), start)
+
+    def unfinished(carry: tuple[Array, ...]) -> Array:
+        return (carry[0] < STEPS) & ~carry[2]
+
+    def advance(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        step, a, _, moved, pull, stalled = carry
+        r2 = squares_to(dist2, a)
+        b, c = pulls(r2, w, nu, smoothing)
+        # A row that z sits on by chance holds it back by no more than its weight: the search takes that into account.
+        b = jnp.where(b > 0.5 * w / jnp.sqrt(jnp.finfo(b.dtype).tiny), 0, b)
+        mass = b.sum()
+        mass = jnp.where(mass > 0, mass, 1)
+        gram_b = 0.5 * (b.sum() * r2 + b @ r2 - dist2 @ b)
+        q, along = newton_solve(dist2, r2, b, c, gram_b)
+        beta = (b + q) / mass
+        square = jnp.maximum(beta @ along, 0)
+        t, blind, pull_now = line_search(r2, along, square, w, nu, smoothing, jnp.ones((), a.dtype))
+        length = t * jnp.sqrt(square)
+        # The distances are known to the rounding of D: no better where neither the step nor the pull shrinks any more.
+        stalled = jnp.where(blind & (length >= 0.5 * moved) & (pull_now >= 0.5 * pull), stalled + 1, 0)
+        done = (length <= 8 * epsilon * total / mass) | (stalled >= 2)
+        return step + 1, a + t * (beta - beta.sum() * a), done, length, pull_now, stalled
+
+    infinite, none = jnp.full((), jnp.inf, dist2.dtype), jnp.zeros((), jnp.int32)
+    begin = (none, start, fixed | (total <= 0), infinite, infinite, none)
+    steps, a, *_ = jax.lax.while_loop(unfinished, advance, begin)
+    # Weiszfeld's step keeps z and, among the coefficients that give z, makes them shares: positive, equal for equals.
+    shares = w / jnp.sqrt(lengths2(squares_to(dist2, a), nu, smoothing))
+    mass = shares.sum()
+    a = jnp.where(fixed, a, shares / jnp.where(mass > 0, mass, 1))
+    return jnp.where(total > 0, a, 0), fixed, steps
+
+
+def d_smoothing(
+    r2: Float[Array, " n"], b: Float[Array, " n"], nu: Float[Array, ""], smoothing: Smoothing
+) -> Float[Array, " n"]:
+    """The derivative of the pulls b in nu."""
+    s2 = lengths2(r2, nu, smoothing)
+    if smoothing == "sqrt":
+        return -b * nu / s2
+    return jnp.where(r2 <= jnp.square(nu), -b / jnp.sqrt(s2), 0) if smoothing == "max" else jnp.zeros_like(b)
 
 
 def _forward(dist2: Array, w: Array, nu: Array, smoothing: Smoothing) -> tuple[Array, Any]:
-    a, fixed = _solve(dist2, w, nu, smoothing)
+    a, fixed, _ = solve(dist2, w, nu, smoothing)
     return a, (dist2, w, nu, a, fixed)
 
 
 def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array, Array, Array]:
-    # At the fixed point a = T(a, D, w): (I - T_a)^T lam = cotangent, then the derivatives of T at lam. Away from a row
-    # T contracts, so lam is a convergent sum; a median that is a row stays there and has no derivative in w.
+    # At the fixed point a = b / B. With lam the cotangent of a after all of its own reactions, centred at a,
+    # (B I - G C) lam / B = cotangent, centred; b then has the cotangent lam / B, and r^2 has -c lam / (2 B). A median
+    # that is a row stays there and has no derivative.
     dist2, w, nu, a, fixed = saved
-    _, pull = jax.vjp(lambda a, d, w, nu: _weiszfeld(d, w, nu, a, smoothing), a, dist2, w, nu)
-    scale = jnp.abs(cotangent).max()
-
-    def unfinished(carry: tuple[Array, Array, Array]) -> Array:
-        step, _, term = carry
-        return (step < 2000) & (jnp.abs(term).max() > jnp.finfo(a.dtype).eps * scale)
-
-    def advance(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        step, lam, term = carry
-        term = pull(term)[0]
-        return step + 1, lam + term, term
-
-    _, lam, _ = jax.lax.while_loop(unfinished, advance, (jnp.zeros((), jnp.int32), cotangent, cotangent))
-    _, d_dist2, d_w, d_nu = pull(lam)
+    r2 = squares_to(dist2, a)
+    b, c = pulls(r2, w, nu, smoothing)
+    _, d_b = newton_solve(dist2, r2, b, c, cotangent - a @ cotangent)
+    d_r2 = -0.5 * c * d_b
+    d_dist2 = d_r2[:, None] * a[None, :] - 0.5 * d_r2.sum() * a[:, None] * a[None, :]
+    d_w = d_b / jnp.sqrt(lengths2(r2, nu, smoothing))
+    d_nu = d_b @ d_smoothing(r2, b, nu, smoothing)
     return jnp.where(fixed, 0, d_dist2), jnp.where(fixed, 0, d_w), jnp.where(fixed, 0, d_nu)
 
 

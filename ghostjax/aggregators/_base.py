@@ -6,6 +6,9 @@
                  receiver, and the coefficients are the influence shares.
     general      `step` on the whole matrix. Mapped over receivers at k times the memory.
 
+What changes the messages before another rule sees them is a wrapper (`_wrapper.py`); one that only mixes them is
+geometric before a geometric rule.
+
 A rule is abstract or final: copy the nearest neighbour in this folder, fill in its methods, and add a row to
 the table in `tests/aggregators/table.py`; every law is then checked.
 """
@@ -24,6 +27,7 @@ from ghostjax._types import ConfigurationError, Key
 
 Need = Literal["key", "anchor", "probe"]
 Law = Literal["absence", "repetition", "permutation", "unanimity", "weight_scale", "translation", "scale", "rotation"]
+Kind = Literal["unconditional", "conditional", "none"]
 
 
 class Context(NamedTuple):
@@ -50,8 +54,10 @@ class AbstractAggregator(eqx.Module):
     """The parts of `Context` that `step` reads."""
     lacks: ClassVar[frozenset[Law]] = frozenset()
     """The laws that this rule does not obey; its docstring says why."""
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "none"
+    certificate_kind: ClassVar[Kind] = "none"
     """Whether `certificate` bounds the influence of a principal always, given the other rows, or never."""
+    hull: ClassVar[bool] = False
+    """Whether the result lies in the convex hull of the messages present."""
 
     @abstractmethod
     def init(self, like: Any) -> PyTree:
@@ -143,3 +149,19 @@ class AbstractGeometricRule(AbstractAggregator):
         rows, w = widened(x), widened(w)
         dist2 = squared_distances(rows, w) if self.uses_distances else None
         return state, (self.coefficients(dist2, w) @ rows).astype(x.dtype)
+
+
+def own_mass(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:
+    """`F = f + share * W` by the knobs of these names, 0 without them: the mass that a rule is set to bear."""
+    f, share = (jnp.asarray(getattr(rule, name, 0)).astype(w.dtype) for name in ("f", "share"))
+    return f + share * w.sum()
+
+
+def median_kappa(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:
+    """`4 (1 + r)^2` with `r = F / (W - 2 F)`, for a minimiser of distances, in space or per coordinate.
+
+    It costs no more than the mean m of S does, so `(W - 2 F) ||y - m|| <= 2 (W - F) mean_S ||x_i - m||`.
+    """
+    mass = own_mass(rule, w)
+    free = w.sum() - 2 * mass
+    return jnp.where(free > 0, 4 * jnp.square((w.sum() - mass) / jnp.where(free > 0, free, 1)), jnp.inf)

@@ -1,24 +1,29 @@
 """Adaptive robust clipping before a rule."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float
 
 from ghostjax._kernels import row_norms
 from ghostjax._types import real_field
-from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
+from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law
+from ghostjax.aggregators._reach import clipped_reach, robust_reach
+from ghostjax.aggregators._wrapper import AbstractWrapper, assumed_mass
 
 
-class ARC(AbstractAggregator):
+class ARC(AbstractWrapper):
     """Scales the messages of largest norm down to the largest norm among the rest, then applies `rule`.
 
         k = floor(2 F (W - F) / W),    the mass k of largest norm is clipped to the next norm,    F = f + share * W
 
     **Guarantee:** with a (F, kappa)-robust rule and `W > 2 F` the whole is (F, kappa + 2 F / (W - 2 F))-robust, and its
-    result never exceeds the (k+1)-th largest norm. **Traced:** `f`, `share`, the rule's knobs, the weights.
-    **State:** the rule's. **Lacks:** unanimity is kept, translation is not (it clips around zero), nor weight scale,
-    and what the rule lacks.
+    result never exceeds the (k+1)-th largest norm where the rule's lies in the hull of what it sees.
+    **Certificate:** conditional: the smaller of `2 sqrt(kappa) sigma` (see `NNM`), for a principal of mass at most F,
+    and, for one of mass at most k, what it can do with messages of the norm that is left: `2 c` for a rule whose
+    result lies in the hull, less for the mean.
+    **Traced:** `f`, `share`, the rule's knobs, the weights. **State:** the rule's. **Lacks:** unanimity is kept,
+    translation is not (it clips around zero), nor weight scale, and what the rule lacks.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -33,47 +38,42 @@ class ARC(AbstractAggregator):
     rule: AbstractAggregator
     f: Float[Array, ""] = real_field(default=0.0)
     share: Float[Array, ""] = real_field(default=0.0)
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "none"
+    certificate_kind: ClassVar[Kind] = "conditional"
+    shortens: ClassVar[bool] = True
+    own_lacks: ClassVar[frozenset[Law]] = frozenset({"translation", "weight_scale"})
 
-    @property
-    def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What the rule needs."""
-        return self.rule.needs
-
-    @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What the rule lacks, translation and weight scale."""
-        own: frozenset[Law] = frozenset({"translation", "weight_scale"})
-        return self.rule.lacks | own
-
-    def _mass(self, w: Array) -> Array:
-        return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()
-
-    def init(self, like: Any) -> PyTree:
-        return self.rule.init(like)
-
-    def step(
-        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
-    ) -> tuple[PyTree, Float[Array, " d"]]:
+    def before(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
         norms = row_norms(x)
-        mass, total = self._mass(w), w.sum()
+        return x * jnp.minimum(1, self._limit(norms, w, w) / norms)[:, None], w
+
+    def _limit(self, norms: Array, rows: Array, w: Array, beside: Array | float = 0.0) -> Array:
+        """The norm to clip to: the least of `rows` that the mass clipped lies above, `beside` of it somewhere else."""
+        mass, total = assumed_mass(self, w), w.sum()
         # A mass that is a whole number up to rounding counts as that number.
         clipped = jnp.floor(2 * mass * (total - mass) / jnp.where(total > 0, total, 1) + 1e-4)
-        above = jnp.where(norms[None, :] > norms[:, None], w[None, :], 0).sum(1)
-        limit = jnp.where((w > 0) & (above <= clipped), norms, jnp.inf).min()
-        return self.rule.step(state, x * jnp.minimum(1, limit / norms)[:, None], w, ctx)
+        above = jnp.where(norms[None, :] > norms[:, None], rows[None, :], 0).sum(1) + beside
+        return jnp.where((rows > 0) & (above <= clipped), norms, jnp.inf).min()
 
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.minimum(w.sum() - 2 * self._mass(w), self.rule.slack(w))
+    def weights(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
+        return w
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        mass = self._mass(w)
+        mass = assumed_mass(self, w)
         free = w.sum() - 2 * mass
-        return jnp.where(free > 0, self.rule.kappa(w) + 2 * mass / jnp.where(free > 0, free, 1), jnp.inf)
+        proved = (free > 0) & (mass <= assumed_mass(self.rule, w))
+        return jnp.where(proved, self.rule.kappa(w) + 2 * mass / jnp.where(free > 0, free, 1), jnp.inf)
 
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        # What a principal sends also decides how far the others are clipped.
-        del w, principal
-        return jnp.asarray(jnp.inf, x.dtype)
+        # The limit grows with every norm: it is least where the principal sends zeros, and largest where it sends
+        # the longest messages, which then take their part of the mass clipped.
+        norms = row_norms(x)
+        others, own = jnp.where(principal, 0, w), jnp.where(principal, w, 0).sum()
+        low = self._limit(jnp.where(principal, 0, norms), w, w)
+        high = self._limit(norms, others, w, own)
+        lengths = jnp.minimum(norms, low), jnp.minimum(norms, high)
+        reach = clipped_reach(self.rule, high, *lengths, w, principal)
+        return jnp.minimum(reach, robust_reach(self.kappa(w), x, w, principal, assumed_mass(self, w)))

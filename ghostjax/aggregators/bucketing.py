@@ -1,13 +1,16 @@
 """Random buckets before a rule."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, Int
 
+from ghostjax._random import per_node, stream
 from ghostjax._types import require, static_field
-from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
+from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law, Need
+from ghostjax.aggregators._reach import robust_reach
+from ghostjax.aggregators._wrapper import AbstractWrapper, assumed_mass
 
 
 def bucket_means(
@@ -29,68 +32,67 @@ def bucket_means(
     return jnp.matmul(share, x, precision=jax.lax.Precision.HIGHEST), weights
 
 
-class Bucketing(AbstractAggregator):
+class Bucketing(AbstractWrapper):
     """Averages random buckets of `size` messages, then applies `rule` to the averages.
 
     The order is drawn anew each round, from a key per identity: an absent identity leaves the order of the others as
     it is. A bucket weighs what its members weigh on average, so every bucket of ordinary identities counts 1, the last
     one, which may be short, included; f Byzantine identities spoil at most f buckets.
 
-    **Guarantee:** heterogeneity between buckets is `size` times smaller; `f` must stay below what the rule bears among
-    `ceil(n / size)` buckets. **Traced:** the rule's knobs, the weights. **Static:** `size`. **Needs:** a key.
-    **State:** the rule's. **Lacks:** repetition and permutation (its buckets are drawn), and what the rule lacks.
+    **Guarantee:** heterogeneity between buckets is `size` times smaller. Where all present identities weigh the same
+    and the rule is (F, kappa)-robust among the B buckets, every draw is (F, kappa')-robust with
+    `kappa' = (kappa + 1) (N - F) / ((B - F) r)`, N the number of identities and r that of the last bucket: F
+    identities spoil at most F buckets, and means vary less than their members. **Certificate:** conditional on the
+    spread of the others, as with `NNM`; inf among unlike weights. **Traced:** the rule's knobs, the weights.
+    **Static:** `size`. **Needs:** a key. **State:** the rule's. **Lacks:** repetition and permutation (its buckets are
+    drawn), and what the rule lacks.
 
     Source: Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing, arXiv:2006.09365.
     """
 
     rule: AbstractAggregator
     size: int = static_field(default=2)
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "none"
+    certificate_kind: ClassVar[Kind] = "conditional"
+    own_needs: ClassVar[frozenset[Need]] = frozenset({"key"})
+    own_lacks: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
 
     def __check_init__(self):
         require(self.size >= 1, "Bucketing", "size", self.size, "must be at least 1")
 
     @property
-    def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """A key, and what the rule needs."""
-        own: frozenset[Need] = frozenset({"key"})
-        return self.rule.needs | own
+    def hull(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the rule's result lies in the hull of what it sees: means lie in the hull of the messages."""
+        return self.rule.hull
 
-    @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What the rule lacks, repetition and permutation."""
-        own: frozenset[Law] = frozenset({"repetition", "permutation"})
-        return self.rule.lacks | own
+    def before(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[Float[Array, "m d"], Float[Array, " m"]]:
+        assert ctx.key is not None
+        own = per_node(stream(ctx.key, "buckets"), x.shape[0])
+        rank = jnp.argsort(jnp.argsort(jax.vmap(lambda key: jax.random.bits(key, dtype=jnp.uint32))(own)))
+        return bucket_means(x, w, rank, self.size)
 
-    def init(self, like: Any) -> PyTree:
-        n, d = like.shape
-        return self.rule.init(jax.ShapeDtypeStruct((-(-n // self.size), d), like.dtype))
-
-    def step(
-        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
-    ) -> tuple[PyTree, Float[Array, " d"]]:
-        n, key = x.shape[0], ctx.key
-        assert key is not None
-        own = jax.vmap(lambda i: jax.random.bits(jax.random.fold_in(key, i), dtype=jnp.uint32))(jnp.arange(n))
-        rank = jnp.argsort(jnp.argsort(own))
-        means, weights = bucket_means(x, w, rank, self.size)
-        inner = ctx._replace(key=jax.random.fold_in(key, n))
-        return self.rule.step(state, means, weights, inner)
-
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return self.rule.slack(self._counts(w))
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.asarray(jnp.inf, w.dtype)
-
-    def _counts(self, w: Array) -> Array:
+    def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
         """Buckets of identities that all weigh the same, as many as there will be."""
         count = (w > 0).sum()
         filled = jnp.arange(-(-w.shape[0] // self.size)) * self.size < count
         return jnp.where(filled, w.sum() / jnp.maximum(count, 1).astype(w.dtype), 0)
 
+    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        # Around the mean of S, the squared distances of at least B - F clean buckets add up to at most those of their
+        # members over r, so that E = their average <= (N - F) sigma^2 / ((B - F) r). The clean buckets' own mean and
+        # the result's distance from it have squares t^2 and at most kappa (E - t^2), and
+        # (t + sqrt(kappa (E - t^2)))^2 <= (kappa + 1) E.
+        seen, count = self.weights(w), (w > 0).sum()
+        mass, kappa = assumed_mass(self.rule, seen), self.rule.kappa(seen)
+        last = count - ((count + self.size - 1) // self.size - 1) * self.size
+        clean = seen.sum() - mass
+        alike = ((w == 0) | (w == w.max())).all()
+        proved = alike & (clean > 0) & jnp.isfinite(kappa)
+        members = jnp.where(proved, clean, 1) * jnp.maximum(last, 1).astype(w.dtype)
+        return jnp.where(proved, (kappa + 1) * (w.sum() - mass) / members, jnp.inf)
+
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        del w, principal
-        return jnp.asarray(jnp.inf, x.dtype)
+        return robust_reach(self.kappa(w), x, w, principal, assumed_mass(self.rule, self.weights(w)))

@@ -1,26 +1,27 @@
 """Norm clipping before a rule."""
 
-from typing import Any, Literal
+from typing import ClassVar
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float
 
 from ghostjax._kernels import row_norms
 from ghostjax._types import real_field
-from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
-from ghostjax.aggregators.mean import Mean
+from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law
+from ghostjax.aggregators._reach import clipped_reach, gain
+from ghostjax.aggregators._wrapper import AbstractWrapper
 
 
-Kind = Literal["unconditional", "conditional", "none"]
-
-
-class Clipping(AbstractAggregator):
+class Clipping(AbstractWrapper):
     """Scales every message down to norm c at most, then applies `rule`.
 
         x'_i = x_i min(1, c / ||x_i||)
 
-    **Guarantee:** behind it a rule whose result lies in the hull of its messages never exceeds norm c, and with the
-    mean a principal of weight share p moves the result by at most `2 c p`. None against an attack of small norm.
+    **Guarantee:** behind it a rule whose result lies in the hull of its messages never exceeds norm c. None against
+    an attack of small norm; no kappa, since clipping moves honest messages by more than their spread bounds.
+    **Certificate:** `2 c p` for a principal of weight share p before the mean; `2 c` before a rule whose result lies
+    in the hull, and `2 c sqrt(W / (W - F))` before one that trims F per coordinate, or the rule's own certificate for
+    the clipped messages where that is smaller (it is then conditional on these).
     **Traced:** `c`, the rule's knobs, the weights. **State:** the rule's. **Lacks:** unanimity, translation, scale (it
     clips around zero with a fixed radius), and what the rule lacks.
 
@@ -36,46 +37,30 @@ class Clipping(AbstractAggregator):
 
     rule: AbstractAggregator
     c: Float[Array, ""] = real_field(default=2.0)
+    own_lacks: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
+    shortens: ClassVar[bool] = True
 
     @property
     def certificate_kind(self) -> Kind:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Unconditional before the mean; otherwise that of the rule, for the clipped messages."""
-        return "unconditional" if isinstance(self.rule, Mean) else self.rule.certificate_kind
+        """That of the rule; unconditional where the rule has none and its result is no longer than its messages."""
+        bounded = self.rule.certificate_kind == "none" and gain(self.rule, jnp.ones(1)) is not None
+        return "unconditional" if bounded else self.rule.certificate_kind
 
-    @property
-    def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What the rule needs."""
-        return self.rule.needs
+    def before(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+        return x * jnp.minimum(1, self.c.astype(x.dtype) / row_norms(x))[:, None], w
 
-    @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What the rule lacks, unanimity, translation and scale."""
-        own: frozenset[Law] = frozenset({"unanimity", "translation", "scale"})
-        return self.rule.lacks | own
-
-    def init(self, like: Any) -> PyTree:
-        return self.rule.init(like)
-
-    def _clip(self, x: Array) -> Array:
-        return x * jnp.minimum(1, self.c.astype(x.dtype) / row_norms(x))[:, None]
-
-    def step(
-        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
-    ) -> tuple[PyTree, Float[Array, " d"]]:
-        return self.rule.step(state, self._clip(x), w, ctx)
-
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return self.rule.slack(w)
+    def weights(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
+        return w
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        # Clipping moves honest messages by an amount that their spread does not bound.
         return jnp.asarray(jnp.inf, w.dtype)
 
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        if isinstance(self.rule, Mean):
-            total = w.sum()
-            share = jnp.where(principal, w, 0).sum() / jnp.where(total > 0, total, 1)
-            return 2 * self.c.astype(x.dtype) * share
-        return self.rule.certificate(self._clip(x), w, principal)
+        clipped, _ = self.before(x, w, Context())
+        none = jnp.zeros_like(w)
+        reach = clipped_reach(self.rule, self.c.astype(x.dtype), none, none, w, principal)
+        return jnp.minimum(reach, self.rule.certificate(clipped, w, principal))

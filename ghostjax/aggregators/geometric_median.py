@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float
 
 from ghostjax._kernels import in_sight, median_coefficients, squared_distances
 from ghostjax._types import real_field, require, static_field
-from ghostjax.aggregators._base import AbstractGeometricRule, Law
+from ghostjax.aggregators._base import AbstractGeometricRule, Law, median_kappa, own_mass
 
 
 class GeometricMedian(AbstractGeometricRule):
@@ -20,11 +20,13 @@ class GeometricMedian(AbstractGeometricRule):
     literature are other rules, with other guarantees: see `Weiszfeld`.
 
     **Guarantee:** conditional. While a principal's weight share is a < 1/2 and the other messages lie in a ball of
-    radius R about h, `||y - h|| <= R (1 - a) / sqrt(1 - 2 a)` (up to the smoothing nu). The exact median is
-    (f, 4 (1 + r)^2)-robust with `r = f / (n - 2 f)` for every f, but the rule does not know f and claims no
-    coefficient. In float32 a message 8e3 times as far as the nearest half of the mass is wide counts as absent (4e12
-    times in float64): rounding hides where it is.
-    **Traced:** `nu`, the weights. **Static:** `smoothing`. **Cost:** one Gram product; the iteration is in n numbers.
+    radius R about h, `||y - h|| <= R (1 - a) / sqrt(1 - 2 a)` (up to the smoothing nu), and whatever they are,
+    `||y - h|| <= 2 (1 - a) / (1 - 2 a) mean ||x_i - h||`; the certificate is the smaller of the two, over rows h. The
+    exact median (`smoothing="none"`) is (F, 4 (1 + r)^2)-robust with `r = F / (W - 2 F)`, for every F; `f` and `share`
+    say for which, and change no result. In float32 a message 8e3 times as far as the nearest half of the mass is wide
+    counts as absent (4e12 times in float64): rounding hides where it is.
+    **Traced:** `nu`, `f`, `share`, the weights. **Static:** `smoothing`. **Cost:** one Gram product; the iteration is
+    in n numbers.
     **Derivative:** implicit, reverse mode only. **Lacks:** scale (for a fixed nu).
 
     ```python
@@ -40,7 +42,10 @@ class GeometricMedian(AbstractGeometricRule):
 
     nu: Float[Array, ""] = real_field(default=1e-3)
     smoothing: Literal["sqrt", "max", "none"] = static_field(default="sqrt")
+    f: Float[Array, ""] = real_field(default=0.0)
+    share: Float[Array, ""] = real_field(default=0.0)
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
+    hull: ClassVar[bool] = True
 
     def __check_init__(self):
         known = ("sqrt", "max", "none")
@@ -57,19 +62,26 @@ class GeometricMedian(AbstractGeometricRule):
         return median_coefficients(dist2, in_sight(dist2, w, nu), nu, self.smoothing)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum()
+        return w.sum() - 2 * own_mass(self, w)
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.asarray(jnp.inf, w.dtype)
+        # With a radius of smoothing, messages that all agree can still be left by as much.
+        return median_kappa(self, w) if self.smoothing == "none" else jnp.asarray(jnp.inf, w.dtype)
 
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        # Both results lie within the bound of any h: take the other row whose ball around the others is smallest.
+        # Both results lie within each bound of any h: take the best of the other rows. The second bound: z costs no
+        # more than h does, so (1 - 2 a) ||z - h|| <= 2 (1 - a) mean ||x_i - h|| by the triangle inequality. Smoothing
+        # is as if the messages were moved by at most nu, out of their space (sqrt) or within it (max).
         others = jnp.where(principal, 0, w)
         share = jnp.where(principal, w, 0).sum() / jnp.where(w.sum() > 0, w.sum(), 1)
         both = (others[:, None] > 0) & (others[None, :] > 0)
-        reach = jnp.sqrt(jnp.where(both, squared_distances(x, others), 0).max(1))
-        radius = jnp.where(others > 0, reach, jnp.inf).min() + self.nu.astype(x.dtype)
+        distances = jnp.sqrt(jnp.where(both, squared_distances(x, others), 0))
+        nu = jnp.zeros((), x.dtype) if self.smoothing == "none" else self.nu.astype(x.dtype)
+        radius = jnp.where(others > 0, distances.max(1), jnp.inf).min() + nu
+        average = distances @ others / jnp.where(others.sum() > 0, others.sum(), 1)
+        near = jnp.where(others > 0, average, jnp.inf).min() + nu
         safe = jnp.where(share < 0.5, 1 - 2 * share, 1)
-        return jnp.where(share < 0.5, 2 * radius * (1 - share) / jnp.sqrt(safe), jnp.inf)
+        bound = jnp.minimum(radius / jnp.sqrt(safe), 2 * near / safe)
+        return jnp.where(share <= 0, 0, jnp.where(share < 0.5, 2 * (1 - share) * bound, jnp.inf))

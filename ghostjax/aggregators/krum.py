@@ -85,6 +85,7 @@ class Krum(AbstractGeometricRule):
     share: Float[Array, ""] = real_field(default=0.0)
     neighbours: Neighbours = static_field(default="n-f-1")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
+    hull: ClassVar[bool] = True
 
     def __check_init__(self):
         require(self.neighbours in ("n-f-1", "n-f-2"), "Krum", "neighbours", self.neighbours, "use 'n-f-1' or 'n-f-2'")

@@ -28,6 +28,7 @@ class Mean(AbstractGeometricRule):
     """
 
     uses_distances: ClassVar[bool] = False
+    hull: ClassVar[bool] = True
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         del dist2

@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ghostjax._kernels import window_mean
-from ghostjax.aggregators._base import AbstractCoordinateRule
+from ghostjax._types import real_field
+from ghostjax.aggregators._base import AbstractCoordinateRule, median_kappa, own_mass
 
 
 class Median(AbstractCoordinateRule):
@@ -16,11 +17,11 @@ class Median(AbstractCoordinateRule):
 
     with `lower` the smallest value of coordinate k whose cumulated weight reaches `W / 2`, and `upper` the
     smallest whose cumulated weight exceeds it (two different values only where a group of rows has exactly half
-    of the weight). **Traced:** the weights.
+    of the weight). **Traced:** `f`, `share`, the weights.
 
     **Guarantee:** while the Byzantine mass is below `W / 2`, each coordinate lies in the range of the honest
-    values, and for every F it is (F, 4 (1 + r)^2)-robust with `r = F / (W - 2 F)`; the rule does not know F and
-    claims no coefficient. One identity of small weight can move the result by a central gap of the others: its
+    values, and for every F it is (F, 4 (1 + r)^2)-robust with `r = F / (W - 2 F)`; `f` and `share` say for which,
+    and change no result. One identity of small weight can move the result by a central gap of the others: its
     influence does not shrink with its weight.
     **Certificate:** conditional, exact per coordinate: the distance of the others' values between which the
     principal can place the median; inf from half of the mass on. **Derivative in w:** 0 where one row is the
@@ -37,16 +38,18 @@ class Median(AbstractCoordinateRule):
     arXiv:1803.01498; the constant: Allouah et al., Fixing by Mixing, arXiv:2302.01772.
     """
 
+    f: Float[Array, ""] = real_field(default=0.0)
+    share: Float[Array, ""] = real_field(default=0.0)
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
 
     def trim(self, total: Float[Array, "..."]) -> Float[Array, "..."]:
         return total / 2
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum()
+        return w.sum() - 2 * own_mass(self, w)
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.asarray(jnp.inf, w.dtype)
+        return median_kappa(self, w)
 
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]

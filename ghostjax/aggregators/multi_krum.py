@@ -36,6 +36,7 @@ class MultiKrum(AbstractGeometricRule):
     m: Float[Array, ""] = real_field(default=jnp.nan)
     neighbours: Neighbours = static_field(default="n-f-1")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
+    hull: ClassVar[bool] = True
 
     def __check_init__(self):
         require(

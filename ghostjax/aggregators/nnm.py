@@ -1,25 +1,30 @@
 """Nearest-neighbour mixing before a rule."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Bool, Float
 
-from ghostjax._kernels import nearest_mixing, squared_distances, widened
+from ghostjax._kernels import nearest_mixing
 from ghostjax._types import real_field
-from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
+from ghostjax.aggregators._base import AbstractAggregator, Kind
+from ghostjax.aggregators._reach import robust_reach
+from ghostjax.aggregators._wrapper import AbstractMixing, assumed_mass
 
 
-class NNM(AbstractAggregator):
+class NNM(AbstractMixing):
     """Replaces every message by the mean of the mass nearest to it, then applies `rule`.
 
         x'_i = mean of the mass W - F nearest to x_i, itself included,    F = f + share * W
 
     **Guarantee:** with a (F, kappa)-robust rule and `W > 2 F` the whole is (F, 8 F / (W - F) (kappa + 1))-robust: it
-    pays for rules that select, and for small F; at large F a trimmed mean alone has the smaller constant.
+    pays for rules that select, and for small F; at large F a trimmed mean alone has the smaller constant. None behind
+    a rule that assumes less than F, or claims no kappa: one message far away is still part of its own mixture.
+    **Certificate:** conditional on the spread of the others: `2 sqrt(kappa) sigma` for a principal of mass at most F,
+    sigma the deviation of the tightest mass `W - F` among the others.
     **Traced:** `f`, `share`, the rule's knobs, the weights. **State:** the rule's. **Cost:** one Gram product and one
-    `[n, n] @ [n, d]` product. In gossip it is a general rule: mapped over receivers at k times the memory.
+    `[n, n] @ [n, d]` product. In gossip, before a geometric rule, it is geometric itself: one Gram product for all
+    receivers. Before any other rule it is mapped over receivers at k times the memory: `[n, k, d]`.
     **Lacks:** what the rule lacks.
 
     ```python
@@ -36,46 +41,24 @@ class NNM(AbstractAggregator):
     rule: AbstractAggregator
     f: Float[Array, ""] = real_field(default=0.0)
     share: Float[Array, ""] = real_field(default=0.0)
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "none"
+    certificate_kind: ClassVar[Kind] = "conditional"
+    shortens: ClassVar[bool] = True
 
     @property
-    def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What the rule needs."""
-        return self.rule.needs
+    def hull(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the rule's result lies in the hull of what it sees: mixtures lie in the hull of the messages."""
+        return self.rule.hull
 
-    @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """What the rule lacks."""
-        return self.rule.lacks
-
-    def _mass(self, w: Array) -> Array:
-        return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()
-
-    def init(self, like: Any) -> PyTree:
-        return self.rule.init(like)
-
-    def step(
-        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
-    ) -> tuple[PyTree, Float[Array, " d"]]:
-        rows, mass = widened(x), widened(w)
-        mixing = nearest_mixing(squared_distances(rows, mass), mass, mass.sum() - self._mass(mass))
-        mixed = jnp.matmul(mixing.T, rows, precision=jax.lax.Precision.HIGHEST)
-        return self.rule.step(state, mixed.astype(x.dtype), w, ctx)
-
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.minimum(w.sum() - 2 * self._mass(w), self.rule.slack(w))
+    def mixing(self, dist2: Float[Array, "n n"], w: Float[Array, " n"]) -> Float[Array, "n n"]:
+        return nearest_mixing(dist2, w, w.sum() - assumed_mass(self, w))
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        mass, total = self._mass(w), w.sum()
-        left = total - mass
-        factor = 8 * mass / jnp.where(left > 0, left, 1)
-        kappa = self.rule.kappa(w)
-        bound = jnp.where(jnp.isfinite(kappa), factor * (kappa + 1), jnp.inf)
-        return jnp.where(total > 2 * mass, bound, jnp.inf)
+        mass, total, kappa = assumed_mass(self, w), w.sum(), self.rule.kappa(w)
+        proved = (total > 2 * mass) & (mass <= assumed_mass(self.rule, w)) & jnp.isfinite(kappa)
+        left = jnp.where(proved, total - mass, 1)
+        return jnp.where(proved, 8 * mass / left * (kappa + 1), jnp.inf)
 
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        # A principal can enter every mixed row, so a certificate of the rule for its rows alone says nothing here.
-        del w, principal
-        return jnp.asarray(jnp.inf, x.dtype)
+        return robust_reach(self.kappa(w), x, w, principal, assumed_mass(self, w))

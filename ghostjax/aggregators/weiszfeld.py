@@ -1,6 +1,6 @@
 """A fixed number of Weiszfeld's steps: what most libraries call the geometric median."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,7 @@ class Weiszfeld(AbstractAggregator):
     nu: Float[Array, ""] = real_field(default=0.1)
     steps: int = static_field(default=3)
     start: Literal["zero", "mean", "median"] = static_field(default="zero")
+    hull: ClassVar[bool] = True
 
     def __check_init__(self):
         require(self.steps >= 1, "Weiszfeld", "steps", self.steps, "must be at least 1")

@@ -1,0 +1,122 @@
+"""What a wrapper is: a rule that changes the messages before another rule sees them."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._kernels import squared_distances, widened
+from ghostjax._random import stream
+from ghostjax.aggregators._base import AbstractAggregator, AbstractGeometricRule, Context, Law, Need, own_mass
+
+
+class AbstractWrapper(AbstractAggregator):
+    """A rule that changes messages and weights before another rule sees them.
+
+    A new one fills in `before` and `weights`, and says what becomes of the promises of `rule`: `kappa` and
+    `certificate`. The state is that of `rule`.
+    """
+
+    rule: eqx.AbstractVar[AbstractAggregator]
+    own_needs: ClassVar[frozenset[Need]] = frozenset()
+    """The parts of `Context` that `before` reads."""
+    own_lacks: ClassVar[frozenset[Law]] = frozenset()
+    """The laws that are lost whatever the rule."""
+    shortens: ClassVar[bool] = False
+    """Whether no message that `rule` sees is longer than the longest one present."""
+
+    @abstractmethod
+    def before(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[Float[Array, "m d"], Float[Array, " m"]]:
+        """The messages and weights that `rule` sees."""
+
+    @abstractmethod
+    def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
+        """The weights that `rule` sees, for `slack` and `kappa`: of ordinary identities, where they are drawn."""
+
+    @property
+    def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What the rule needs, and its own."""
+        return self.rule.needs | self.own_needs
+
+    @property
+    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What the rule lacks, and its own."""
+        return self.rule.lacks | self.own_lacks
+
+    def init(self, like: Any) -> PyTree:
+        """The state of the rule, for the messages that it will see."""
+
+        def seen(x: Array) -> Array:
+            return self.before(x, jnp.ones(x.shape[0], x.dtype), Context(jax.random.key(0), x[0]))[0]
+
+        return self.rule.init(jax.eval_shape(seen, like))
+
+    def step(
+        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[PyTree, Float[Array, " d"]]:
+        """The rule on what `before` makes of the messages."""
+        inner = ctx if ctx.key is None else ctx._replace(key=stream(ctx.key, "rule"))
+        return self.rule.step(state, *self.before(x, w, ctx), inner)
+
+    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """The smaller of what is left of its own mass and the rule's slack."""
+        return jnp.minimum(w.sum() - 2 * own_mass(self, w), self.rule.slack(self.weights(w)))
+
+
+class AbstractMixing(AbstractWrapper):
+    """A wrapper whose messages are combinations of those it gets, chosen by distances: `x'_j = sum_i M_ij x_i`."""
+
+    @abstractmethod
+    def mixing(self, dist2: Float[Array, "n n"], w: Float[Array, " n"]) -> Float[Array, "n n"]:
+        """`M`, with columns that sum to 1; 0 in rows where `w` is 0. `dist2[i, j] = ||x_i - x_j||^2`."""
+
+    def before(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
+    ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
+        """The combinations, with the weights as they are."""
+        del ctx
+        rows, mass = widened(x), widened(w)
+        mixing = self.mixing(squared_distances(rows, mass), mass)
+        return jnp.matmul(mixing.T, rows, precision=jax.lax.Precision.HIGHEST).astype(x.dtype), w
+
+    def weights(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
+        """The weights as they are."""
+        return w
+
+
+Coefficients = Callable[[Any, Array], Array]
+
+
+def geometric_form(rule: AbstractAggregator) -> Coefficients | None:
+    """`coefficients(dist2, w)` of a geometric rule or of mixings before one; None for any other rule.
+
+    Row j of the mixed messages counts `a_j`, so row i of the messages counts `sum_j M_ij a_j`. Distances between
+    combinations are in those between rows: with `p = M_.i - M_.j`, whose sum is 0,
+    `||x'_i - x'_j||^2 = -p D p / 2`, exactly zero where two combinations are the same.
+    """
+    if isinstance(rule, AbstractGeometricRule):
+        return rule.coefficients
+    inner = geometric_form(rule.rule) if isinstance(rule, AbstractMixing) else None
+    if inner is None or not isinstance(rule, AbstractMixing):
+        return None
+
+    def composed(dist2: Array, w: Array) -> Array:
+        mixing = rule.mixing(dist2, w)
+        image = jnp.matmul(dist2, mixing, precision=jax.lax.Precision.HIGHEST)
+        p, q = (a[:, :, None] - a[:, None, :] for a in (mixing, image))
+        return mixing @ inner(jnp.maximum(-0.5 * (p * q).sum(0), 0), w)
+
+    return composed
+
+
+def assumed_mass(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:
+    """The Byzantine mass that `kappa` speaks about: a wrapper that has no knob for it assumes what its rule does."""
+    if isinstance(rule, AbstractWrapper) and not (hasattr(rule, "f") or hasattr(rule, "share")):
+        return assumed_mass(rule.rule, rule.weights(w))
+    return own_mass(rule, w)
