@@ -119,6 +119,16 @@ def test_a_wrong_count_and_an_overclaimed_liveness_are_noticed():
     assert report.trace.loop is not None and re.search("Grief", str(report.trace))
 
 
+@pytest.mark.parametrize(
+    ("lag", "room", "verdict"), [(1, 2, "violated"), (1, 3, "ok"), (2, 3, "violated"), (2, 4, "ok")]
+)
+def test_a_ring_buffer_of_checkpoints_is_safe_if_it_outlasts_detection(lag, room, verdict):
+    loaded = module("quarantine_retention")
+    ring = next(m for m in loaded.spec().mutants if m.name == "ring_buffer")
+    spec = loaded.spec(loaded.Bounds(nodes=2, versions=lag + 3, lag=lag, room=room))
+    assert check(spec, ring, engine="numpy").verdict == verdict
+
+
 @pytest.mark.parametrize(("delay", "holds"), [(1, False), (2, True)])
 def test_an_offence_is_slashed_in_the_end_if_unbonding_outlasts_the_window(delay, holds):
     loaded = module("slashing_unbonding")
