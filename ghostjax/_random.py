@@ -4,9 +4,24 @@ import zlib
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int
 
-from ghostjax._types import Key
+from ghostjax._types import Key, require
+
+
+SEEDS = 2**32
+"""Seeds from 0 to one less: jax keeps their last 32 bits, so that seed 2^32 would be seed 0 again."""
+
+
+def root_key(key: Key | int, call: str, parameter: str = "key") -> Key:
+    """The root key of a run, from a key or a seed."""
+    if isinstance(key, int | np.integer):
+        require(
+            0 <= key < SEEDS, call, parameter, key, f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
+        )
+        return jax.random.key(int(key))
+    return key
 
 
 def stream(key: Key, name: str, *indices: Int[Array, ""] | int) -> Key:

@@ -89,7 +89,13 @@ def unpack(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 def quarantine(path: Path, why: Exception) -> None:
     """Moves a corrupt file aside, kept for whoever wants to know, and says so in one line."""
     aside = path.with_name(f"{path.name}.corrupt")
-    os.replace(path, aside)
+    try:
+        os.replace(path, aside)
+    except FileNotFoundError:  # another worker was quicker
+        return
+    except OSError as error:
+        warnings.warn(f"{why}; it is not used, and cannot be moved aside ({error.strerror})", stacklevel=2)
+        return
     warnings.warn(f"{why}; it is not used and kept as {aside.name}", stacklevel=2)
 
 

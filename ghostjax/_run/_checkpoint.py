@@ -12,7 +12,7 @@ from ghostjax._run._archive import CorruptFile, pack, quarantine, unpack, write_
 from ghostjax._run._chunk import named_leaves
 from ghostjax._run._describe import differences
 from ghostjax._run._provenance import changed, LAYOUT, VERSIONS
-from ghostjax._types import ConfigurationError
+from ghostjax._types import ConfigurationError, require
 
 
 KEPT = 2
@@ -47,9 +47,19 @@ def newest(directory: Path) -> tuple[CheckpointStatus, dict[str, Any]] | None:
     for path in sorted(directory.glob("checkpoint-*.npz"), reverse=True):
         try:
             arrays, manifest = unpack(path)
+        except FileNotFoundError:
+            continue  # a run that shares the folder has moved on
         except CorruptFile as error:
             quarantine(path, error)
             continue
+        require(
+            manifest.get("schema") == SCHEMA,
+            "simulate",
+            "directory",
+            directory,
+            f"{path.name} was written in another layout of files (version {manifest.get('schema')}, here {SCHEMA}) by "
+            "another version of ghostjax; give another directory, or resume=False to start over",
+        )
         return CheckpointStatus(manifest["round"], manifest["rounds"], path, manifest), arrays
     return None
 

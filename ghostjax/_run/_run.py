@@ -109,15 +109,21 @@ def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run
         arrays, manifest = unpack(directory / "final.npz")
     except CorruptFile as error:
         raise ConfigurationError(f"load_run: directory={directory}: {error}; run it again") from error
-    dataset = read_dataset(directory / "results.nc")
+    try:
+        dataset = read_dataset(directory / "results.nc")
+        result, provenance = RunResult[dataset.attrs["result"]], json.loads(dataset.attrs["provenance"])
+    except (OSError, KeyError, ValueError) as error:
+        raise ConfigurationError(
+            f"load_run: directory={directory}: results.nc cannot be read ({str(error).splitlines()[0]}); run it again"
+        ) from error
     state = None
     if simulation is not None:
         state, _ = restore(arrays, begin(simulation, jax.random.key(0)), directory / "final.npz")
     return Run(
-        result=RunResult[dataset.attrs["result"]],
+        result=result,
         record={str(name): column.values for name, column in dataset.data_vars.items()},
         state=state,
-        provenance=json.loads(dataset.attrs["provenance"]),
+        provenance=provenance,
         models=jnp.asarray(arrays["models"]),
         dims={name: tuple(names) for name, names in manifest["dims"].items()},
         byzantine=dataset.coords["byzantine"].values.astype(bool),

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
+from ghostjax._random import root_key
 from ghostjax._run import _checkpoint
 from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of, weights_of
 from ghostjax._run._dataset import declared_dims
@@ -66,7 +66,7 @@ def simulate(
     ```
     """
     require(rounds >= 1, "simulate", "rounds", rounds, "must be at least 1")
-    key = jax.random.key(key) if isinstance(key, int) else key
+    key = root_key(key, "simulate")
     weights = weights_of(participation, rounds, simulation.num_nodes, "simulate")
     pace = Pace(chunk, "simulate")
     provenance = {
@@ -80,15 +80,8 @@ def simulate(
     }
     directory = None if directory is None else Path(directory)
     found = _find(directory, resume, provenance, allow_layout_change)
-
-    state = own(begin(simulation, key), simulation, key)
+    done = 0 if found is None else found[0].round
     pieces: list[dict[str, np.ndarray]] = []
-    done = 0
-    if found is not None:
-        status, arrays = found
-        done = status.round
-        state, record = _checkpoint.restore(arrays, state, status.path)
-        pieces = [record]
     saved = done
 
     def save() -> None:
@@ -99,6 +92,10 @@ def simulate(
         Interruption(directory is not None) as interruption,
         Reporter(progress, rounds, "round", "simulate", done) as report,
     ):
+        state = own(begin(simulation, key), simulation, key)
+        if found is not None:
+            state, record = _checkpoint.restore(found[1], state, found[0].path)
+            pieces = [record]
         pending, clock, last_save = None, None, time.monotonic()
 
         def collect() -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 
 PLAN = "sweep.json"
+SCHEMA = 1
+"""The layout of a plan and of its cells."""
 
 
 class Sweep:
@@ -70,7 +72,20 @@ def collect(directory: str | Path) -> Sweep:
     require(
         path.exists(), "collect", "directory", directory, f"there is no {PLAN}; run sweep(..., directory=...) first"
     )
-    return assemble(json.loads(path.read_text()), CellStore(Path(directory)))
+    try:
+        plan = json.loads(path.read_text())
+        schema = plan["schema"]
+    except (ValueError, KeyError, TypeError):
+        schema = "unreadable"
+    require(
+        schema == SCHEMA,
+        "collect",
+        "directory",
+        directory,
+        f"its {PLAN} is damaged or of another version ({schema}, here {SCHEMA}); the same sweep(..., directory=...) "
+        "writes it again and keeps the cells",
+    )
+    return assemble(plan, CellStore(Path(directory)))
 
 
 def assemble(plan: dict[str, Any], store: CellStore, interrupted: bool = False) -> Sweep:

@@ -1,5 +1,6 @@
 """Runs every point of a product of axes, compiling at most once per structure."""
 
+import operator
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ghostjax._random import root_key
 from ghostjax._run._chunk import Pace, weights_of
 from ghostjax._run._dataset import declared_dims
 from ghostjax._run._describe import describe
@@ -19,8 +21,8 @@ from ghostjax._simulation import Simulation
 from ghostjax._sweep._axis import as_axes
 from ghostjax._sweep._cells import CellStore, Claim
 from ghostjax._sweep._lanes import default_lanes, play_lanes, play_one, shared_leaves
-from ghostjax._sweep._plan import build_cells, Cell, Group, group_cells, SCHEMA
-from ghostjax._sweep._result import assemble, Sweep, write_plan
+from ghostjax._sweep._plan import build_cells, Cell, Group, group_cells
+from ghostjax._sweep._result import assemble, SCHEMA, Sweep, write_plan
 from ghostjax._types import require
 
 
@@ -81,15 +83,12 @@ def sweep(
     require(lanes is None or lanes >= 1, "sweep", "lanes", lanes, "must be at least 1")
     Pace(chunk, "sweep")
     axes = as_axes(axes)
-    roots = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    roots = list(range(seeds)) if isinstance(seeds, int) else [operator.index(seed) for seed in seeds]
     names = [axis.name for axis in axes]
-    require(
-        "seed" not in names and len(roots) > 0 and len(set(roots)) == len(roots),
-        "sweep",
-        "seeds",
-        roots,
-        "give at least one seed, no two alike, and no axis of that name",
-    )
+    require("seed" not in names, "sweep", "axes", names, "'seed' cannot be an axis; give seeds=")
+    require(len(set(roots)) == len(roots) > 0, "sweep", "seeds", roots, "give at least one seed, no two alike")
+    for root in roots:
+        root_key(root, "sweep", "seeds")
     given = None if participation is None else np.asarray(participation)
     cells = build_cells(simulation, axes, roots, rounds, given)
     for n in {cell.simulation.num_nodes for cell in cells}:

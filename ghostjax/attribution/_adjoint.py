@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ghostjax._random import stream
+from ghostjax._random import root_key, stream
 from ghostjax._round import State
 from ghostjax._simulation import Simulation
 from ghostjax._types import Key, require
 from ghostjax.attribution._agreement import pearson, spearman
 from ghostjax.attribution._outcome import goal_loss, Outcome
-from ghostjax.attribution._replay import key_of, replay, unobserved, weights_of
+from ghostjax.attribution._replay import replay, unobserved, weights_of
 from ghostjax.attribution._result import Attribution, Certificate
 
 
@@ -130,7 +130,7 @@ def adjoint(
         checkpoints in ("nested", "round", "none"), "adjoint", "checkpoints", checkpoints, "use nested, round or none"
     )
     require(probes >= 0, "adjoint", "probes", probes, "is a number of exact replays, 0 for none")
-    w, key = weights_of("adjoint", simulation, rounds, participation), key_of(key)
+    w, key = weights_of("adjoint", simulation, rounds, participation), root_key(key, "adjoint")
     value, gradient = _gradient(unobserved(simulation), key, w, outcome, checkpoints)
     cells, weights = -np.asarray(gradient), np.asarray(w)
     found = Attribution(
@@ -159,7 +159,7 @@ def certificate(
     """Compares an attribution with the exact removal of `probes` identities, drawn at random among those present."""
     require(probes >= 1, "certificate", "probes", probes, "must be at least 1")
     require(attribution.over == "node", "certificate", "attribution", "of groups", "give one that scores identities")
-    key = key_of(key)
+    key = root_key(key, "certificate")
     present = np.flatnonzero((attribution.participation > 0).any(0))
     order = np.asarray(jax.random.permutation(stream(key, "certificate"), len(present)))
     chosen = np.sort(present[order[:probes]])

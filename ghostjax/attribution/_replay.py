@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ghostjax._random import root_key
 from ghostjax._rollout import rollout
 from ghostjax._simulation import Simulation
 from ghostjax._types import Key, require
@@ -35,11 +36,6 @@ def weights_of(call: str, simulation: Simulation, rounds: int, participation: An
         f"give one row per round and one column per node, {shape}",
     )
     return weights
-
-
-def key_of(key: Key | int) -> Key:
-    """A key, from a key or a seed."""
-    return jax.random.key(key) if isinstance(key, int) else key
 
 
 @eqx.filter_jit
@@ -80,7 +76,7 @@ def replay(
         f"give [m, {w.shape[1]}] to silence identities or [m, {w.shape[0]}, {w.shape[1]}] to silence cells",
     )
     require(batch_size >= 1, "replay", "batch_size", batch_size, "must be at least 1")
-    simulation, key, count = unobserved(simulation), key_of(key), masks.shape[0]
+    simulation, key, count = unobserved(simulation), root_key(key, "replay"), masks.shape[0]
     values = []
     # One program for every number of masks: the host loops over full batches, the last one filled up.
     for start in range(0, count, batch_size):

@@ -1,11 +1,11 @@
 """The commands that train."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
 import yaml
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from ghostjax._types import ConfigurationError, require
 from ghostjax.cli import _pages
 from ghostjax.cli._codes import FAILED, OK, RESUMABLE
 from ghostjax.cli._config import at, dump, load, RunConfig, simulation, SweepConfig
+from ghostjax.cli._flags import parse
 from ghostjax.cli._tables import print_table
 from ghostjax.report import comparison, write
 
@@ -45,26 +46,27 @@ class SweepOptions:
 def run(argv: Sequence[str], console: Console) -> int:
     """`ghostjax run [CONFIG.yaml] [flags]`."""
     options = _parse("run", RunOptions, RunConfig, argv)
-    require(options.chunk >= 0, "ghostjax run", "chunk", options.chunk, "must not be negative")
+    require(options.chunk >= 0, "run", "chunk", options.chunk, "must not be negative")
     sim = simulation(options.config)
-    _keep(options.out / "run.yaml", dump(options.config))
-    return _finish_run(options.config, sim, options.out, console, options.chunk or "auto")
+    with _owned(options.out, "run.yaml", options.config):
+        return _finish_run(options.config, sim, options.out, console, options.chunk or "auto")
 
 
 def sweep(argv: Sequence[str], console: Console) -> int:
     """`ghostjax sweep CONFIG.yaml [flags]`."""
     options = _parse("sweep", SweepOptions, SweepConfig, argv)
-    require(
-        options.config.axes, "ghostjax sweep", "axes", options.config.axes, "name at least one axis in the YAML file"
-    )
+    require(options.config.axes, "sweep", "axes", options.config.axes, "name at least one axis in the YAML file")
     shard = _shard(options.shard)
-    _keep(options.out / "sweep.yaml", dump(options.config))
-    return _finish_sweep(options.config, options.out, console, shard)
+    with _owned(options.out, "sweep.yaml", options.config):
+        return _finish_sweep(options.config, options.out, console, shard)
 
 
 def resume(argv: Sequence[str], console: Console) -> int:
     """`ghostjax resume DIR`."""
     folder = _folder("resume", argv)
+    if folder is None:
+        console.print(_HELP["resume"])
+        return OK
     if (folder / "run.yaml").exists():
         config = load(folder / "run.yaml", RunConfig)
         return _finish_run(config, simulation(config), folder, console, "auto")
@@ -74,13 +76,20 @@ def resume(argv: Sequence[str], console: Console) -> int:
 def report(argv: Sequence[str], console: Console) -> int:
     """`ghostjax report DIR`."""
     folder = _folder("report", argv)
+    if folder is None:
+        console.print(_HELP["report"])
+        return OK
     if (folder / "run.yaml").exists():
         config = load(folder / "run.yaml", RunConfig)
+        there = (folder / "results.nc").exists() and (folder / "final.npz").exists()
+        require(there, "report", "DIR", folder, f"its run is not finished: ghostjax resume {folder}")
         path = _pages.run_page(folder, load_run(folder), dump(config), config.aggregator)
     else:
-        path = _pages.sweep_page(folder, collect(folder), (folder / "sweep.yaml").read_text())
+        there = (folder / "sweep.json").exists()
+        require(there, "report", "DIR", folder, f"its sweep has not begun: ghostjax resume {folder}")
+        path = _pages.sweep_page(folder, collect(folder), dump(load(folder / "sweep.yaml", SweepConfig)))
     console.print(f"report: {path}")
-    return 0
+    return OK
 
 
 def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Console, chunk: int | str) -> int:
@@ -124,38 +133,60 @@ def _parse(name: str, kind: type, config_kind: type, argv: Sequence[str]) -> Any
     base = config_kind()
     if rest and not rest[0].startswith("-"):
         base = load(Path(rest.pop(0)), config_kind)
-    return tyro.cli(
-        kind, prog=f"ghostjax {name} [CONFIG.yaml]", args=rest, default=kind(config=base),
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagConversionOff),
-    )  # fmt: skip
+    return parse(name, kind, kind(config=base), rest, "[CONFIG.yaml] [flags]")
 
 
-def _folder(name: str, argv: Sequence[str]) -> Path:
-    require(len(argv) == 1, f"ghostjax {name}", "DIR", " ".join(argv) or "nothing", "name one folder of a run or sweep")
+_HELP = {
+    "resume": "ghostjax resume DIR\n\nContinues the interrupted run or sweep in DIR to the same bits.",
+    "report": "ghostjax report DIR\n\nWrites the page of the run or sweep in DIR again.",
+}
+
+
+def _folder(name: str, argv: Sequence[str]) -> Path | None:
+    """The folder named, or None where help is asked for."""
+    if "-h" in argv or "--help" in argv:
+        return None
+    require(len(argv) == 1, name, "DIR", " ".join(argv) or "nothing", "name one folder of a run or sweep")
     folder = Path(argv[0])
     known = (folder / "run.yaml").exists() or (folder / "sweep.yaml").exists()
-    require(known, f"ghostjax {name}", "DIR", folder, "it holds neither run.yaml nor sweep.yaml")
+    require(known, name, "DIR", folder, "it holds neither run.yaml nor sweep.yaml; name the --out of a run or sweep")
     return folder
 
 
 def _shard(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
-    good = index.isdigit() and count.isdigit() and int(index) < int(count)
-    require(good, "ghostjax sweep", "shard", text, "write i/n with 0 <= i < n, e.g. 0/4")
+    good = text.isascii() and index.isdigit() and count.isdigit() and int(index) < int(count)
+    require(good, "sweep", "shard", text, "write i/n with 0 <= i < n, e.g. 0/4")
     return int(index), int(count)
 
 
-def _keep(path: Path, text: str) -> None:
-    """Writes the resolved configuration, unless the folder belongs to another one."""
-    if path.exists() and path.read_text() != text:
-        changed = [f"{a.strip()} -> {b.strip()}" for a, b in _differences(path.read_text(), text)]
-        raise ConfigurationError(
-            f"out={path.parent}: holds another configuration ({'; '.join(changed[:3])}); choose another folder"
-        )
-    write(path, text)
+@contextlib.contextmanager
+def _owned(folder: Path, name: str, config: RunConfig) -> Iterator[None]:
+    """Keeps the resolved configuration in `folder`, unless that belongs to another one.
+
+    What is refused before anything was computed leaves the folder as it was.
+    """
+    path = folder / name
+    new = not path.exists()
+    if new:
+        write(path, dump(config))
+    else:
+        changed = _differences(load(path, type(config)), config)
+        require(
+            not changed, name.removesuffix(".yaml"), "out", folder,
+            f"holds another configuration ({'; '.join(changed[:3])}); choose another folder",
+        )  # fmt: skip
+    try:
+        yield
+    except ConfigurationError:
+        if new:
+            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only if it is empty
+        raise
 
 
-def _differences(old: str, new: str) -> list[tuple[str, str]]:
-    a, b = yaml.safe_load(old) or {}, yaml.safe_load(new) or {}
-    keys = sorted(a.keys() | b.keys())
-    return [(f"{k}: {a.get(k)}", f"{b.get(k)}") for k in keys if a.get(k) != b.get(k)]
+def _differences(old: RunConfig, new: RunConfig) -> list[str]:
+    # As they are written: a tuple and a list are one.
+    a, b = (yaml.safe_load(dump(config)) for config in (old, new))
+    return [f"{key}: {a[key]} -> {b[key]}" for key in sorted(a) if a[key] != b[key]]

@@ -10,9 +10,11 @@ import jax
 import tyro
 import yaml
 
+from ghostjax._random import root_key
 from ghostjax._simulation import Simulation
-from ghostjax._types import ConfigurationError
-from ghostjax.cli._expression import build
+from ghostjax._types import ConfigurationError, require
+from ghostjax.cli._expression import build, names_in
+from ghostjax.cli._yaml import read
 from ghostjax.metrics import standard
 from ghostjax.protocols import Gossip, Server
 
@@ -67,20 +69,20 @@ class SweepConfig(RunConfig):
     """Number of seeds, paired over all points."""
 
 
+WORDS = ("nodes", "byzantine", "rounds", "seed")
+"""Numbers of a configuration that its expressions may use."""
+EXPRESSIONS = ("task", "learner", "attack", "aggregator", "topology", "optimizer")
+"""Fields that are written as calls."""
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 """Words for a model's activation, e.g. `mlp((64, 64, 10), tanh)`."""
 
 
 def simulation(config: RunConfig) -> Simulation:
     """The simulation that `config` describes; raises `ConfigurationError` for one that cannot work."""
-    words = {
-        **ACTIVATIONS,
-        "nodes": config.nodes,
-        "byzantine": config.byzantine,
-        "rounds": config.rounds,
-        "seed": config.seed,
-        **config.variables,
-    }
+    require(config.rounds >= 1, "run", "rounds", config.rounds, "must be at least 1")
+    root_key(config.seed, "run", "seed")
+    require(config.evaluate_every >= 1, "run", "evaluate_every", config.evaluate_every, "must be at least 1")
+    words = {**ACTIVATIONS, **{word: getattr(config, word) for word in WORDS}, **config.variables}
     aggregator = build("aggregator", config.aggregator, "aggregators", words)
     optimizer = build("optimizer", config.optimizer, "optimizers", words)
     if config.protocol == "server":
@@ -88,8 +90,16 @@ def simulation(config: RunConfig) -> Simulation:
     else:
         topology = build("topology", config.topology, "topologies", words, config.nodes)
         protocol = Gossip(aggregator, topology, optimizer)
+    task = build("task", config.task, "tasks", words, config.nodes)
+    require(
+        task.num_nodes == config.nodes,
+        "run",
+        "task",
+        config.task,
+        f"makes {task.num_nodes} nodes where nodes={config.nodes}; write nodes where its partition names a number",
+    )
     return Simulation(
-        build("task", config.task, "tasks", words, config.nodes),
+        task,
         protocol,
         learner=build("learner", config.learner, "learners", words),
         attack=build("attack", config.attack, "attacks", words),
@@ -109,14 +119,7 @@ def at(config: SweepConfig, point: Mapping[str, Any]) -> RunConfig:
 
 def load(path: Path, kind: type) -> Any:
     """The configuration in the YAML file `path`; unknown keys and wrong types are refused by name."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise ConfigurationError(f"config={path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"config={path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, Mapping):
-        raise ConfigurationError(f"config={path}: holds {type(content).__name__}; needs a mapping of fields to values")
+    content = read(path)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key, value in content.items():
         if key not in fields:
@@ -126,7 +129,46 @@ def load(path: Path, kind: type) -> Any:
         problem = _mismatch(fields[key].type, value)
         if problem:
             raise ConfigurationError(f"config={path}: {key}={value!r}: {problem}")
-    return kind(**content)
+    config = kind(**content)
+    _check_variables(path, config)
+    if isinstance(config, SweepConfig):
+        _check_axes(path, config)
+    return config
+
+
+def _check_variables(path: Path, config: RunConfig) -> None:
+    for name, value in config.variables.items():
+        call = f"config={path}"
+        require(isinstance(name, str) and name.isidentifier(), call, "variables", name, "a variable is a word")
+        taken = name in WORDS or name in ACTIVATIONS
+        require(not taken, call, f"variables[{name!r}]", value, "this word has a meaning already; use another one")
+
+
+def _check_axes(path: Path, config: SweepConfig) -> None:
+    """Every axis must change something: a field of a run, or a word that some expression uses."""
+    fields = {field.name: field for field in dataclasses.fields(RunConfig)}
+    texts = [getattr(config, name) for name in EXPRESSIONS]
+    texts += [value for name, values in config.axes.items() if name in EXPRESSIONS for value in _listed(values)]
+    used = {name for text in texts for name in names_in(str(text))}
+    for name, values in config.axes.items():
+        call, parameter = f"config={path}", f"axes[{name!r}]"
+        require(isinstance(values, list), call, parameter, values, "write a list of values, e.g. [a, b]")
+        require(
+            name not in ("seed", "seeds", "rounds", "axes", "variables"), call, parameter, values,
+            "cannot be an axis; `seed` and `seeds` say which seeds there are, and all cells have the same `rounds`",
+        )  # fmt: skip
+        if name in fields:
+            for value in values:
+                problem = _mismatch(fields[name].type, value)
+                require(problem is None, call, parameter, repr(value), problem or "")
+        else:
+            near = difflib.get_close_matches(str(name), [*fields, *used], n=1)
+            hint = f"did you mean {near[0]}?" if near else "name a field of a run, or use the word in an expression"
+            require(name in used, call, parameter, values, f"no field and no expression uses this word; {hint}")
+
+
+def _listed(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else [values]
 
 
 def dump(config: RunConfig) -> str:

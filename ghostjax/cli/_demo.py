@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from ghostjax import attribution
 from ghostjax._run import Run, simulate
 from ghostjax._types import require
 from ghostjax.cli._config import dump, RunConfig, simulation
+from ghostjax.cli._doctor import unwritable
+from ghostjax.cli._flags import parse
 from ghostjax.cli._tables import print_table
 from ghostjax.report import comparison, render, write
 
@@ -43,8 +44,11 @@ class DemoOptions:
 
 def demo(argv: Sequence[str], console: Console) -> int:
     """Trains, prints a table, writes the page, says where it is."""
-    options = tyro.cli(DemoOptions, prog="ghostjax demo", args=argv)
-    require(options.seeds >= 1, "ghostjax demo", "seeds", options.seeds, "must be at least 1")
+    options = parse("demo", DemoOptions, DemoOptions(), argv)
+    require(options.seeds >= 1, "demo", "seeds", options.seeds, "must be at least 1")
+    require(options.rounds >= 1, "demo", "rounds", options.rounds, "must be at least 1")
+    problem = unwritable(options.out)
+    require(problem is None, "demo", "out", options.out, f"cannot be written to ({problem}); choose another folder")
     start = time.perf_counter()
     configs = {
         name: RunConfig(

@@ -38,7 +38,7 @@ def examine(console: Console, folder: Path, cache: Path | None) -> bool:
         try:
             console.print(f"{name:<10} {version(name)}")
         except PackageNotFoundError:
-            console.print(f"{name:<10} [red]missing[/red]: reinstall with pip install -e .")
+            console.print(f"{name:<10} missing: reinstall with pip install -e .", style="red")
             well = False
     for device in jax.devices():
         console.print(f"device     {device.device_kind} ({device.platform}:{device.id})")
@@ -46,22 +46,28 @@ def examine(console: Console, folder: Path, cache: Path | None) -> bool:
         if where is None:
             console.print(f"{what:<10} off")
             continue
-        problem = _unwritable(where)
-        console.print(f"{what:<10} {where}" + (f" [red]not writable[/red]: {problem}" if problem else " (writable)"))
+        problem = unwritable(where)
+        said = f"not writable: {problem}" if problem else "(writable)"
+        console.print(f"{what:<10} {where} {said}", style="red" if problem else None)
         well = well and problem is None
     data = os.environ.get("GHOSTJAX_DATA")
-    console.print(f"data       {data or 'GHOSTJAX_DATA is not set (only needed for MNIST and CIFAR files)'}")
+    if data and not Path(data).expanduser().is_dir():
+        console.print(f"data       {data} is no folder: set GHOSTJAX_DATA to one that holds data files", style="red")
+        well = False
+    else:
+        console.print(f"data       {data or 'GHOSTJAX_DATA is not set (only needed for MNIST and CIFAR files)'}")
     start = time.perf_counter()
     total = float(jax.jit(lambda x: (x @ x.T).sum())(jnp.ones((64, 64))))
     good = total == 64.0**3
     console.print(
-        f"program    compiled and ran in {time.perf_counter() - start:.2f} s"
-        + ("" if good else " [red]wrong result[/red]")
+        f"program    compiled and ran in {time.perf_counter() - start:.2f} s" + ("" if good else ": wrong result"),
+        style=None if good else "red",
     )
     return well and good
 
 
-def _unwritable(folder: Path) -> str | None:
+def unwritable(folder: Path) -> str | None:
+    """Why nothing can be written into `folder`, or None."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

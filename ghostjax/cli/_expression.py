@@ -7,8 +7,9 @@ evaluated as Python: nothing outside the catalogue can be reached.
 import ast
 import difflib
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, Literal, Union
 
 from ghostjax._types import ConfigurationError
 from ghostjax.cli._catalogue import catalogue, Entry
@@ -28,12 +29,32 @@ def build(parameter: str, text: str, family: str, variables: Mapping[str, Any], 
 
     Errors name the parameter, what was read and the nearest names.
     """
+    text = str(text)
     try:
-        node = ast.parse(str(text).strip(), mode="eval").body
+        node = ast.parse(text.strip(), mode="eval").body
+        return _outermost(node, parameter, text, variables, family, leading)
     except SyntaxError as error:
         raise ConfigurationError(
-            f"{parameter}={text!r}: not an expression ({error.msg}); write a call such as trimmed_mean(f=10)"
+            f"{parameter}={_short(text)!r}: not an expression ({error.msg}); write a call such as trimmed_mean(f=10)"
         ) from None
+    except (RecursionError, MemoryError, ValueError) as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        why = "nested too deeply" if not isinstance(error, ValueError) else str(error)
+        raise ConfigurationError(f"{parameter}={_short(text)!r}: not an expression ({why})") from None
+
+
+def names_in(text: str) -> set[str]:
+    """Every name that an expression uses; none if it is no expression."""
+    try:
+        return {node.id for node in ast.walk(ast.parse(text.strip(), mode="eval")) if isinstance(node, ast.Name)}
+    except (SyntaxError, RecursionError, MemoryError, ValueError):
+        return set()
+
+
+def _outermost(
+    node: ast.expr, parameter: str, text: str, variables: Mapping[str, Any], family: str, leading: tuple
+) -> Any:
     if isinstance(node, ast.Name):
         node = ast.Call(node, [], [])
     if not isinstance(node, ast.Call):
@@ -46,14 +67,29 @@ def _call(
 ) -> Any:
     entry = _entry(node.func, parameter, text, family)
     args = [*leading, *(_value(a, parameter, text, variables) for a in node.args)]
-    kwargs = {k.arg: _value(k.value, parameter, text, variables) for k in node.keywords if k.arg}
+    if any(k.arg is None for k in node.keywords):
+        raise ConfigurationError(f"{parameter}={text!r}: {entry.name}: ** is not understood; name each parameter")
+    kwargs = {str(k.arg): _value(k.value, parameter, text, variables) for k in node.keywords}
+    signature = inspect.signature(entry.make)
     try:
-        inspect.signature(entry.make).bind(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
     except TypeError as error:
         raise ConfigurationError(
             f"{parameter}={text!r}: {entry.name}: {error}; it takes ({entry.parameters})"
         ) from None
-    return entry.make(*args, **kwargs)
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].annotation
+        if not _fits(kind, value):
+            raise ConfigurationError(
+                f"{parameter}={text!r}: {entry.name}: {name}={value!s} must be {_called(kind)}, not {_said(value)}"
+            )
+    try:
+        return entry.make(*args, **kwargs)
+    except ConfigurationError:
+        raise
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as error:
+        why = str(error).strip().splitlines() or [type(error).__name__]
+        raise ConfigurationError(f"{parameter}={text!r}: {entry.name}: {why[0]}") from error
 
 
 def _entry(func: ast.expr, parameter: str, text: str, family: str | None) -> Entry:
@@ -73,10 +109,16 @@ def _value(node: ast.expr, parameter: str, text: str, variables: Mapping[str, An
         items = [_value(item, parameter, text, variables) for item in node.elts]
         return tuple(items)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_value(node.operand, parameter, text, variables)
+        value = _value(node.operand, parameter, text, variables)
+        if isinstance(value, int | float):
+            return -value
+        raise ConfigurationError(f"{parameter}={text!r}: {ast.unparse(node)}: only numbers have a sign")
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
         left, right = (_value(side, parameter, text, variables) for side in (node.left, node.right))
-        return _OPERATORS[type(node.op)](left, right)
+        try:
+            return _OPERATORS[type(node.op)](left, right)
+        except (TypeError, ArithmeticError) as error:
+            raise ConfigurationError(f"{parameter}={text!r}: {ast.unparse(node)}: {error}") from None
     if isinstance(node, ast.Call):
         return _call(node, parameter, text, variables, None, ())
     if isinstance(node, ast.Name):
@@ -88,3 +130,54 @@ def _value(node: ast.expr, parameter: str, text: str, variables: Mapping[str, An
         hint = f"did you mean {' or '.join(near)}?" if near else f"variables: {', '.join(sorted(variables))}"
         raise ConfigurationError(f"{parameter}={text!r}: unknown name {node.id!r}; {hint}")
     raise ConfigurationError(f"{parameter}={text!r}: {ast.unparse(node)!r} is not a number, a text, a list or a call")
+
+
+def _fits(kind: Any, value: Any) -> bool:
+    """Whether `value` is what the annotation `kind` says; what it cannot tell, fits."""
+    origin, args = get_origin(kind), get_args(kind)
+    if kind in (Any, inspect.Parameter.empty):
+        return True
+    if kind is None or kind is NoneType:
+        return value is None
+    if kind is float or kind is int:
+        return isinstance(value, int | float if kind is float else int) and not isinstance(value, bool)
+    if origin in (Union, UnionType):
+        return any(_fits(arg, value) for arg in args)
+    if origin is Literal:
+        return value in args
+    if origin is tuple:
+        items = args[:1] * len(value) if isinstance(value, tuple) and args[1:] == (...,) else args
+        return isinstance(value, tuple) and len(value) == len(items) and all(map(_fits, items, value))
+    if origin is Callable:
+        return callable(value)
+    return not inspect.isclass(kind) or isinstance(value, kind)
+
+
+def _called(kind: Any) -> str:
+    """An annotation in words."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_called(arg) for arg in args))
+    if origin is Literal:
+        return " or ".join(map(repr, args))
+    if origin is tuple:
+        each = _called(args[0])
+        return f"a list of {each.removeprefix('a ')}s" if args[1:] == (...,) else f"a list of {len(args)}"
+    words = {int: "a whole number", float: "a number", str: "a text", bool: "True or False", NoneType: "None"}
+    if kind in words:
+        return words[kind]
+    if not inspect.isclass(kind):
+        return "a function"
+    if not kind.__module__.startswith("ghostjax"):
+        return "a number"  # arrays and the like, which cannot be written here
+    name = kind.__name__.removeprefix("Abstract").lower()
+    return f"a{'n' if name[0] in 'aeiou' else ''} {name}"
+
+
+def _said(value: Any) -> str:
+    words = {str: "a text", bool: "a truth value", int: "a whole number", float: "a fraction", NoneType: "nothing"}
+    return words.get(type(value), "a list" if isinstance(value, tuple) else type(value).__name__)
+
+
+def _short(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."

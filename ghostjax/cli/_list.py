@@ -12,10 +12,15 @@ from ghostjax.cli._catalogue import catalogue, FAMILIES
 
 def show(families: Sequence[str], console: Console) -> None:
     """Prints the names of `families` (all of them unless given)."""
+    if "-h" in families or "--help" in families:
+        console.print(f"ghostjax list [FAMILY ...]\n\nWhat exists, by name. Families: {', '.join(FAMILIES)}.")
+        return
     for family in families:
         if family not in FAMILIES:
             near = difflib.get_close_matches(family, FAMILIES, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(FAMILIES)}"
+            if family in catalogue():
+                hint = f"it is one of the {catalogue()[family].family}: ghostjax list {catalogue()[family].family}"
             raise ConfigurationError(f"list: family={family!r}: no such family; {hint}")
     for family in families or FAMILIES:
         table = Table(title=family, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))

@@ -1,9 +1,15 @@
 """Which command, and how it ended."""
 
+import contextlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -20,41 +26,108 @@ COMMANDS = {
     "report": _commands.report,
     "check": _check.check,
 }
+CONTINUED = ("run", "sweep", "resume")
+"""Commands that, given again, go on from what is saved."""
+WIDE = 1000
+"""Columns where no terminal limits them: a file or a pipe gets whole lines."""
+
+
+class _Console(Console):
+    """Leaves it to `main` how a command ends whose reader has gone."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
     name, rest = (argv[0], argv[1:]) if argv else ("--help", [])
+    terminal = sys.stdout.isatty()
+    console = _Console(highlight=False, markup=False, soft_wrap=not terminal, width=None if terminal else WIDE)
     try:
-        if name in ("-h", "--help", "help"):
-            console.print(_usage(), markup=False)
-            return OK
-        if name == "--version":
-            from ghostjax import __version__
-
-            console.print(f"ghostjax {__version__}")
-            return OK
-        cache = _cache()
-        if name == "doctor":
-            return OK if _doctor.examine(console, Path("runs"), cache) else FAILED
-        if name == "list":
-            _list.show(rest, console)
-            return OK
-        if name not in COMMANDS:
-            raise ConfigurationError(
-                f"ghostjax {name}: no such command; known: {', '.join([*COMMANDS, 'list', 'doctor'])}"
-            )
-        return COMMANDS[name](rest, console)
+        with _terminable(), _told():
+            return _dispatch(name, rest, console)
     except ConfigurationError as error:
-        print(f"ghostjax: {error}", file=sys.stderr)
+        _say(error)
         return USAGE
     except KeyboardInterrupt:
-        print("ghostjax: interrupted", file=sys.stderr)
-        return RESUMABLE
+        _say("interrupted" + ("; the same command goes on from what is saved" if name in CONTINUED else ""))
+        return RESUMABLE if name in CONTINUED else FAILED
     except SystemExit as error:
-        return error.code if isinstance(error.code, int) else USAGE
+        return error.code if isinstance(error.code, int) else OK if error.code is None else USAGE
+    except BrokenPipeError:
+        # Whoever read the output has gone. What is still buffered must not fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        _say(f"{name}: {error}; free space or choose another folder, then give the same command again")
+        return FAILED
+    except Exception as error:
+        if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):
+            _say(f"{name}: out of memory ({str(error).splitlines()[0]}); lower nodes, the batch or the model")
+            return FAILED
+        traceback.print_exc()
+        _say(f"{name}: failed with the {type(error).__name__} above, which it should have foreseen: please report it")
+        return FAILED
+
+
+def _dispatch(name: str, rest: list[str], console: Console) -> int:
+    if name in ("-h", "--help", "help"):
+        console.print(_usage())
+        return OK
+    if name == "--version":
+        from ghostjax import __version__
+
+        console.print(f"ghostjax {__version__}")
+        return OK
+    known = [*COMMANDS, "list", "doctor"]
+    if name not in known:
+        raise ConfigurationError(f"{name}: no such command; known: {', '.join(known)}")
+    cache = _cache()
+    if name == "doctor":
+        if rest:
+            raise ConfigurationError(f"doctor: {' '.join(rest)}: it takes no arguments")
+        return OK if _doctor.examine(console, Path("runs"), cache) else FAILED
+    if name == "list":
+        _list.show(rest, console)
+        return OK
+    return COMMANDS[name](rest, console)
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM as Ctrl-C, also while nothing is there yet that could be saved; training has its own handler."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Warnings in one line, without the line of code that gave them."""
+
+    def show(message: Any, category: Any, *place: Any) -> None:
+        del category, place
+        _say(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _say(text: Any) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more
+        print(f"ghostjax: {text}", file=sys.stderr, flush=True)
 
 
 def _cache() -> Path | None:

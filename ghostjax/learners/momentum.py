@@ -5,7 +5,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._types import real_field, require, static_field
+from ghostjax._types import concrete, real_field, require, static_field
 from ghostjax.learners._base import AbstractLearner, Objective
 
 
@@ -28,6 +28,11 @@ class Momentum(AbstractLearner):
         require(
             self.convention in ("average", "sum"), "Momentum", "convention", self.convention, "use 'average' or 'sum'"
         )
+        if concrete(self.beta):
+            require(
+                ((self.beta >= 0) & (self.beta < 1)).all(), "Momentum", "beta", self.beta,
+                "must lie in [0, 1), or what was once sent never fades",
+            )  # fmt: skip
 
     def init(self, like: Any) -> PyTree:
         return jnp.zeros(like.shape, like.dtype)

@@ -34,10 +34,18 @@ def last(values: np.ndarray, window: int = 10) -> np.ndarray:
 
 def spread(values: np.ndarray, form: str) -> str:
     """Mean over seeds and, with several of them, the range."""
-    middle = form.format(np.nanmean(values))
+    there = values[~np.isnan(values)]
+    if len(there) == 0:
+        return "-"  # nobody to report on (no honest node), or never recorded
+    middle = form.format(there.mean())
     if len(values) < 2:
         return middle
     return f"{middle}  [{form.format(np.nanmin(values))}, {form.format(np.nanmax(values))}]"
+
+
+def _mean(values: np.ndarray) -> float:
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else float("nan")
 
 
 def blocks(
@@ -84,7 +92,7 @@ def table(records: Records) -> tuple[list[str], list[list[str]]]:
 def _headline(records: Records, byzantine: np.ndarray, ranking: Ranking | None) -> Cards:
     cards = [(f"{int(byzantine.sum())} of {len(byzantine)}", "identities held by the adversary")]
     if all("accuracy" in r for r in records.values()):
-        final = {name: float(np.nanmean(last(r["accuracy"]))) for name, r in records.items()}
+        final = {name: _mean(last(r["accuracy"])) for name, r in records.items()}
         best, worst = max(final, key=final.__getitem__), min(final, key=final.__getitem__)
         cards += [(f"{final[best]:.1%}", f"accuracy with {best}")]
         if worst != best:

@@ -143,7 +143,8 @@ def from_arrays(
     replaces `criterion` in training, and `weights` says what example j counts, `[N]`, or what node i's slot k
     counts, `[n, m]` as `partition.indices`. Floating inputs get the default float dtype.
 
-    Errors: a node without examples, an index beyond N, arrays of different length.
+    Errors: a node without examples, an index beyond N, arrays of different length, numbers that are not finite, a
+    model that cannot take the examples, a class label that the model has no output for.
 
     ```python
     >>> import numpy as np
@@ -158,6 +159,7 @@ def from_arrays(
     x, y = _stored(x), _stored(y)
     call = "from_arrays"
     require(len(x) == len(y), call, "y", f"{len(y)} targets", f"needs one per example, {len(x)}")
+    require(len(x) > 0, call, "x", "no examples", "give at least one per node")
     require(batch_size >= 1, call, "batch_size", batch_size, "must be at least 1")
     require(eval_batch >= 1, call, "eval_batch", eval_batch, "must be at least 1")
     parts = partition if isinstance(partition, Partition) else partition(np.asarray(y))
@@ -189,6 +191,9 @@ def from_arrays(
         f"{len(test_x)} examples, {len(test_y)} targets",
         "needs one target per example, and at least one",
     )
+    for name, values in {"x": x, "y": y, "test": test_x, "test targets": test_y}.items():
+        _check_finite(call, name, values)
+    _check_model(call, model, x, {"y": y, "test": test_y}, criterion)
     return ArrayTask(
         x=x,
         y=y,
@@ -206,6 +211,48 @@ def from_arrays(
         eval_batch=eval_batch,
         sequential=getattr(model, "sequential", False),
     )
+
+
+def check_count(call: str, num_nodes: int, task: ArrayTask) -> ArrayTask:
+    """The task, once it is clear that its partition has as many nodes as were asked for."""
+    require(
+        task.num_nodes == num_nodes,
+        call,
+        "partition",
+        f"of {task.num_nodes} nodes",
+        f"num_nodes={num_nodes}; give a partition of that many, or as many nodes as it has",
+    )
+    return task
+
+
+def _check_finite(call: str, name: str, values: Array) -> None:
+    if jnp.issubdtype(values.dtype, jnp.floating):
+        bad = int((~np.isfinite(np.asarray(values)).reshape(len(values), -1).all(1)).sum())
+        require(bad == 0, call, name, f"{bad} rows with nan or inf", "drop or fill them, or the goal is never a number")
+
+
+def _check_model(call: str, model: Any, x: Array, labels: dict[str, Array], criterion: Criterion) -> None:
+    """Whether the model takes the examples, and has an output for every class: no index error would ever say so."""
+    like = jax.ShapeDtypeStruct((2, *x.shape[1:]), jnp.result_type(float) if x.dtype == jnp.uint8 else x.dtype)
+    try:
+        outputs = jax.eval_shape(lambda key, x: model.apply(model.init(key), x, None), jax.random.key(0), like)
+    except (TypeError, ValueError) as error:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigurationError(
+            f"{call}: model={type(model).__name__}: cannot take examples of shape {x.shape[1:]} ({why}); give it that "
+            "input, or the examples that shape"
+        ) from error
+    if criterion is not cross_entropy:
+        return
+    for name, y in labels.items():
+        low, top = int(y.min()), int(y.max())
+        require(
+            low >= 0 and top < outputs.shape[-1],
+            call,
+            name,
+            f"labels {low} to {top}",
+            f"the model has {outputs.shape[-1]} outputs; number classes from 0, and give the model one output for each",
+        )
 
 
 def _stored(values: Any) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ghostjax.tasks._files import data_folder, find, refuse
 from ghostjax.tasks._pickle import read_pickle
-from ghostjax.tasks.arrays import ArrayTask, from_arrays
+from ghostjax.tasks.arrays import ArrayTask, check_count, from_arrays
 from ghostjax.tasks.models import AbstractModel, cnn_cifar
 from ghostjax.tasks.partition import dirichlet, Partition
 
@@ -139,7 +139,7 @@ def _task(
     seed: int,
 ) -> ArrayTask:
     (x, y), test = pairs
-    return from_arrays(
+    task = from_arrays(
         x,
         y,
         model or cnn_cifar(num_classes),
@@ -150,3 +150,4 @@ def _task(
         batch_size=batch_size,
         eval_batch=500,
     )
+    return check_count("task", num_nodes, task)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ghostjax.tasks.arrays import ArrayTask, from_arrays
+from ghostjax.tasks.arrays import ArrayTask, check_count, from_arrays
 from ghostjax.tasks.models import AbstractModel, MLP
 from ghostjax.tasks.partition import dirichlet, Partition
 
@@ -48,4 +48,5 @@ def digits(
     (x, y), test = load_digits(seed=seed)
     if partition is None:
         partition = dirichlet(y, num_nodes, alpha, seed=seed, min_size=1)
-    return from_arrays(x, y, model or MLP((64, 64, 10)), partition, test=test, batch_size=batch_size)
+    task = from_arrays(x, y, model or MLP((64, 64, 10)), partition, test=test, batch_size=batch_size)
+    return check_count("digits", num_nodes, task)

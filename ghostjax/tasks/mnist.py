@@ -9,7 +9,7 @@ import numpy as np
 from ghostjax._types import require
 from ghostjax.tasks._files import data_folder, find, refuse
 from ghostjax.tasks._idx import read_idx
-from ghostjax.tasks.arrays import ArrayTask, from_arrays
+from ghostjax.tasks.arrays import ArrayTask, check_count, from_arrays
 from ghostjax.tasks.models import AbstractModel, MLP
 from ghostjax.tasks.partition import dirichlet, Partition
 
@@ -155,7 +155,7 @@ def _task(
     seed: int,
 ) -> ArrayTask:
     (x, y), test = pairs
-    return from_arrays(
+    task = from_arrays(
         x,
         y,
         model or MLP((784, 64, num_classes)),
@@ -165,3 +165,4 @@ def _task(
         scale=moments[1],
         batch_size=batch_size,
     )
+    return check_count("task", num_nodes, task)

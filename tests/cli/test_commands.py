@@ -9,10 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import ghostjax as gj
+from ghostjax._run import checkpoint_status
+from ghostjax._run._progress import Reporter
 from ghostjax.cli import main
 from ghostjax.cli._catalogue import catalogue, FAMILIES
+from ghostjax.cli._config import load, SweepConfig
+from ghostjax.cli._main import COMMANDS
+from ghostjax.cli._tables import print_table
 
 
 RUN = """
@@ -28,7 +34,7 @@ SWEEP = (
     RUN
     + """
 axes:
-  attack: [sign_flip, alie(z=1.5)]
+  attack: [alie(z=1), alie(z=1.5)]
   byzantine: [1, 2]
 seeds: 2
 """
@@ -66,6 +72,17 @@ def test_run_writes_results_a_page_and_can_be_read_back(capsys):
     assert main(["report", "here"]) == 0
     assert Path("here/report.html").exists()
     assert main(["resume", "here"]) == 0
+    for name in ("results.nc", "final.npz"):
+        whole = (Path("here") / name).read_bytes()
+        for damaged in (whole[: len(whole) // 2], b""):
+            (Path("here") / name).write_bytes(damaged)
+            capsys.readouterr()
+            assert main(["report", "here"]) == 2
+            error = capsys.readouterr().err.strip()
+            assert error.startswith("ghostjax: load_run: directory=here: ") and "run it again" in error
+            assert "\n" not in error and name in error
+        assert main(["resume", "here"]) == 0
+        assert main(["report", "here"]) == 0
     assert main(["run", config, "--out", "here"]) == 2
     assert "holds another configuration (rounds: 4 -> 6" in capsys.readouterr().err
 
@@ -90,8 +107,35 @@ def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):
         (["run", "missing.yaml"], "config=missing.yaml: no such file"),
         (["run", "bad.yaml"], "unknown key 'nodez'; did you mean nodes?"),
         (["run", "type.yaml"], "nodes='many': must be int, not str"),
-        (["run", "list.yaml"], "holds list; needs a mapping"),
+        (["run", "list.yaml"], "holds a list; needs a mapping"),
         (["run", "broken.yaml"], "not YAML"),
+        (["run", "tabs.yaml"], "line 2, column 1: .*indent with spaces, not tabs"),
+        (["run", "twice.yaml"], "'nodes' is given twice"),
+        (["run", "loop.yaml"], "refers to itself"),
+        (["run", "."], r"cannot be read \(Is a directory\)"),
+        (["run", "words.yaml"], r"variables\['nodes'\]=9: this word has a meaning already"),
+        (["run", "--byzantin", "3"], "run: Unrecognized options: .*did you mean --byzantine"),
+        (["run", "--byzantine", "x"], "run: .*--byzantine.*'x'"),
+        (["run", "--protocol", "serve"], "run: invalid choice 'serve'"),
+        (["run", "--rounds", "2", "run.yaml"], "one file comes before the flags"),
+        (["run", "--rounds", "0"], "run: rounds=0: must be at least 1"),
+        (["run", "--seed", "4294967296"], "run: seed=4294967296: a seed lies between 0 and 4294967295"),
+        (["run", "--seed=-1"], "run: seed=-1: a seed lies between"),
+        (["run", "run.yaml", "--task", "digits(partition=iid(5))"], "partition=of 5 nodes: num_nodes=6"),
+        (["run", "run.yaml", "--task", "digits(model=mlp((64, 3)))"], "labels 0 to 9: the model has 3 outputs"),
+        (["run", "run.yaml", "--task", "digits(model=mlp((32, 10)))"], "model=MLP: cannot take examples of shape"),
+        (["run", "run.yaml", "--learner", "momentum(beta=2)"], r"Momentum: beta=2.0: must lie in \[0, 1\)"),
+        (["demo", "--rounds", "0"], "demo: rounds=0"),
+        (["demo", "--out", "run.yaml/x"], "demo: out=run.yaml/x: cannot be written to"),
+        (["doctor", "now"], "doctor: now: it takes no arguments"),
+        (["list", "krum"], "it is one of the aggregators"),
+        (["sweep", "text.yaml"], r"axes\['attack'\]=sign_flip: write a list"),
+        (["sweep", "unused.yaml"], r"axes\['alpah'\]=.*did you mean alpha"),
+        (["sweep", "rounds.yaml"], r"axes\['rounds'\]=\[2, 3\]: cannot be an axis"),
+        (["sweep", "kind.yaml"], r"axes\['nodes'\]='x': must be int, not str"),
+        (["sweep", "sweep.yaml", "--shard", "²/3"], "write i/n"),
+        (["resume"], "resume: DIR=nothing: name one folder"),
+        (["report", "begun"], "its run is not finished: ghostjax resume begun"),
         (["run", "--aggregator", "trimmed_mean(f=40)"], r"Server\(TrimmedMean\): f=40.0: .*lower f or add nodes"),
         (["run", "--byzantine", "65"], "byzantine=65: must lie between 0 and the 64 nodes"),
         (["run", "--nodes", "600", "--task", "digits(alpha=0.01)"], "dirichlet: min_size=1: .*raise alpha"),
@@ -108,17 +152,103 @@ def test_what_cannot_be_exits_2_with_one_line(argv, message, capsys):
     wrote("type.yaml", "nodes: many")
     wrote("list.yaml", "- 1")
     wrote("broken.yaml", "a: [")
+    wrote("tabs.yaml", "nodes: 6\n\tbyzantine: 1\n")
+    wrote("twice.yaml", "nodes: 6\nnodes: 7\n")
+    wrote("loop.yaml", "variables: &x {a: *x}\n")
+    wrote("words.yaml", "variables: {nodes: 9}\n")
+    for name, axes in {
+        "text": "attack: sign_flip", "rounds": "rounds: [2, 3]", "kind": "nodes: [6, x]", "unused": "alpah: [1, 2]",
+    }.items():  # fmt: skip
+        wrote(f"{name}.yaml", f"task: digits(alpha=alpha)\naxes: {{alpha: [1, 1e-1], {axes}}}")
+    Path("begun").mkdir()
+    wrote("begun/run.yaml", RUN)
     wrote("run.yaml", RUN)
     wrote("sweep.yaml", SWEEP)
     assert main(argv) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("ghostjax: ") and "\n" not in error
     assert re.search(message, error), error
+    assert not Path("runs").exists(), "what is refused leaves nothing behind"
 
 
-def test_wrong_flags_exit_2(capsys):
-    assert main(["run", "--byzantin", "3"]) == 2
-    assert "--byzantine" in capsys.readouterr().err
+def test_numbers_as_people_write_them():
+    path = Path(wrote("a.yaml", "task: digits(alpha=alpha)\naxes: {alpha: [1e-1, .5, 2E3, 1, 0.1e+1]}"))
+    assert load(path, SweepConfig).axes == {"alpha": [0.1, 0.5, 2000.0, 1, 1.0]}
+
+
+def test_a_folder_belongs_to_what_was_begun_in_it(capsys):
+    config = wrote("run.yaml", RUN)
+    assert main(["run", config, "--out", "here", "--chunk", "-1"]) == 2
+    assert main(["run", config, "--out", "here", "--seed", "-1"]) == 2
+    assert not Path("here").exists()
+    Path("here").mkdir()
+    wrote("here/run.yaml", "nodes: [")
+    assert main(["run", config, "--out", "here"]) == 2
+    assert "config=here/run.yaml: not YAML" in capsys.readouterr().err
+    # Fields at their defaults may be missing: a file of an older version.
+    wrote("here/run.yaml", RUN.replace("rounds: 6", "rounds: 7"))
+    assert main(["run", config, "--out", "here"]) == 2
+    assert "holds another configuration (rounds: 7 -> 6); choose another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "code"),
+    [
+        (OSError(28, "No space left on device"), r"report: .*No space left on device; free space", 3),
+        (PermissionError(13, "Permission denied", "x"), r"report: .*Permission denied: 'x'", 3),
+        (MemoryError("too much"), r"report: out of memory \(too much\); lower nodes", 3),
+        (RuntimeError("a bug"), r"report: failed with the RuntimeError above", 3),
+        (KeyboardInterrupt(), "interrupted$", 3),
+        (gj.ConfigurationError("a: b=1: c"), "^ghostjax: a: b=1: c$", 2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_every_end_has_its_code_and_never_that_of_a_violated_invariant(error, message, code, monkeypatch, capsys):
+    def ends(argv, console):
+        raise error
+
+    monkeypatch.setitem(COMMANDS, "report", ends)
+    assert main(["report"]) == code
+    said = capsys.readouterr().err.strip()
+    assert re.search(message, said.splitlines()[-1]), said
+    assert ("Traceback" in said) == isinstance(error, RuntimeError)
+
+
+def test_a_reader_that_goes_away_is_no_traceback(monkeypatch, capsys):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w", buffering=1) as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        assert main(["list"]) == 3
+        print("what was buffered must not fail again", flush=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_brackets_in_names_are_no_markup(capsys):
+    console = Console(highlight=False, markup=False, width=200)
+    print_table(console, ["rule", "at [n, d]"], [["[bold]mean[/z]", "1.5  [1, 2]"]])
+    assert "[bold]mean[/z]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("width", [1, 20, 200])
+def test_no_terminal_is_too_narrow_for_a_number(width, capsys):
+    columns, rows = ["rule", "accuracy", "loss"], [["trimmed_mean(f=byzantine)", "97.3%  [97%, 98%]", "123456.789"]]
+    print_table(Console(width=width), columns, rows)
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("trimmed_mean(f=byzantine)", "97.3%", "123456.789"))
+    assert "…" not in out and "98%" not in out
+
+
+def test_doctor_sees_a_data_folder_that_is_not_there(monkeypatch, capsys):
+    monkeypatch.setenv("GHOSTJAX_DATA", "nowhere")
+    assert main(["doctor"]) == 3
+    assert "nowhere is no folder: set GHOSTJAX_DATA" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["resume", "report", "list", "run", "demo", "check"])
+def test_help_is_no_error(name, capsys):
+    assert main([name, "--help"]) == 0
+    assert f"ghostjax {name}" in capsys.readouterr().out
 
 
 def test_list_and_doctor(capsys):
@@ -151,3 +281,40 @@ def test_sigterm_saves_and_exits_75_and_resume_continues():
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 75
         assert newest() > before
+
+
+def test_a_run_that_is_stopped_says_how_to_go_on_and_does(monkeypatch, capsys):
+    config = wrote("run.yaml", RUN)
+    update = Reporter.update
+
+    def stopping(self, done, record=None):
+        update(self, done, record)
+        if done == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reporter, "update", stopping)
+        assert main(["run", config, "--out", "here"]) == 75
+    assert "continue with: ghostjax resume here" in capsys.readouterr().out
+    assert 1 <= checkpoint_status("here").round < 6
+    assert main(["report", "here"]) == 2
+    assert "its run is not finished: ghostjax resume here" in capsys.readouterr().err
+    assert main(["resume", "here"]) == 0
+    assert main(["run", config, "--out", "whole"]) == 0
+    assert gj.load_run("here").dataset.drop_attrs().equals(gj.load_run("whole").dataset.drop_attrs())
+
+
+def test_stopped_before_anything_was_saved(monkeypatch, capsys):
+    def never(*args):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("ghostjax.cli._commands.simulation", never)
+    assert main(["run", wrote("run.yaml", RUN)]) == 75
+    assert "interrupted; the same command goes on" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_network_without_an_honest_node_has_a_table_and_no_warning(capsys):
+    config = wrote("run.yaml", RUN.replace("byzantine: 1", "byzantine: 6").replace("f=byzantine", "f=1"))
+    assert main(["run", config, "--out", "here"]) == 0
+    assert "nan" not in capsys.readouterr().out

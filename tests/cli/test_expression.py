@@ -48,6 +48,15 @@ def test_optimizers_are_those_of_optax():
         ("trimmed_mean(f=byzantin)", "did you mean byzantine"),
         ("trimmed_mean(f=", "not an expression"),
         ("1 + 1", "write a call"),
+        ("trimmed_mean(f=1 / 0)", "1 / 0: division by zero"),
+        ("trimmed_mean(f='a' - 1)", "unsupported operand"),
+        ("trimmed_mean(f=-'a')", "only numbers have a sign"),
+        ("trimmed_mean(f='x')", "trimmed_mean: could not convert string to float"),
+        ("trimmed_mean(**x)", "name each parameter"),
+        ("nnm(3)", r"nnm: rule=3 must be an aggregator, not a whole number"),
+        ("bucketing(mean, 2.5)", "must be a whole number, not a fraction"),
+        ("-" * 5000 + "1", "nested too deeply"),
+        ("(" * 5000, "not an expression"),
         ("__import__('os').system('true')", "no aggregators named"),
         ("trimmed_mean(f=().__class__)", "is not a number, a text, a list or a call"),
         ("trimmed_mean(f=[i for i in (1,)])", "is not a number, a text, a list or a call"),
@@ -58,6 +67,23 @@ def test_what_cannot_be_is_refused_in_one_line(text, message):
         build("aggregator", text, "aggregators", WORDS)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("aggregator=")
+
+
+@pytest.mark.parametrize(
+    ("family", "text", "message"),
+    [
+        ("tasks", "digits(alpha='x')", "alpha=x must be a number, not a text"),
+        ("tasks", "digits(model=3)", "model=3 must be a model or None, not a whole number"),
+        ("tasks", "digits(model=mlp(64))", "sizes=64 must be a list of whole numbers, not a whole number"),
+        ("tasks", "digits(batch_size=nodes / 2)", "batch_size=10.0 must be a whole number, not a fraction"),
+        ("optimizers", "sgd(learning_rate='x')", "learning_rate=x must be a number or a function, not a text"),
+        ("learners", "momentum(convention='mean')", "convention=mean must be 'average' or 'sum', not a text"),
+    ],
+)
+def test_every_argument_is_of_its_kind(family, text, message):
+    leading = (20,) if family == "tasks" else ()
+    with pytest.raises(gj.ConfigurationError, match=message):
+        build("a", text, family, WORDS, *leading)
 
 
 def test_every_family_has_members_and_every_member_a_line():

@@ -101,6 +101,80 @@ def test_another_run_is_refused_and_the_difference_named(tmp_path):
             play(tmp_path, **kwargs)
 
 
+def test_a_checkpoint_of_another_version_is_refused_by_name(tmp_path):
+    crash(tmp_path)
+    for path in tmp_path.glob("checkpoint-*.npz"):
+        arrays, manifest = unpack(path)
+        del manifest["participation"]
+        path.write_bytes(pack(arrays, manifest | {"schema": 0}))
+    with pytest.raises(gj.ConfigurationError, match=r"directory=.*: checkpoint-.* another layout .*resume=False"):
+        play(tmp_path)
+
+
+def test_what_another_worker_has_moved_is_no_error(tmp_path, monkeypatch):
+    crash(tmp_path)
+    for path in tmp_path.glob("checkpoint-*.npz"):
+        path.write_bytes(b"no")
+
+    def moved(path, aside):
+        os.rename(path, aside)
+        raise FileNotFoundError
+
+    monkeypatch.setattr("ghostjax._run._archive.os.replace", moved)
+    assert checkpoint_status(tmp_path) is None
+    ghost = tmp_path / "checkpoint-00000009.npz"
+    ghost.symlink_to(tmp_path / "gone")  # listed, and not there when it is read
+    assert checkpoint_status(tmp_path) is None
+
+
+def test_a_damaged_result_is_refused_in_one_line(tmp_path):
+    play(tmp_path)
+    whole = (tmp_path / "results.nc").read_bytes()
+    for damaged in (b"", whole[:1000], whole[:-2000]):
+        (tmp_path / "results.nc").write_bytes(damaged)
+        with pytest.raises(
+            gj.ConfigurationError, match=r"load_run: directory=.*results\.nc cannot be read.*again"
+        ) as told:
+            gj.load_run(tmp_path)
+        assert "\n" not in str(told.value)
+    same(play(tmp_path), gj.load_run(tmp_path, simulation()))
+
+
+def test_a_disk_that_is_full_costs_no_bit(tmp_path, monkeypatch):
+    full = {"now": False}
+
+    def fsync(number):
+        if full["now"]:
+            raise OSError(28, "No space left on device")
+
+    def filling(done, total, latest):
+        full["now"] = done >= 6
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ghostjax._run._archive.os.fsync", fsync)
+        with pytest.raises(OSError, match="No space left"):
+            play(tmp_path, progress=filling)
+    assert 0 < checkpoint_status(tmp_path).round <= 6
+    assert not list(tmp_path.glob(".*")), "nothing half written is left"
+    same(play(tmp_path), gj.simulate(simulation(), 12, 5, progress=None))
+
+
+def test_stopped_while_it_compiles_nothing_is_played_and_nothing_lost(tmp_path, monkeypatch):
+    from ghostjax._run import _simulate
+
+    begin = _simulate.begin
+
+    def compiling(*args):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return begin(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_simulate, "begin", compiling)
+        run = play(tmp_path)
+    assert run.result is gj.RunResult.interrupted and run.rounds == 0
+    same(play(tmp_path), gj.simulate(simulation(), 12, 5, progress=None))
+
+
 def test_another_layout_is_refused_and_other_versions_warn(tmp_path, monkeypatch):
     crash(tmp_path)
     environment = _provenance.environment

@@ -30,6 +30,12 @@ def test_one_trace_for_all_knobs_keys_and_lengths():
     assert len(TRACES) > first, "another structure must be seen by this count"
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32, 2**63, 10**30])
+def test_a_seed_of_which_jax_would_keep_a_part_is_refused(seed):
+    with pytest.raises(gj.ConfigurationError, match=f"simulate: key={seed}: a seed lies between 0 and 4294967295"):
+        gj.simulate(simulation(), 1, seed)
+
+
 def test_float64(x64):
     run = gj.simulate(simulation(), 4, progress=None)
     assert run.models.dtype == jnp.float64

@@ -80,6 +80,31 @@ def test_collect_needs_a_sweep(tmp_path):
         gj.collect(tmp_path)
 
 
+def test_a_damaged_plan_is_refused_and_written_again(tmp_path):
+    whole = play(tmp_path, {F: [1, 2]})
+    plan = tmp_path / "sweep.json"
+    for content in ("", "{", "[]", '{"axes": []}', '{"schema": 0}'):
+        plan.write_text(content)
+        with pytest.raises(gj.ConfigurationError, match=r"collect: directory=.*sweep\.json is damaged or of another"):
+            gj.collect(tmp_path)
+    play(tmp_path, {F: [1, 2]}, progress=lambda done, total, latest: pytest.fail("computed again") if latest else None)
+    assert gj.collect(tmp_path).dataset.identical(whole.dataset)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "axes", "message"),
+    [
+        (0, AXES, r"sweep: seeds=\[\]: give at least one"),
+        ([3, 3], AXES, r"sweep: seeds=\[3, 3\]: .*no two alike"),
+        ([2**32], AXES, "sweep: seeds=4294967296: a seed lies between"),
+        (1, {"seed": [1, 2]}, "sweep: axes=.*'seed' cannot be an axis; give seeds="),
+    ],
+)
+def test_seeds_that_cannot_be(seeds, axes, message):
+    with pytest.raises(gj.ConfigurationError, match=message):
+        gj.sweep(simulation(), axes, 2, seeds=seeds)
+
+
 def test_claims(tmp_path, monkeypatch):
     path = tmp_path / "a.claim"
     mine = Claim.take(path)

@@ -247,6 +247,15 @@ def test_nodes_one_after_the_other_equal_nodes_as_one_batch():
         np.testing.assert_allclose(*(run.state.protocol.theta for run in runs), rtol=1e-5, atol=1e-6)
 
 
+def made(x=np.zeros((3, 1)), y=np.arange(3) % 2, model=M.Linear(1, 2), **kwargs):
+    return gj.tasks.from_arrays(x, y, model, P.pack([np.array([0]), np.array([1])]), **kwargs)
+
+
+def test_one_class_alone_is_a_task():
+    task = made(y=np.zeros(3, int))
+    assert task.describe().histogram.tolist() == [[1], [1]]
+
+
 REFUSED = {
     "empty node": (
         lambda: gj.tasks.from_arrays(
@@ -267,6 +276,17 @@ REFUSED = {
         "weights=array of shape .5,.: give one per example, .40,., or one per node and slot",
     ),
     "batch": (lambda: small(batch_size=0), "batch_size=0"),
+    "nan": (lambda: made(x=np.array([[1.0], [np.nan], [np.inf]])), "x=2 rows with nan or inf: drop or fill them"),
+    "nan goal": (lambda: made(test=(np.full((2, 1), np.nan), np.zeros(2, int))), "test=2 rows with nan or inf"),
+    "nothing": (lambda: made(x=np.zeros((0, 1)), y=np.zeros(0, int)), "x=no examples: give at least one per node"),
+    "input": (lambda: made(model=M.Linear(2, 2)), r"model=Linear: cannot take examples of shape \(1,\)"),
+    "classes": (lambda: made(y=np.array([0, 1, 2])), "y=labels 0 to 2: the model has 2 outputs; number classes from 0"),
+    "class -1": (lambda: made(y=np.array([0, 1, -1])), "y=labels -1 to 1: the model has 2 outputs"),
+    "class of the goal": (lambda: made(test=(np.zeros((1, 1)), np.array([7]))), "test=labels 7 to 7: the model has 2"),
+    "count": (
+        lambda: gj.tasks.digits(4, partition=lambda labels: P.iid(labels, 3)),
+        "digits: partition=of 3 nodes: num_nodes=4; give a partition of that many",
+    ),
     "one node": (lambda: gj.tasks.quadratic(1), "heterogeneity=1.0: one node cannot differ"),
     "spread": (lambda: gj.tasks.quadratic(3, spread=1.0), "spread=1.0"),
     "ridge": (lambda: gj.tasks.logistic(3, ridge=0.0), "ridge=0.0"),
