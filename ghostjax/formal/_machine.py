@@ -85,7 +85,12 @@ def as_state_machine(
             assert self._node is not None
             label, after = oracle.step(self._node, action, params)
             if self._code is not None:
-                getattr(self._code, action)(**params)
+                try:
+                    getattr(self._code, action)(**params)
+                except refusals.get(action, ()) as error:
+                    raise AssertionError(
+                        f"{spec.name}: the implementation refused {label}, which is enabled"
+                    ) from error
             type(self).statistics.steps += 1
             self._arrive(after, f"after {label}")
 

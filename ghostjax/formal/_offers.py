@@ -74,6 +74,6 @@ def offers(modules: Sequence[Any]) -> Offers:
             make = getattr(module, what, None)
             for name, one in (make() if make is not None else {}).items():
                 if not isinstance(one, kind):
-                    raise TypeError(f"{what}()[{name!r}] is a {type(one).__name__}, not a {kind.__name__}")
+                    raise TypeError(f"{what}()[{name!r}] is a {type(one).__name__}; make it a {kind.__name__}")
                 found[what][name] = one
     return Offers(**found)

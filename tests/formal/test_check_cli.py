@@ -212,3 +212,99 @@ def test_without_the_option_nothing_is_collected_and_jax_is_not_loaded(pytester)
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     code = "import sys, ghostjax_pytest; sys.exit('jax' in sys.modules or 'ghostjax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# -- the code beside a specification
+
+BESIDE = """
+from spec import HIGHEST
+
+from ghostjax.formal import Event, Implementation, Recording
+
+
+class Full(Exception):
+    pass
+
+
+class Ladder:
+    refuses = Full
+
+    def __init__(self, state):
+        self.x = int(state.x)
+
+    def Up(self):
+        if self.x >= TOP:
+            raise Full
+        self.x += 1
+
+    def abstraction(self):
+        return {"x": self.x}
+
+
+class Endless(Ladder):
+    def Up(self):
+        self.x += 1
+
+
+def implementations():
+    return {"ladder": Implementation(Ladder, {"endless": Endless})}
+
+
+def traces():
+    climbed = [Event("Up", {}, {"x": 1}), Event("Up", {}, {"x": 2})]
+    twins = {"too high": lambda: [*climbed, Event("Up")]}
+    return {"climb": Recording(lambda: [climbed], twins, end=lambda s: s.x == 2)}
+"""
+
+
+def with_code(folder, top=2):
+    path = ladder(folder)
+    path.write_text(path.read_text() + "\n\nHIGHEST = 2\n")
+    (folder / "implementation.py").write_text(BESIDE.replace("TOP", str(top)))
+    return path
+
+
+def test_code_and_recordings_beside_a_users_specification(tmp_path, capsys):
+    with_code(tmp_path)
+    code, text = run(capsys, tmp_path, "--json", tmp_path / "out.json")
+    assert code == 0 and "11 cases" in text, text
+    assert row(text, "ladder")[-2] == "2/2"
+    cases = json.loads((tmp_path / "out.json").read_text())["specifications"][0]["cases"]
+    assert [(case["kind"], case["name"]) for case in cases[-5:]] == [
+        ("lock step", "ladder"),
+        ("twin", "ladder/endless"),
+        ("trace", "climb"),
+        ("forged trace", "climb"),
+        ("twin", "climb/too high"),
+    ]
+
+
+def test_code_that_differs_exits_1_and_names_its_file(tmp_path, capsys):
+    with_code(tmp_path, top=1)
+    outputs = {kind: tmp_path / f"out.{kind}" for kind in ("junit", "sarif")}
+    flags = [part for kind, path in outputs.items() for part in (f"--{kind}", path)]
+    code, text = run(capsys, tmp_path, *flags)
+    assert code == 1 and "code differs" in text and "the implementation refused Up(), which is enabled" in text, text
+    suite = ET.parse(outputs["junit"]).getroot().find("testsuite")
+    cases = {case.get("name"): [child.tag for child in case] for case in suite}
+    assert cases["lock step ladder"] == ["failure"] and cases["trace climb"] == []
+    found = json.loads(outputs["sarif"].read_text())["runs"][0]["results"]
+    by_rule = {
+        result["ruleId"]: result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in found
+    }
+    assert by_rule["ladder/lock step/ladder"].endswith("implementation.py")
+
+
+def test_what_is_offered_wrongly_is_said(tmp_path, capsys):
+    ladder(tmp_path)
+    (tmp_path / "implementation.py").write_text("def implementations():\n    return {'mine': object}\n")
+    code, text = run(capsys, tmp_path)
+    assert code == 3 and "implementations()['mine'] is a type; make it a Implementation" in text.replace("\n", " ")
+
+
+def test_the_plugin_has_a_test_for_each_of_them(pytester):
+    with_code(pytester.path / "good")
+    result = pytester.runpytest_inprocess("-p", "ghostjax_pytest", "--ghost-specs", "good", "-v", "-p", "no:jaxtyping")
+    result.assert_outcomes(passed=11)
+    cases = ("lock step ladder", "twin ladder/endless", "trace climb", "forged trace climb", "twin climb/too high")
+    result.stdout.fnmatch_lines([f"*ladder[[]{case}[]]*PASSED*" for case in cases])
