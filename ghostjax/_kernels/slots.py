@@ -8,6 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ghostjax._kernels import window
+from ghostjax._kernels.complete import complete_window
 from ghostjax._kernels.fence import lanes
 from ghostjax._kernels.network import excess, rank_sum, rank_sums, tree, weighted_thresholds, winsorised
 from ghostjax._kernels.slots_grad import slots_pullback
@@ -27,7 +28,8 @@ def window_mean_slots(
     The network runs across slots, `row_j = x[nbr[:, j]]`, for all receivers at once, so nothing of size
     `[n, k, d]` exists. Receivers may hear different numbers of neighbours; the fast form holds while each of
     them weighs its own neighbours alike. With more than 128 slots, or more than 16 of unlike weights, receivers
-    are served one after the other. Derivatives are those of `window_mean`, reverse mode only.
+    are served one after the other; where there are as many slots as rows, those that weigh all rows alike are served
+    once. Derivatives are those of `window_mean`, reverse mode only.
     """
     dtype = x.dtype
     wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
@@ -113,6 +115,8 @@ def _weighted(rows, weights, trim, left, slack):
 def _lanes(outputs):
     def kernel(x, nbr, w, trim):
         x, w = lax.optimization_barrier((x, w))
+        if nbr.shape[1] == x.shape[0]:
+            return complete_window(x, nbr, w, trim, window.alike, window.mixed, outputs)
         return lax.cond(
             all_alike(w), lambda *args: _alike(*args, outputs), lambda *args: _mixed(*args, outputs), x, nbr, w, trim
         )

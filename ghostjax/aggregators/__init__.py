@@ -6,7 +6,11 @@ from ghostjax.aggregators._base import (
     AbstractGeometricRule as AbstractGeometricRule,
     Context as Context,
 )
-from ghostjax.aggregators._wrapper import AbstractMixing as AbstractMixing, AbstractWrapper as AbstractWrapper
+from ghostjax.aggregators._wrapper import (
+    AbstractMixing as AbstractMixing,
+    AbstractWrapper as AbstractWrapper,
+    geometric_form as geometric_form,
+)
 from ghostjax.aggregators.arc import ARC as ARC
 from ghostjax.aggregators.bucketing import Bucketing as Bucketing
 from ghostjax.aggregators.centered_clipping import CenteredClipping as CenteredClipping

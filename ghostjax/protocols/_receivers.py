@@ -14,7 +14,13 @@ from jaxtyping import Array, Bool, Float, Int, PyTree
 from ghostjax._kernels import slot_squares, slot_sum, squared_distances, window_mean_slots
 from ghostjax._random import per_node
 from ghostjax._types import Key
-from ghostjax.aggregators import AbstractAggregator, AbstractCoordinateRule, AbstractGeometricRule, Context
+from ghostjax.aggregators import (
+    AbstractAggregator,
+    AbstractCoordinateRule,
+    AbstractGeometricRule,
+    Context,
+    geometric_form,
+)
 
 
 class Heard(NamedTuple):
@@ -64,11 +70,12 @@ def aggregate_each(
     rows, nbr, w, level = heard
     if isinstance(rule, AbstractCoordinateRule):
         return state, window_mean_slots(rows, nbr, w, rule.trim(w.sum(1)))
-    if isinstance(rule, AbstractGeometricRule):
-        if rule.uses_distances:
-            a = jax.vmap(rule.coefficients)(slot_squares(squared_distances(rows, level), nbr), w)
+    coefficients = geometric_form(rule)
+    if coefficients is not None:
+        if isinstance(rule, AbstractGeometricRule) and not rule.uses_distances:
+            a = jax.vmap(lambda row: coefficients(None, row))(w)
         else:
-            a = jax.vmap(lambda row: rule.coefficients(None, row))(w)
+            a = jax.vmap(coefficients)(slot_squares(squared_distances(rows, level), nbr), w)
         return state, slot_sum(rows, nbr, a)
 
     def one(state: PyTree, nbr: Array, w: Array, anchor: Array, key: Key) -> tuple[PyTree, Array]:

@@ -37,13 +37,15 @@ class Gossip(AbstractProtocol):
 
     **Absence:** a node that is absent, hears nobody, or whose half-step is not finite is not heard and hears
     nothing: it keeps its own half-step (if that is not finite, its model of before) and its rule's memory.
+    A derivative in w is that of being heard less: the jump at exactly 0, where a node stops hearing too, has none.
     **Byzantine receivers** that send something else than their half-step aggregate what the others send.
-    **Cost:** coordinate and geometric rules touch each neighbour slot once and need no `[n, k, d]` array
-    (geometric ones the `[n, n]` distances); general rules are mapped over receivers at k times the memory of
-    the messages. **Guarantee:** plain mixing conserves the mean of the models where W is doubly stochastic and
-    everybody is present, and contracts their distance by `1 - spectral_gap`; robust rules, whose rows are not
-    symmetric, do not conserve it even without attackers. **Traced:** every knob of the rule, the optimizer, and
-    the graph itself.
+    **Cost:** coordinate and geometric rules, and NNM before the latter, touch each neighbour slot once and need no
+    `[n, k, d]` array (geometric ones the `[n, n]` distances); in a complete graph of equal edges receivers share one
+    network. General rules (centered clipping, NNM before a coordinate rule, ARC, clipping, bucketing) are mapped over
+    receivers at k times the memory of the messages. **Guarantee:** plain mixing conserves the mean of the models where
+    W is doubly stochastic and everybody is present, and contracts their distance by `1 - spectral_gap`; robust rules,
+    whose rows are not symmetric, do not conserve it even without attackers. **Traced:** every knob of the rule, the
+    optimizer, and the graph itself.
 
     **Errors:** a graph of another size than the task, a graph that is not connected, a receiver that hears too
     little weight for the rule when all are present, a rule that probes its own loss.

@@ -1,0 +1,47 @@
+"""The window mean of every receiver where everybody may hear everybody: equal receivers share one network."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from ghostjax._kernels.weights import all_alike, SLACK
+
+
+Kernel = Callable[[Array, Array, Array, int], tuple[Array, ...]]
+
+
+def complete_window(
+    x: Float[Array, "n d"],
+    nbr: Int[Array, "n n"],
+    w: Float[Array, "n n"],
+    trim: Float[Array, " n"],
+    alike: Kernel,
+    mixed: Kernel,
+    outputs: int,
+) -> tuple[Float[Array, "n d"], ...]:
+    """The first `outputs` of `alike` or `mixed` (kernels of one receiver) for each of n receivers with n slots.
+
+    Receivers that weigh all rows like the one that hears most, up to rounding, take its result. In a complete
+    graph of equal edges these are all of them, and one network is run; the others, such as an adversary that does not
+    believe its own message, run theirs one after the other.
+    """
+    n, d = x.shape
+    everybody = jnp.arange(n)
+    dense = jnp.zeros((n, n), w.dtype).at[everybody[:, None], nbr].add(w)
+    leader = dense.sum(1).argmax()
+    slack = SLACK * jnp.finfo(w.dtype).eps * jnp.stack([dense[leader].max(), dense[leader].sum()])
+    same = (jnp.abs(dense - dense[leader][None, :]) <= slack[0]).all(1) & (jnp.abs(trim - trim[leader]) <= slack[1])
+
+    def serve(i: Array) -> tuple[Array, ...]:
+        kernels = [lambda x, w, t, kernel=kernel: kernel(x, w, t, outputs) for kernel in (alike, mixed)]
+        return lax.cond(all_alike(dense[i]), *kernels, x, dense[i], trim[i])
+
+    def advance(step: Array, found: tuple[Array, ...]) -> tuple[Array, ...]:
+        # The leader comes first. One call of the kernels serves it and those unlike it: two would compile twice.
+        i = (leader + step) % n
+        own = lax.cond(same[i] & (step > 0), lambda: tuple(y[leader] for y in found), lambda: serve(i))
+        return tuple(y.at[i].set(row) for y, row in zip(found, own, strict=True))
+
+    return lax.fori_loop(0, n, advance, tuple(jnp.zeros((n, d), x.dtype) for _ in range(outputs)))
