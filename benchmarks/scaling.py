@@ -11,6 +11,10 @@ import numpy as np
 from _rounds import lowered, milliseconds, rules, simulation
 
 
+ROUNDS = 20
+"""Rounds per call, at every n: what a call itself costs, fresh pages above all, is shared by as many rounds."""
+
+
 def main() -> None:
     """Prints one row per rule."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -22,9 +26,8 @@ def main() -> None:
     for name in arguments.rules:
         times = []
         for n in arguments.nodes:
-            rounds = max(2, 640 // n)
-            program, inputs = lowered(simulation(n, rules(n // 5)[name]), rounds)
-            times.append(milliseconds(program.compile(), inputs, rounds))
+            program, inputs = lowered(simulation(n, rules(n // 5)[name]), ROUNDS)
+            times.append(milliseconds(program.compile(), inputs, ROUNDS))
         slope = np.polyfit(np.log(arguments.nodes), np.log(times), 1)[0]
         growth = times[-1] / arguments.nodes[-1] / (times[0] / arguments.nodes[0])
         print(f"| {name} | " + " | ".join(f"{t:.3g}" for t in times) + f" | {slope:.2f} | {growth:.1f} |", flush=True)

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from ghostjax._kernels.bisection import MASS_TILE, mass_window, MAX_COUNT, RANK_TILE, rank_window, tiled
+from ghostjax._kernels.bisection import MASS_TILE, mass_window, tiled
+from ghostjax._kernels.counting import rank_window
 from ghostjax._kernels.fence import lanes
 from ghostjax._kernels.network import rank_sums
 from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
@@ -37,9 +38,8 @@ def window_mean(x: Float[Array, "n d"], w: Float[Array, " n"], trim: Float[Array
     derivative in w: it moves by jumps. It is 0 where one row is the median; where two rows share it,
     `(clip(x_i, a, b) - y) / max w`, the exact change when a row of the largest weight disappears.
 
-    **Method:** equal positive weights: a sorting network in one fused kernel up to 128 rows, counting bisection
-    above. Other weights: bisection by mass. Which of the two is decided when the program runs, by one predicate
-    per batch.
+    **Method:** equal positive weights: a sorting network in one fused kernel up to 128 rows, counting above.
+    Other weights: bisection by mass. Which of the two is decided when the program runs, by one predicate per batch.
     """
     dtype = x.dtype
     wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
@@ -76,10 +76,7 @@ def alike(x, w, trim, outputs):
     if n <= NETWORK_ROWS:
         y, *ends = rank_sums((x, w), _split, rank_coefficients(window, n, outputs > 1))
         return (y / window.mass, *ends)
-    if n > MAX_COUNT or x.dtype != jnp.float32:
-        return mixed(x, w, trim, outputs)
-    cut = window.low.astype(x.dtype) + (1 - window.keep)
-    return tiled(lambda rows: rank_window(rows, w, window.low, window.high, cut, window.mass), x, outputs, RANK_TILE)
+    return rank_window(x, w > 0, window, outputs)
 
 
 @functools.partial(jax.jit, static_argnums=3)

@@ -57,6 +57,23 @@ def test_ties_and_signed_zeros(n):
             np.testing.assert_allclose(compiled(x, w, jnp.float32(trim)), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_counting_tells_neighbours_and_extremes_apart():
+    # Values that differ in their last bit only, next to the largest there are: every digit of a key decides somewhere.
+    n, top = 130, np.finfo(np.float32).max
+    rng = np.random.default_rng(0)
+    near = np.float32(1.5) + np.float32(2.0**-23) * rng.permuted(np.tile(np.arange(n), (3, 1)), axis=1).T
+    wide = rng.choice(np.array([-1.0, 1.0]), (n, 3)) * 10.0 ** rng.uniform(-30, 30, (n, 3))
+    ends = np.where(np.arange(n)[:, None] % 3 == np.arange(3)[None, :], top, -top)
+    x = np.concatenate([near, wide, ends], axis=1).astype(np.float32)
+    for rank in (0, 20, 64):
+        median = compiled(x, np.ones(n, np.float32), jnp.float32(64.5))
+        np.testing.assert_array_equal(median[:3], np.float32(np.median(x[:, :3].astype(float), 0)))
+        y = compiled(x, np.ones(n, np.float32), jnp.float32(rank))[:3]
+        np.testing.assert_allclose(y, window_oracle(x[:, :3], np.ones(n), rank), rtol=1e-7)
+    sides = window_oracle(x[:, 3:], np.ones(n), 64.5)
+    np.testing.assert_allclose(compiled(x, np.ones(n, np.float32), jnp.float32(64.5))[3:], sides, rtol=1e-6)
+
+
 @pytest.mark.parametrize("n", [5, 130])
 def test_float64_is_exact(n, x64):
     rng = np.random.default_rng(n)

@@ -1,0 +1,136 @@
+"""Order statistics of rows that all count the same, by counting: any number of rows.
+
+Like bisection by mass, but in digits of 7 bits: the largest v with at most `rank` rows below is found from its
+highest digit down, one bit per step, among the rows that share the digits found so far. Those below and above them
+saturate at -128 and 127, beyond every digit (-64 .. 63), so that one byte per row says all, whatever the float, and
+a vector instruction compares as many rows as it has bytes. The cost does not depend on the data and ranks may be
+traced. Loops rather than unrolled rows keep the program small; their bodies are chains, since XLA on CPU hands what
+could run side by side to another thread, at a price above the work. `TILE` and `BLOCK` were found by trial on CPU.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+
+from ghostjax._kernels.bisection import block_sum, from_keys, to_keys
+from ghostjax._kernels.network import tree
+
+
+TILE, BLOCK, DIGIT = 256, 64, 7
+
+
+def in_blocks(keys, x, present, start):
+    """`keys [blocks, BLOCK, tile]` filled with those of columns `start ..`; the largest for absent rows.
+
+    The last block overlaps the one before, whose rows are absent in it.
+    """
+    n = x.shape[0]
+    blocks, size, tile = keys.shape
+
+    def fill(i, keys):
+        first = jnp.minimum(i * size, n - size)
+        rows = lax.dynamic_slice(x, (first, start), (size, tile))
+        # -0.0 has a key of its own, below that of 0.0, which compares as equal.
+        rows = jnp.where(rows == 0, 0, rows)
+        counted = lax.dynamic_slice_in_dim(present, first, size) & (first + jnp.arange(size) >= i * size)
+        own = jnp.where(counted[:, None], to_keys(rows), jnp.iinfo(keys.dtype).max)
+        return lax.dynamic_update_index_in_dim(keys, own, i, 0)
+
+    return lax.fori_loop(0, blocks, fill, keys)
+
+
+def in_digits(digits, keys):
+    """`digits [levels, *keys.shape]` filled with those of the keys, highest first."""
+    levels, blocks = digits.shape[:2]
+
+    def fill(step, digits):
+        level, i = step // blocks, step % blocks
+        shift = (DIGIT * (levels - 1 - level)).astype(keys.dtype)
+        own = lax.dynamic_index_in_dim(keys, i, 0, keepdims=False) ^ jnp.iinfo(keys.dtype).min
+        digit = (lax.shift_right_logical(own, shift) & 127).astype(jnp.int8) - jnp.int8(64)
+        return lax.dynamic_update_slice(digits, digit[None, None], (level, i, 0, 0))
+
+    return lax.fori_loop(0, levels * blocks, fill, digits)
+
+
+def count_below(rows, v):
+    """The number of bytes below `v` per column; of one block they fit into a byte as well."""
+    blocks, size, tile = rows.shape
+
+    def count(i, counts):
+        block = [lax.dynamic_slice(rows, (i, r, 0), (1, 1, tile))[0, 0] for r in range(size)]
+        return lax.dynamic_update_index_in_dim(counts, tree([(row < v).astype(jnp.uint8) for row in block]), i, 0)
+
+    counts = lax.fori_loop(0, blocks, count, jnp.zeros((blocks, tile), jnp.uint8))
+    return tree([row.astype(jnp.int32) for row in counts])
+
+
+def key_of_rank(digits, rank, dtype):
+    """Per column the largest key with at most `rank` rows below it, and the number of these."""
+    levels, blocks, size, tile = digits.shape
+    first = jnp.iinfo(dtype).bits - DIGIT * (levels - 1)
+
+    def level(i, carry):
+        rows, v, below, key = carry
+
+        def narrow(j, rows):
+            old = lax.dynamic_index_in_dim(rows, j, 0, keepdims=False)
+            own = lax.dynamic_slice(digits, (i, j, 0, 0), (1, 1, size, tile))[0, 0]
+            own = jnp.where(old < v[None, :], jnp.int8(-128), jnp.where(old > v[None, :], jnp.int8(127), own))
+            return lax.dynamic_update_index_in_dim(rows, own, j, 0)
+
+        rows = lax.fori_loop(0, blocks, narrow, rows)
+        steps = jnp.where(i == 0, first, DIGIT)
+
+        def bit(j, carry):
+            v, below = carry
+            higher = v + lax.shift_left(jnp.int8(1), (steps - 1 - j).astype(jnp.int8))
+            count = count_below(rows, higher)
+            return jnp.where(count <= rank, higher, v), jnp.where(count <= rank, count, below)
+
+        # As many rows lie below the lowest digit as below the digits before it.
+        v, below = lax.fori_loop(0, steps, bit, (jnp.full((tile,), -64, jnp.int8), below))
+        return rows, v, below, (key << DIGIT) | (v.astype(dtype) + 64)
+
+    none = jnp.zeros(tile, jnp.int32)
+    start = (jnp.zeros((blocks, size, tile), jnp.int8), none.astype(jnp.int8), none, none.astype(dtype))
+    _, _, below, key = lax.fori_loop(0, levels, level, start)
+    return key ^ jnp.iinfo(dtype).min, below
+
+
+def rank_window(x, present, window, outputs):
+    """Window mean and thresholds of rows that all count 1, the first `outputs` of them; 0 where there are none.
+
+    Relative to the lower threshold only what lies between the two is added, and what the window holds of the upper.
+    """
+    n, d = x.shape
+    tile, blocks, size = min(TILE, d), -(-n // BLOCK), BLOCK
+    ends = jnp.stack([window.low, window.high]).astype(jnp.int32)
+    number = present.sum().astype(x.dtype)
+    cut = window.low.astype(x.dtype) + (1 - window.keep)
+    some = jnp.zeros((), x.dtype)
+    dtype = to_keys(some).dtype
+
+    def body(i, carry):
+        keys, digits, results = carry
+        # The last tile overlaps its neighbour; its columns are computed twice, alike.
+        start = jnp.minimum(i * tile, d - tile)
+        keys = in_blocks(keys, x, present, start)
+        digits = in_digits(digits, keys)
+        found, below = lax.map(lambda rank: key_of_rank(digits, rank, dtype), ends)
+        a, b = from_keys(found, x.dtype)
+
+        def excess(key):
+            row = from_keys(key, x.dtype)
+            return jnp.where((a < row) & (row < b), row - a, 0)
+
+        inside = block_sum(excess, x.dtype, keys.reshape(blocks * size, tile))
+        at_b = jnp.maximum(number - below[1].astype(x.dtype) - cut, 0)
+        y = jnp.where(a < b, a + (inside + at_b * (b - a)) / window.mass, a / 2 + b / 2)
+        values = [jnp.where(window.low >= 0, v, 0) for v in (y, a, b)][:outputs]
+        results = [lax.dynamic_update_slice_in_dim(r, v, start, 0) for r, v in zip(results, values, strict=True)]
+        return keys, digits, results
+
+    levels = -(-jnp.iinfo(dtype).bits // DIGIT)
+    scratch = jnp.zeros((blocks, size, tile), dtype), jnp.zeros((levels, blocks, size, tile), jnp.int8)
+    empty = [jnp.zeros(d, x.dtype) for _ in range(outputs)]
+    return tuple(lax.fori_loop(0, -(-d // tile), body, (*scratch, empty))[2])
