@@ -1,8 +1,9 @@
 ------------------------------ MODULE Admission ------------------------------
 (* Identities cost stake. 0 free, 1 pending, 2 active, 3 unbonding.          *)
+(* Bug 0 is the protocol, others are its mutants.                            *)
 EXTENDS Integers, FiniteSets
 
-CONSTANTS P, K, B, CAP
+CONSTANTS P, K, B, CAP, Bug
 VARIABLES owner, st, stake, w, bud, infl, used
 
 vars == <<owner, st, stake, w, bud, infl, used>>
@@ -37,7 +38,8 @@ Admit(k) == /\ st[k] = 1
 TopUp(k) == /\ st[k] = 2 /\ bud[owner[k]] >= 1
             /\ stake' = [stake EXCEPT ![k] = @ + 1]
             /\ bud' = [bud EXCEPT ![owner[k]] = @ - 1]
-            /\ UNCHANGED <<owner, st, w, infl, used>>
+            /\ w' = [w EXCEPT ![k] = IF Bug = 1 THEN stake[k] + 1 ELSE @]
+            /\ UNCHANGED <<owner, st, infl, used>>
 
 Contribute(k) == /\ st[k] = 2 /\ used[k] = 0
                  /\ infl' = [infl EXCEPT ![owner[k]] = @ + w[k]]
@@ -45,9 +47,13 @@ Contribute(k) == /\ st[k] = 2 /\ used[k] = 0
                  /\ UNCHANGED <<owner, st, stake, w, bud>>
 
 Exit(k) == /\ st[k] = 2
-           /\ st' = [st EXCEPT ![k] = 3]
-           /\ w' = [w EXCEPT ![k] = 0]
-           /\ UNCHANGED <<owner, stake, bud, infl, used>>
+           /\ st' = [st EXCEPT ![k] = IF Bug = 3 THEN 0 ELSE 3]
+           /\ w' = [w EXCEPT ![k] = IF Bug = 2 THEN @ ELSE 0]
+           /\ stake' = [stake EXCEPT ![k] = IF Bug \in 2 .. 3 THEN 0 ELSE @]
+           /\ bud' = [bud EXCEPT ![owner[k]] = IF Bug \in 2 .. 4 THEN @ + stake[k] ELSE @]
+           /\ owner' = [owner EXCEPT ![k] = IF Bug = 3 THEN 0 ELSE @]
+           /\ used' = [used EXCEPT ![k] = IF Bug = 3 THEN 0 ELSE @]
+           /\ UNCHANGED infl
 
 EndRound ==
     LET freed == {k \in Slots : st[k] = 3}

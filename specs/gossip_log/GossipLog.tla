@@ -1,9 +1,10 @@
 ------------------------------- MODULE GossipLog -------------------------------
 (* Author 0 is honest and lives at node 0; author 1 may write a different    *)
 (* entry at each node. Entries: 0 none, 1 and 2 variants.                    *)
+(* Bug 0 is the protocol, others are its mutants.                            *)
 EXTENDS Integers, FiniteSets
 
-CONSTANTS N, L
+CONSTANTS N, L, Bug
 VARIABLES have, proof
 
 vars == <<have, proof>>
@@ -20,8 +21,9 @@ Append == /\ Filled(0, 0) < L
           /\ have' = [have EXCEPT ![0][0][Filled(0, 0)] = 1]
           /\ UNCHANGED proof
 
-ByzAppend(n, v) == /\ Filled(n, 1) < L /\ proof[n] = 0
-                   /\ have' = [have EXCEPT ![n][1][Filled(n, 1)] = v + 1]
+Victim == IF Bug = 3 THEN 0 ELSE 1
+ByzAppend(n, v) == /\ Filled(n, Victim) < L /\ proof[n] = 0
+                   /\ have' = [have EXCEPT ![n][Victim][Filled(n, Victim)] = v + 1]
                    /\ UNCHANGED proof
 
 Conflict(x, y) == \E l \in Entries : x[l] > 0 /\ y[l] > 0 /\ x[l] # y[l]
@@ -29,8 +31,9 @@ Conflict(x, y) == \E l \in Entries : x[l] > 0 /\ y[l] > 0 /\ x[l] # y[l]
 Gossip(i, j, a) ==
     LET x == have[i][a]
         y == have[j][a]
-        c == Conflict(x, y)
-        merge == IF c THEN y ELSE [l \in Entries |-> IF y[l] = 0 THEN x[l] ELSE y[l]]
+        c == Bug # 1 /\ (Conflict(x, y) \/ (Bug = 4 /\ a = 1 /\ x # y))
+        newer(l) == IF Bug = 1 THEN x[l] > 0 ELSE y[l] = 0 /\ (Bug = 2 => l = L - 1)
+        merge == IF c THEN y ELSE [l \in Entries |-> IF newer(l) THEN x[l] ELSE y[l]]
     IN  /\ i # j
         /\ IF merge # y THEN TRUE ELSE c /\ proof[j] = 0
         /\ have' = [have EXCEPT ![j][a] = merge]

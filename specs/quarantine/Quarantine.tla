@@ -1,9 +1,10 @@
 ------------------------------ MODULE Quarantine ------------------------------
 (* Checkpoints, rollback, quarantine. The last node is bad; version 0 is the *)
 (* genesis; by is the author plus one, 0 none.                               *)
+(* Bug 0 is the protocol, others are its mutants.                            *)
 EXTENDS Integers
 
-CONSTANTS N, V
+CONSTANTS N, V, Bug
 VARIABLES head, by, ck, ver, q, pend, inc
 
 vars == <<head, by, ck, ver, q, pend, inc>>
@@ -24,7 +25,8 @@ Submit(n) == /\ pend[n] = 0 /\ q[n] = 0
              /\ pend' = [pend EXCEPT ![n] = 1]
              /\ UNCHANGED <<head, by, ck, ver, q, inc>>
 
-Apply(n) == /\ pend[n] = 1 /\ head < V /\ q[n] = 0
+Apply(n) == /\ pend[n] = 1 /\ head < V
+            /\ IF Bug = 2 THEN TRUE ELSE q[n] = 0
             /\ head' = head + 1
             /\ by' = [by EXCEPT ![head + 1] = n + 1]
             /\ ver' = [ver EXCEPT ![head + 1] = 0]
@@ -36,12 +38,14 @@ Validate == /\ ~Tainted(head) /\ ver[head] = 0
             /\ ver' = [ver EXCEPT ![head] = 1]
             /\ UNCHANGED <<head, by, ck, q, pend, inc>>
 
-Checkpoint == /\ ck[head] = 0 /\ ver[head] = 1
+Checkpoint == /\ ck[head] = 0
+              /\ IF Bug = 1 THEN TRUE ELSE ver[head] = 1
               /\ ck' = [ck EXCEPT ![head] = 1]
               /\ UNCHANGED <<head, by, ver, q, pend, inc>>
 
+Later(v) == {u \in (v + 1) .. head : ck[u] = 1}
 GC(v) == /\ ck[v] = 1
-         /\ {u \in (v + 1) .. head : ck[u] = 1} # {}
+         /\ IF Bug = 3 THEN TRUE ELSE Later(v) # {}
          /\ ck' = [ck EXCEPT ![v] = 0]
          /\ UNCHANGED <<head, by, ver, q, pend, inc>>
 
@@ -49,10 +53,11 @@ DetectQuarantine == /\ q[Bad] = 0
                     /\ {v \in Versions : by[v] = Bad + 1} # {}
                     /\ q' = [q EXCEPT ![Bad] = 1]
                     /\ inc' = 1
-                    /\ pend' = [pend EXCEPT ![Bad] = 0]
+                    /\ pend' = [pend EXCEPT ![Bad] = IF Bug = 2 THEN @ ELSE 0]
                     /\ UNCHANGED <<head, by, ck, ver>>
 
-Rollback(v) == /\ inc = 1 /\ ck[v] = 1 /\ ver[v] = 1 /\ v <= head
+Rollback(v) == /\ inc = 1 /\ ck[v] = 1 /\ v <= head
+               /\ IF Bug = 1 THEN Later(v) = {} ELSE ver[v] = 1
                /\ head' = v
                /\ inc' = 0
                /\ by' = [u \in Versions |-> IF u > v THEN 0 ELSE by[u]]

@@ -1,9 +1,10 @@
 ----------------------------- MODULE QuorumRounds -----------------------------
 (* One entry decided in rounds, with locks. Values 1 .. V, 0 none. The       *)
 (* leader of the last round is honest. Byzantine voters support every value. *)
+(* Bug 0 is the protocol, others are its mutants.                            *)
 EXTENDS Integers, FiniteSets
 
-CONSTANTS H, F, Q, R, V
+CONSTANTS H, F, Q, R, V, Bug
 VARIABLES rd, vote, pre, prop, log
 
 vars == <<rd, vote, pre, prop, log>>
@@ -28,30 +29,31 @@ Init == /\ rd = [n \in Voters |-> 0]
 
 Propose(v) == /\ prop = 0
               /\ \A n \in Voters : rd[n] = Last
-              /\ \A u \in Values : Certificate(u) <= Certificate(v)
+              /\ IF Bug = 1 THEN TRUE ELSE \A u \in Values : Certificate(u) <= Certificate(v)
               /\ prop' = v
               /\ UNCHANGED <<rd, vote, pre, log>>
 
 Vote(n, v) == /\ vote[n][rd[n]] = 0
-              /\ IF Locked(n) = 0 THEN TRUE
+              /\ IF Locked(n) = 0 \/ Bug = 1 THEN TRUE
                  ELSE IF Lock(n) = v THEN TRUE ELSE Certificate(v) > Locked(n)
               /\ IF rd[n] < Last THEN TRUE ELSE prop = v
               /\ vote' = [vote EXCEPT ![n][rd[n]] = v]
               /\ UNCHANGED <<rd, pre, prop, log>>
 
 Precommit(n, v) == /\ pre[n][rd[n]] = 0
-                   /\ Votes(rd[n], v) >= Q
+                   /\ Votes(rd[n], v) >= (IF Bug = 2 THEN F + 1 ELSE Q)
                    /\ pre' = [pre EXCEPT ![n][rd[n]] = v]
                    /\ UNCHANGED <<rd, vote, prop, log>>
 
 Commit(n, r, v) == /\ log[n] = 0
-                   /\ Precommits(r, v) >= Q
+                   /\ Precommits(r, v) >= (IF Bug = 3 THEN F + 1 ELSE Q)
                    /\ log' = [log EXCEPT ![n] = v]
                    /\ UNCHANGED <<rd, vote, pre, prop>>
 
 NextRound(n) == /\ rd[n] < Last
                 /\ rd' = [rd EXCEPT ![n] = @ + 1]
-                /\ UNCHANGED <<vote, pre, prop, log>>
+                /\ log' = [log EXCEPT ![n] = IF Bug = 4 THEN 0 ELSE @]
+                /\ UNCHANGED <<vote, pre, prop>>
 
 Next == \/ \E v \in Values : Propose(v)
         \/ \E n \in Voters, v \in Values : Vote(n, v)

@@ -1,8 +1,9 @@
 ------------------------------- MODULE Slashing -------------------------------
 (* Bonds, evidence, accusations. The last node is Byzantine.                 *)
+(* Bug 0 is the protocol, others are its mutants.                            *)
 EXTENDS Integers
 
-CONSTANTS N, B
+CONSTANTS N, B, Bug
 VARIABLES bond, off, ev, done, rep, out, false
 
 vars == <<bond, off, ev, done, rep, out, false>>
@@ -18,7 +19,8 @@ Offend == /\ off[Bad] = 0 /\ out[Bad] = 0
           /\ off' = [off EXCEPT ![Bad] = 1]
           /\ UNCHANGED <<bond, ev, done, rep, out, false>>
 
-Report(i) == /\ off[i] = 1 /\ ev[i] = 0 /\ out[i] = 0 /\ done[i] = 0
+Report(i) == /\ off[i] = 1 /\ ev[i] = 0 /\ out[i] = 0
+             /\ IF Bug = 1 THEN TRUE ELSE done[i] = 0
              /\ ev' = [ev EXCEPT ![i] = 1]
              /\ UNCHANGED <<bond, off, done, rep, out, false>>
 
@@ -26,7 +28,8 @@ Frame(i) == /\ off[i] = 0 /\ false[i] = 0 /\ ev[i] = 0
             /\ false' = [false EXCEPT ![i] = 1]
             /\ UNCHANGED <<bond, off, ev, done, rep, out>>
 
-Slash(i) == /\ ev[i] = 1 /\ bond[i] > 0
+Slash(i) == /\ IF ev[i] = 1 THEN TRUE ELSE Bug = 2 /\ false[i] = 1
+            /\ bond[i] > 0
             /\ bond' = [bond EXCEPT ![i] = @ - 1]
             /\ ev' = [ev EXCEPT ![i] = 0]
             /\ false' = [false EXCEPT ![i] = 0]
@@ -42,7 +45,8 @@ CleanRound(i) == /\ rep[i] < 2 /\ ev[i] = 0 /\ out[i] = 0
                  /\ rep' = [rep EXCEPT ![i] = @ + 1]
                  /\ UNCHANGED <<bond, off, ev, done, out, false>>
 
-Exit(i) == /\ out[i] = 0 /\ ev[i] = 0
+Exit(i) == /\ out[i] = 0
+           /\ IF Bug = 3 THEN TRUE ELSE ev[i] = 0
            /\ out' = [out EXCEPT ![i] = 1]
            /\ bond' = [bond EXCEPT ![i] = 0]
            /\ UNCHANGED <<off, ev, done, rep, false>>
@@ -51,7 +55,7 @@ Rejoin(i) == /\ out[i] = 1
              /\ IF off[i] = 0 THEN TRUE ELSE done[i] > 0
              /\ out' = [out EXCEPT ![i] = 0]
              /\ bond' = [bond EXCEPT ![i] = B]
-             /\ rep' = [rep EXCEPT ![i] = 0]
+             /\ rep' = [rep EXCEPT ![i] = IF Bug = 4 THEN 2 ELSE 0]
              /\ UNCHANGED <<off, ev, done, false>>
 
 Next == \/ Offend

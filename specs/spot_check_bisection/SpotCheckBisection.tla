@@ -26,7 +26,7 @@ Claim(g) == /\ st = 0
 
 Tick == LET waits == st = 1 /\ win > 0 /\ ~Knows
             thinks == Playing /\ clock > 0 /\ ~(HonestTurn /\ clock <= R - L)
-        IN  /\ waits \/ thinks
+        IN  /\ IF waits THEN TRUE ELSE thinks
             /\ win' = IF st = 1 \/ Bug = 2 THEN Max(win - 1, 0) ELSE win
             /\ clock' = IF st = 2 THEN clock - 1 ELSE clock
             /\ UNCHANGED <<res, st, seen, wb, vb, cb, who, lo, hi, atlo, athi, mid>>
