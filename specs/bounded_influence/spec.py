@@ -22,8 +22,8 @@ from ghostjax.formal import RandomMachine
 
 
 SLOTS, DIM, PRINCIPALS = 9, 2, 3
-STAKES = (1.0, 2.0)
-"""What a principal's first identity may weigh; splitting shares it out."""
+STAKE = 2.0
+"""What a principal's first identity weighs; splitting shares it out."""
 FAMILIES = ("near", "clusters", "huge", "equal")
 SENT = ("far", "opposite", "middle", "inside", "silent")
 
@@ -79,6 +79,7 @@ def machine(rule: AbstractAggregator, claims: Any = None) -> type[RuleBasedState
             super().__init__()
             self.owner = np.full(SLOTS, -1)
             self.weight = np.zeros(SLOTS)
+            self.alike = True
             self.coalition = {0}
             self.states: Any = (start, start)
             self.totals = np.zeros((2, DIM))
@@ -87,17 +88,22 @@ def machine(rule: AbstractAggregator, claims: Any = None) -> type[RuleBasedState
         def at(self, test: Any) -> list[int]:
             return [i for i in range(SLOTS) if test(i)]
 
-        @initialize(present=st.integers(3, SLOTS), stake=st.sampled_from(STAKES))
-        def begin(self, present: int, stake: float) -> None:
-            """A slot for each principal, and the rest for the last, whose identities stand for the honest crowd."""
+        @initialize(present=st.integers(3, SLOTS), alike=st.booleans())
+        def begin(self, present: int, alike: bool) -> None:
+            """A slot for each principal, and the rest for the last, whose identities stand for the honest crowd.
+
+            In some runs every identity weighs the same all along: there are rules that promise something only then.
+            """
+            self.alike = alike
             for i in range(present):
-                self.owner[i], self.weight[i] = min(i, PRINCIPALS - 1), stake if i < PRINCIPALS else 1.0
+                self.owner[i] = min(i, PRINCIPALS - 1)
+                self.weight[i] = STAKE if i < PRINCIPALS and not alike else 1.0
 
         @precondition(lambda self: self.at(lambda i: self.owner[i] < 0))
         @step(principal=st.integers(0, PRINCIPALS - 1), weight=st.sampled_from([0.25, 1.0, 2.0]))
         def join(self, principal: int, weight: float) -> None:
             slot = self.at(lambda i: self.owner[i] < 0)[0]
-            self.owner[slot], self.weight[slot] = principal, weight
+            self.owner[slot], self.weight[slot] = principal, 1.0 if self.alike else weight
 
         @precondition(lambda self: len(self.at(lambda i: self.owner[i] >= 0)) > 1)
         @step(data=st.data())
@@ -105,6 +111,7 @@ def machine(rule: AbstractAggregator, claims: Any = None) -> type[RuleBasedState
             slot = data.draw(st.sampled_from(self.at(lambda i: self.owner[i] >= 0)))
             self.owner[slot], self.weight[slot] = -1, 0.0
 
+        @precondition(lambda self: not self.alike)
         @precondition(lambda self: self.at(lambda i: self.owner[i] < 0) and self.at(lambda i: self.owner[i] >= 0))
         @step(data=st.data())
         def split(self, data: Any) -> None:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from offered import results, subject
-from specifications import module
+from specifications import manifest, module
 
 import ghostjax as gj
 from ghostjax.aggregators import AbstractAggregator
@@ -28,6 +28,14 @@ def test_influence_stays_within_the_certificate_and_twins_are_caught(name):
     assert [result.outcome for result in found] == ["passed"] * len(found), found
     assert [result.case.kind for result in found] == ["machine", *["twin"] * (len(found) - 1)] and len(found) >= 2
     assert found[0].played >= 200 and "moved the result by" in found[1].text
+
+
+def test_the_manifest_names_what_is_attained_and_what_is_caught():
+    golden, machines = manifest("bounded_influence"), bounded_influence.machines()
+    assert (golden["slots"], golden["principals"]) == (bounded_influence.SLOTS, bounded_influence.PRINCIPALS)
+    kinds = {name: bounded_influence.rules()[name].certificate_kind for name in bounded_influence.TIGHT}
+    assert golden["attained"] == kinds
+    assert set(golden["twins"]) == {twin for machine in machines.values() for twin in machine.twins}
 
 
 def test_every_rule_with_a_certificate_is_held_to_it(monkeypatch):
