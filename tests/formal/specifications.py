@@ -5,6 +5,8 @@ import importlib.util
 import json
 from pathlib import Path
 
+import pytest
+
 from ghostjax.formal import Program
 
 
@@ -38,3 +40,8 @@ def program(name):
 
 def manifest(name):
     return json.loads((SPECS / name / "manifest.json").read_text())
+
+
+def large(name):
+    """A test parameter: beyond some thousand states, what takes time per state belongs to the slow tests."""
+    return pytest.param(name, marks=pytest.mark.slow if manifest(name)["distinct"] > 8_000 else ())

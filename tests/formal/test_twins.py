@@ -11,13 +11,10 @@ import subprocess
 
 import pytest
 import tla
-from specifications import ALL, manifest, module as specification, program, SPECS
+from specifications import ALL, large, manifest, module as specification, program, SPECS
 
 
 TWINS = tuple(name for name in ALL if "tla" in manifest(name))
-# Beyond so many states plain Python takes seconds.
-MANY = 8_000
-sized = [pytest.param(n, marks=pytest.mark.slow if manifest(n)["distinct"] > MANY else ()) for n in TWINS]
 JAR = os.environ.get("GHOSTJAX_TLA2TOOLS")
 needs_tlc = pytest.mark.skipif(
     not JAR or not shutil.which("java"),
@@ -63,7 +60,7 @@ def mutations():
                 yield pytest.param(name, mutant, marks=marks, id=f"{name}-{mutant.name}")
 
 
-@pytest.mark.parametrize("name", sized)
+@pytest.mark.parametrize("name", [large(name) for name in TWINS])
 def test_plain_search_of_the_twin_counts_the_same_and_judges_the_same(name):
     module, golden = executed(name), manifest(name)
     graph = tla.search(module)
