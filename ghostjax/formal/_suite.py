@@ -232,7 +232,8 @@ class Subject:
             return "failed", _said(error)
         refusals = f", {statistics.refused} refusals" if statistics.refused else ""
         played = statistics.steps + statistics.refused
-        return "passed", f"{statistics.steps} steps{refusals}", None, played
+        text = f"{statistics.steps} steps{refusals}, {len(statistics.visited)} states visited"
+        return "passed", text, None, played
 
     def _lock_step(self, offered: Implementation, code: Any = None, effort: int = 1, **settings: Any) -> Statistics:
         """What breaks the mutants of the specification, and random runs, played on the code (or a twin of it)."""
@@ -245,6 +246,7 @@ class Subject:
         statistics = _fuzzed(program, code, self.budget, effort, **settings)
         statistics.steps += replayed.steps
         statistics.refused += replayed.refused
+        statistics.visited |= replayed.visited
         return statistics
 
     def _counterexamples(self, spec: Spec) -> dict[str, Trace]:

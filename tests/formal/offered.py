@@ -1,6 +1,8 @@
 """The specifications of the repository with all that is beside them, as `ghostjax check` sees them."""
 
 import functools
+import sys
+from types import ModuleType
 
 from specifications import SPECS
 
@@ -16,6 +18,12 @@ WITH_CODE = tuple(path.parent.name for path in sorted(SPECS.glob("*/implementati
 def subject(name: str) -> Subject:
     """One specification and all that is beside it, at the budget of CI."""
     return Subject(load(SPECS / name / "spec.py"), BUDGETS["ci"])
+
+
+def code(name: str) -> ModuleType:
+    """The companion with the code beside a specification."""
+    assert subject(name).found.beside is not None
+    return sys.modules[f"_ghostjax_spec_{SPECS.name}_{name}_implementation"]
 
 
 def results(name: str, offered: str) -> list[Result]:

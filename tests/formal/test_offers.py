@@ -44,7 +44,7 @@ def test_the_code_is_what_was_specified_and_its_twins_are_caught(name, case):
 
 def test_what_must_be_covered_is():
     """Admission and weights, clipped and robust aggregation, the cell store, resuming: by code, and with twins."""
-    assert {"admission", "robust_round", "cell_store", "checkpoint"} <= set(WITH_CODE)
+    assert {"admission", "robust_round", "robust_rounds", "cell_store", "checkpoint"} <= set(WITH_CODE)
     for name in WITH_CODE:
         offers = subject(name).found.offers
         assert any(one.twins for one in (*offers.implementations.values(), *offers.traces.values())), name
@@ -52,7 +52,7 @@ def test_what_must_be_covered_is():
     assert set(MISSION) - set(WITH_CODE) <= {"slashing", "quorum_log", "spot_check", "gossip_log", "quarantine"}
 
 
-@pytest.mark.parametrize("name", ["admission", "robust_round", "cell_store"])
+@pytest.mark.parametrize("name", ["admission", "robust_round", "robust_rounds", "cell_store"])
 def test_two_hundred_steps_per_second_with_the_implementation_attached(name):
     """Checkpoints are left to `benchmarks/model_checking.py`: the tests' type checks take longer than a run does."""
     for offered in subject(name).found.offers.implementations.values():
@@ -228,3 +228,18 @@ def test_neighbours_of_one_name_do_not_meet(tmp_path):
         assert "spec() returned int" in found.error
         assert highest == sys.modules[f"_ghostjax_spec_{tmp_path.name}_{name}_spec"].SEEN
         assert "helper" not in sys.modules and "spec" not in sys.modules
+
+
+def test_for_the_night_the_larger_protocol_is_explored_and_the_code_held_to_the_one_it_implements(tmp_path):
+    (tmp_path / "spec.py").write_text(
+        "from test_offers import counter\n\n\ndef spec():\n    return counter()\n\n\n"
+        "def nightly():\n    return counter(9)\n"
+    )
+    (tmp_path / "implementation.py").write_text(
+        "from test_offers import Counter, Overflowing\nfrom ghostjax.formal import Implementation\n\n"
+        "def implementations():\n    return {'code': Implementation(Counter, {'overflowing': Overflowing})}\n"
+    )
+    night = Subject(load(tmp_path / "spec.py", large=True), Budget(10_000, 60.0, 5, 10, large=True))
+    found = {str(case): night.run(case) for case in night.cases()}
+    assert {result.outcome for result in found.values()} == {"passed"}, found
+    assert found["explored"].report.distinct == 10

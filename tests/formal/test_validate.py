@@ -1,26 +1,16 @@
 """Recorded runs against the specification: real ones are accepted, forged ones rejected where they were forged."""
 
 import numpy as np
-import optax
 import pytest
+from offered import code
 from specifications import program
 
 import ghostjax as gj
-from ghostjax.formal import Event, events, Phases, validate_trace, validate_traces
+from ghostjax.formal import Event, events, validate_trace, validate_traces
 
 
-ROUNDS, C = 6, 4.0
-
-
-def simulation(rule):
-    """Three honest nodes and one that shouts."""
-    return gj.Simulation(
-        gj.tasks.quadratic(4, 3, seed=1, noise=0.1),
-        gj.protocols.Server(rule, gj.Optimizer(optax.sgd, learning_rate=0.2)),
-        attack=gj.attacks.Constant(value=30.0),
-        byzantine=[False, False, False, True],
-        metrics=[gj.metrics.Goal(), Phases(c=C)],
-    )
+robust_round = code("robust_round")
+ROUNDS, C, simulation = robust_round.ROUNDS, robust_round.RADIUS, robust_round.simulation
 
 
 @pytest.fixture(scope="module")
