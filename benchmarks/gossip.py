@@ -3,7 +3,9 @@
     python benchmarks/gossip.py [--nodes 256] [--size 10000] [--degree 8] [--repeats 5]
 
 Both forms run in turns in one process and are compared before a ratio is printed. Times are CPU times of all
-threads, the median over the repeats; `temp` is what the compiled program needs beside its arguments and results.
+threads, the median over the repeats; `temp` is what the compiled program needs beside its arguments and results,
+`[n, k, d]` says whether an array of that size occurs in it. The last line is a complete graph of 64 nodes, where
+receivers share one network, beside one network each.
 """
 
 import argparse
@@ -50,6 +52,9 @@ def cases(degree):
         ("Krum", rules.Krum(f=f)),
         ("multi-Krum", rules.MultiKrum(f=f)),
         ("geometric median", rules.GeometricMedian()),
+        ("Krum after NNM", rules.NNM(rules.Krum(f=f), f=f)),
+        ("median after NNM", rules.NNM(rules.Median(f=f), f=f)),
+        ("own clipping", rules.CenteredClipping(centre="anchor")),
     ):
         literal = geometric(rule) if isinstance(rule, rules.AbstractGeometricRule) else alone(rule)
         yield name, rule, literal
@@ -71,8 +76,8 @@ def main(nodes, size, degree, repeats):
     real = jax.random.uniform(jax.random.key(2), (nodes,), minval=0.2, maxval=1.5)
     copy = compiled(lambda x: x * 2, x)
     print(f"ring of {nodes} nodes, degree {degree}, d = {size}; a scaled copy of x: {median(copy, repeats, x):.2f} ms")
-    header = ("rule", "gossip ms", "temp MB", "real w ms", "literal ms", "temp MB", "ratio", "largest difference")
-    print("{:18}{:>11}{:>9}{:>11}{:>12}{:>9}{:>8}{:>20}".format(*header))
+    header = ("rule", "gossip ms", "temp MB", "real w ms", "literal ms", "temp MB", "ratio", "difference", "[n, k, d]")
+    print("{:18}{:>11}{:>9}{:>11}{:>12}{:>9}{:>8}{:>12}{:>11}".format(*header))
     for name, rule, literal in cases(degree):
         protocol = gj.protocols.Gossip(rule, graph)
         state = protocol.init(x[0], nodes)._replace(theta=x)
@@ -83,15 +88,39 @@ def main(nodes, size, degree, repeats):
         def theirs(x, literal=literal):
             return jax.vmap(lambda slots: literal(x[slots]))(graph.nbr)
 
-        fast, slow = compiled(ours, state, x, w), compiled(theirs, x)
-        difference = float(jnp.abs(fast(state, x, w) - slow(x)).max())
-        np.testing.assert_allclose(fast(state, x, w), slow(x), rtol=1e-4, atol=1e-5)
-        times = [(once(fast, state, x, w), once(slow, x), once(fast, state, x, real)) for _ in range(repeats)]
-        a, b, c = (statistics.median(column) for column in zip(*times, strict=True))
-        print(
-            f"{name:18}{a:11.2f}{temp(fast):9.1f}{c:11.2f}{b:12.1f}{temp(slow):9.1f}{b / a:8.1f}{difference:20.1e}",
-            flush=True,
-        )
+        report(name, compiled(ours, state, x, w), (state, x, w), compiled(theirs, x), (x,), repeats, real)
+    everybody(size, repeats)
+
+
+def everybody(size, repeats, nodes=64):
+    """A complete graph: trimmed mean of 64 receivers from one network, and from one each."""
+    rule, graph = gj.aggregators.TrimmedMean(f=nodes // 8), gj.topologies.complete(nodes)
+    protocol, x, w = (
+        gj.protocols.Gossip(rule, graph),
+        jax.random.normal(jax.random.key(0), (nodes, size)),
+        jnp.ones(nodes),
+    )
+    state = protocol.init(x[0], nodes)._replace(theta=x)
+    nobody, key = jnp.zeros(nodes, bool), jax.random.key(1)
+    shared = compiled(lambda state, x, w: protocol.aggregate(state, x, None, nobody, w, key)[1], state, x, w)
+    each = compiled(lambda x, w: jax.lax.map(lambda at: rule(x[at], w), graph.nbr), x, w)
+    real = jax.random.uniform(jax.random.key(2), (nodes,), minval=0.2, maxval=1.5)
+    report("complete graph", shared, (state, x, w), each, (x, w), repeats, real)
+
+
+def report(name, fast, ours, slow, theirs, repeats, real):
+    difference = float(jnp.abs(fast(*ours) - slow(*theirs)).max())
+    np.testing.assert_allclose(fast(*ours), slow(*theirs), rtol=1e-4, atol=1e-4)
+    unlike = (*ours[:-1], real)
+    times = [(once(fast, *ours), once(slow, *theirs), once(fast, *unlike)) for _ in range(repeats)]
+    a, b, c = (statistics.median(column) for column in zip(*times, strict=True))
+    rows = ours[0].theta.shape
+    slots = any(f"[{rows[0]},{k},{rows[1]}]" in fast.as_text() for k in range(2, 65))
+    print(
+        f"{name:18}{a:11.2f}{temp(fast):9.1f}{c:11.2f}{b:12.1f}{temp(slow):9.1f}{b / a:8.1f}{difference:12.1e}"
+        f"{'yes' if slots else 'no':>11}",
+        flush=True,
+    )
 
 
 def compiled(function, *args):

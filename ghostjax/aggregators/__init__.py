@@ -9,6 +9,7 @@ from ghostjax.aggregators._base import (
 from ghostjax.aggregators._wrapper import (
     AbstractMixing as AbstractMixing,
     AbstractWrapper as AbstractWrapper,
+    assumed_mass as assumed_mass,
     geometric_form as geometric_form,
 )
 from ghostjax.aggregators.arc import ARC as ARC

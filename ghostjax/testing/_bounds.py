@@ -7,7 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from hypothesis import assume, strategies as st
+from scipy.optimize import nnls
 
+from ghostjax.aggregators import assumed_mass
 from ghostjax.testing._laws import each, SEEDS, weights
 from ghostjax.testing._player import Check, Player, scene
 
@@ -44,6 +46,20 @@ def _messages(rows: np.ndarray, principal: np.ndarray, seed: int) -> list[np.nda
     return [np.where(principal[:, None], choice, rows) for choice in choices]
 
 
+def _nearby(a: np.ndarray, b: np.ndarray, rows: np.ndarray, principal: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Messages like the two that are farthest apart in effect: longer, shorter, opposite, mixed, a little off."""
+    rng = np.random.default_rng(seed + 2)
+    others = rows[~principal] if (~principal).any() else rows
+    middle, spread = others.mean(0), np.ptp(others, axis=0).max() + 1e-3
+    choices = [
+        *(middle + scale * (one - middle) for one in (a, b) for scale in (-1.0, 0.3)),
+        middle + 10 * (a - middle),
+        np.where(rng.random(rows.shape) < 0.5, a, b),
+        *(one + 0.1 * spread * rng.normal(size=rows.shape) for one in (a, b)),
+    ]
+    return [np.where(principal[:, None], choice, rows) for choice in choices]
+
+
 def _certificate(player: Player) -> None:
     n, rule = player.d, player.rule
     bound = eqx.filter_jit(lambda rule, x, w, p: jax.lax.map(lambda xi: rule.certificate(xi, w, p), x))
@@ -53,8 +69,12 @@ def _certificate(player: Player) -> None:
         principal = np.zeros(n, bool)
         principal[np.random.default_rng(seed).permutation(n)[:size]] = True
         base = scene(n, player.d, seed, np.float64, w)
-        choices = _messages(_others(n, player.d, seed, family), principal, seed)
-        scenes = [base._replace(x=np.stack([x, x])) for x in choices]
+        rows = _others(n, player.d, seed, family)
+        choices = _messages(rows, principal, seed)
+
+        def play(choices: list[np.ndarray]) -> np.ndarray:
+            return player.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
+
         with jax.enable_x64(True):
             said = bound(rule, jnp.asarray(np.stack(choices)), jnp.asarray(base.w), jnp.asarray(principal))
             said = np.asarray(said)
@@ -63,10 +83,16 @@ def _certificate(player: Player) -> None:
             player.fail("certificate", f"certificate_kind='none' and still promises {said}")
         if kind == "unconditional" and not (np.isfinite(said).all() and np.ptp(said) <= 1e-9 * said.max()):
             player.fail("certificate", f"certificate_kind='unconditional' and still depends on the messages: {said}")
-        out = player.run(scenes)[:, 0]
+        if np.isinf(said).all():
+            return
+        out = play(choices)
+        a, b = np.unravel_index(np.linalg.norm(out[:, None] - out[None], axis=-1).argmax(), (len(out), len(out)))
+        # A second look around the two messages that are farthest apart in effect.
+        more = _nearby(choices[a], choices[b], rows, principal, seed)
+        choices, out = choices + more, np.concatenate([out, play(more)])
         moved = np.linalg.norm(out[:, None] - out[None], axis=-1)
         largest = np.abs(np.stack(choices)[:, base.w > 0]).max(initial=0)
-        excess = moved - said[:, None] * (1 + 1e-6) - 1e-9 * largest
+        excess = moved[: len(said)] - said[:, None] * (1 + 1e-6) - 1e-9 * largest
         if not (excess <= 0).all():
             a, b = np.unravel_index(np.nanargmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
             player.fail(
@@ -79,22 +105,42 @@ def _certificate(player: Player) -> None:
     each(player, body, seed=SEEDS, w=weights(n), size=st.integers(1, 3), family=families)
 
 
+def _hull(player: Player) -> None:
+    """Only of a rule that says so: no direction in which the result lies beyond all messages."""
+    n, rule = player.d, player.rule
+    if not rule.hull:
+        return
+
+    def body(seed: int, w: list[float], family: str) -> None:
+        assume(any(w))
+        base = scene(n, player.d, seed, np.float64, w)
+        rows = _others(n, player.d, seed, family)
+        choices = _messages(rows, np.arange(n) == seed % n, seed)
+        out = player.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
+        for x, y in zip(choices, out, strict=True):
+            heard = x[base.w > 0]
+            # The convex combination nearest to the result; a heavy last row makes the shares sum to one.
+            unit = np.abs(heard).max() + 1e-30
+            system = np.vstack([heard.T / unit, np.full(len(heard), 1e3)])
+            _, distance = nnls(system, np.append(y / unit, 1e3))
+            if not distance <= 1e-6:
+                player.fail("hull", f"the result {y.tolist()} lies {distance * unit:.3g} outside of {heard.tolist()}")
+
+    each(player, body, seed=SEEDS, w=weights(n), family=st.sampled_from(["near", "clusters", "clones"]))
+
+
 def _kappa(player: Player) -> None:
     n, rule = player.d, player.rule
-    f, share = (float(getattr(rule, name, 0.0)) for name in ("f", "share"))
-    claim = eqx.filter_jit(lambda rule, w: rule.kappa(w))
+    claim = eqx.filter_jit(lambda rule, w: (rule.kappa(w), assumed_mass(rule, w)))
 
     def body(seed: int, w: list[bool], family: str) -> None:
         total = sum(w)
-        mass = f + share * total
-        byzantine = round(mass)
-        # The definition speaks of sets of n - f ordinary identities.
-        if abs(mass - byzantine) > 1e-6 or not 0 <= byzantine < total:
-            return
         base = scene(n, player.d, seed, np.float64, w)
         with jax.enable_x64(True):
-            said = float(claim(rule, jnp.asarray(base.w)))
-        if np.isinf(said):
+            said, mass = (float(value) for value in claim(rule, jnp.asarray(base.w)))
+        byzantine = round(mass)
+        # The definition speaks of sets of n - f ordinary identities.
+        if np.isinf(said) or abs(mass - byzantine) > 1e-6 or not 0 <= byzantine < total:
             return
         rows = _others(n, player.d, seed, family)
         sets = [list(s) for s in combinations(np.flatnonzero(w), total - byzantine)]
@@ -116,4 +162,4 @@ def _kappa(player: Player) -> None:
     each(player, body, seed=SEEDS, w=present, family=st.sampled_from(["near", "clones", "clusters"]))
 
 
-BOUNDS: dict[str, Check] = {"certificate": _certificate, "kappa": _kappa}
+BOUNDS: dict[str, Check] = {"certificate": _certificate, "kappa": _kappa, "hull": _hull}

@@ -103,6 +103,34 @@ class Restarted(agg.AbstractAggregator):
         return self.inner.certificate(x, w, principal)
 
 
+class Overclaiming(agg.AbstractAggregator):
+    """Any rule with a part of its certificate, or one that says that its result lies in the hull."""
+
+    rule: agg.AbstractAggregator
+    part: float = eqx.field(static=True, default=1.0)
+    certificate_kind: ClassVar[Any] = "conditional"
+    hull: ClassVar[bool] = True
+
+    @property
+    def needs(self):
+        return self.rule.needs
+
+    def init(self, like):
+        return self.rule.init(like)
+
+    def step(self, state, x, w, ctx):
+        return self.rule.step(state, x, w, ctx)
+
+    def slack(self, w):
+        return self.rule.slack(w)
+
+    def kappa(self, w):
+        return self.rule.kappa(w)
+
+    def certificate(self, x, w, principal):
+        return self.part * self.rule.certificate(x, w, principal)
+
+
 class Stateful(agg.AbstractAggregator):
     """The mean with a memory of each row, whoever was present."""
 
@@ -194,6 +222,13 @@ TWINS = {
     "rotation": ("rotation", agg.Median()),
     "certificate: mean": ("certificate", Twin(lambda x, w, k: mean(x, w), bound=2.0)),
     "certificate: centre": ("certificate", Restarted()),
+    "certificate: robustness": ("certificate", Overclaiming(agg.NNM(agg.Median(f=1), f=1), 0.1)),
+    "certificate: of buckets": ("certificate", Overclaiming(agg.Bucketing(agg.TrimmedMean(f=1)), 0.05)),
+    "certificate: of the median": ("certificate", Overclaiming(agg.GeometricMedian(smoothing="none"), 0.2)),
+    "certificate: of clipped norms": ("certificate", Overclaiming(agg.ARC(agg.Mean(), f=2), 0.8)),
+    "certificate: of a hull": ("certificate", Overclaiming(agg.Clipping(agg.Krum(f=2)), 0.5)),
+    "certificate: of a share": ("certificate", Overclaiming(agg.Clipping(agg.Mean()), 0.8)),
+    "hull": ("hull", Overclaiming(agg.Median())),
     "kappa: mean": ("kappa", Twin(lambda x, w, k: mean(x, w), robustness=2.0)),
     "kappa: too small": ("kappa", Twin(lambda x, w, k: agg.Median()(x, w), robustness=0.3)),
     "jit": ("jit", Twin(of_eager_mode)),
