@@ -138,6 +138,14 @@ def test_a_wrong_count_and_an_overclaimed_liveness_are_noticed():
     assert report.trace.loop is not None and re.search("Grief", str(report.trace))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in ALL if hasattr(module(n), "nightly")])
+def test_the_larger_configuration_is_correct_too(name):
+    report = check(module(name).nightly())
+    assert report.ok, str(report)
+    assert report.distinct > manifest(name)["distinct"]
+
+
 @pytest.mark.parametrize(
     ("lag", "room", "verdict"), [(1, 2, "violated"), (1, 3, "ok"), (2, 3, "violated"), (2, 4, "ok")]
 )
