@@ -73,5 +73,7 @@ HonestIsNotMisquoted == sender = 1 => \A n \in Receivers : count[n] <= 1
 ReadyForWhatWasTold == \A n \in Receivers : ready[n] # 0 => \E m \in Receivers : told[m] = ready[n]
 Everyone == \A n \in Receivers : count[n] # 0
 HonestIsCountedByAll == (sender = 1) ~> Everyone
+(* False: who tells too many things is not counted. *)
+EverybodyIsCounted == TRUE ~> (\E n \in Receivers : count[n] # 0)
 CountedByOneByAll == (\E n \in Receivers : count[n] # 0) ~> Everyone
 ===============================================================================

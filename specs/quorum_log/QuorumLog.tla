@@ -42,5 +42,7 @@ NoFork == \A r, s \in Voters, h \in Heights :
 NoUnilateralRollback == Backed(3)
 CertBacked == Backed(1) /\ Backed(2)
 NoLostUpdate == [][\A r \in Voters, h \in Heights : log[r][h] # 0 => log'[r][h] = log[r][h]]_vars
+(* False: votes may split for ever. *)
+HeightIsDecided == TRUE ~> (\E r \in Voters : log[r][0] # 0)
 DecisionSpreads == (\E r \in Voters : log[r][0] # 0) ~> (\A r \in Voters : log[r][0] # 0)
 ===============================================================================

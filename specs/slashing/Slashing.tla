@@ -74,5 +74,7 @@ NoDoubleSlash == \A i \in Nodes : done[i] <= off[i]
 NoEscape == \A i \in Nodes : ev[i] = 1 => bond[i] > 0
 RepOnlyEarned == [][\A i \in Nodes : /\ rep'[i] <= rep[i] + 1
                                      /\ (out[i] = 1 /\ out'[i] = 0) => rep'[i] <= rep[i]]_vars
+(* False, whatever is fair: the bond is withdrawn before anybody reports. *)
+OffenceIsSlashed == (off[Bad] = 1) ~> (done[Bad] > 0)
 EvidenceIsCleared == (\E i \in Nodes : ev[i] = 1) ~> (\A i \in Nodes : ev[i] = 0)
 ===============================================================================

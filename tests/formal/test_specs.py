@@ -5,7 +5,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from specifications import ALL, large, manifest, MISSION, module, program
+from specifications import ALL, large, manifest, MISSION, module, program, SPECS
 
 from ghostjax.formal import check
 
@@ -126,6 +126,15 @@ def test_recorded_counterexamples_name_actions_that_exist(name):
     assert set(golden["mutants"]) == {m.name for m in spec.mutants}
     for recorded in golden["mutants"].values():
         assert set(recorded["actions"]) <= labels and len(recorded["actions"]) == recorded["length"] - 1
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_readme_states_the_counts_and_counterexamples_of_the_manifest(name):
+    golden = manifest(name)
+    said = " ".join((SPECS / name / "README.md").read_text().split())
+    assert f"{golden['distinct']} distinct states, {golden['generated']} generated, depth {golden['depth']}" in said
+    for mutant, one in golden["mutants"].items():
+        assert f"| `{mutant}` | {one['fires']} | {one['length']} | {', '.join(one['actions'])} |" in said, mutant
 
 
 def test_a_wrong_count_and_an_overclaimed_liveness_are_noticed():

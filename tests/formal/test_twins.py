@@ -72,6 +72,19 @@ def test_plain_search_of_the_twin_counts_the_same_and_judges_the_same(name):
     for claim in promised:
         assert tla.leads_to(module, graph, claim), claim
         assert not tla.leads_to(module, graph, claim, []), f"{claim} needs no fairness"
+    for claim in specification(name).spec().leads_to:
+        assert tla.leads_to(module, graph, stated(module, claim), fairness(module, claim)) == claim.holds, claim.name
+
+
+def stated(module, claim):
+    """The twin's name for what `claim` says: its own, or of the promise that it withdraws fairness from."""
+    return max((d for d in module.definitions if claim.name.startswith(d)), key=len)
+
+
+def fairness(module, claim):
+    """The labels that `claim`, and no other, treats fairly."""
+    of = lambda action: [label for label in module.labels if label.action == action]
+    return [one for f in claim.fair for one in ([[x] for x in of(f.action)] if f.per_label else [of(f.action)])]
 
 
 @pytest.mark.parametrize(("name", "mutant"), list(mutations()))

@@ -11,13 +11,15 @@ from tla_module import Label, Module as Module
 
 
 class Graph(NamedTuple):
-    """What a search found: states with their level, and where a claim broke, the states of the counterexample."""
+    """What a search found: states with their level, and where a claim broke, the states of the counterexample. `edges`
+    are the steps that change something: state, label, state, by their numbers in the order of discovery."""
 
     level: dict[tuple, int]
+    edges: list[tuple[int, int, int]]
     generated: int
     terminal: int
-    broken: tuple[str, ...]
-    length: int
+    broken: tuple[str, ...] = ()
+    length: int = 0
 
     @property
     def distinct(self) -> int:
@@ -32,54 +34,56 @@ def search(module: Module, only: tuple[str, ...] | None = None) -> Graph:
     """Breadth first, until a claim breaks: the same order of judgement as the engine, steps before states."""
     kept = lambda names: [(n, module.predicate(n)) for n in names if only is None or n in only]
     invariants, steps = kept(module.invariants), kept(n for n in module.properties if n in module.steps)
-    level, frontier = dict.fromkeys(module.initial, 1), list(dict.fromkeys(module.initial))
+    frontier = list(dict.fromkeys(module.initial))
+    level, number = dict.fromkeys(frontier, 1), {s: i for i, s in enumerate(frontier)}
+    edges: list[tuple[int, int, int]] = []
     generated, terminal, depth = len(module.initial), 0, 1
+    actions = list(enumerate(module.labels.values()))
     while frontier:
         broken = [n for n, holds in invariants if not all(holds(s) for s in frontier)]
         if broken:
-            return Graph(level, generated, terminal, tuple(broken), depth)
+            return Graph(level, edges, generated, terminal, tuple(broken), depth)
         following = []
         for s in frontier:
-            enabled = 0
-            for act in module.labels.values():
+            enabled, here = 0, number[s]
+            for label, act in actions:
                 t = act(s)
                 if t is None:
                     continue
                 enabled += 1
                 broken += [n for n, holds in steps if n not in broken and not holds(s, t)]
+                there = number.setdefault(t, len(number))
                 if t not in level:
                     level[t] = depth + 1
                     following.append(t)
+                if there != here:
+                    edges.append((here, label, there))
             generated += enabled
             terminal += not enabled
         depth += 1
         if broken:
-            return Graph(level, generated, terminal, tuple(broken), depth)
+            return Graph(level, edges, generated, terminal, tuple(broken), depth)
         frontier = following
-    return Graph(level, generated, terminal, (), 0)
+    return Graph(level, edges, generated, terminal)
 
 
 def leads_to(module: Module, graph: Graph, name: str, fairness: list[list[Label]] | None = None) -> bool:
     """Whether a leads-to holds: no state with P is in the largest set, free of Q, from which every fair action is
     refused or taken again and again within the set (Emerson and Lei 1986); staying put is a step."""
     p, q = module.claim(name)
-    fair = module.fairness if fairness is None else fairness
-    number = {s: i for i, s in enumerate(graph.level)}
-    edges, backward = [dict[int, list[int]]() for _ in fair], [set[int]() for _ in number]
-    names = [frozenset(one) for one in fair]
-    for s, i in number.items():
-        for label, act in module.labels.items():
-            t = act(s)
-            if t is None or t == s:
-                continue
-            backward[number[t]].add(i)
-            for k, one in enumerate(names):
-                if label in one:
-                    edges[k].setdefault(i, []).append(number[t])
-    inside = {i for s, i in number.items() if not q(s)}
+    states = list(graph.level)
+    numbers = {label: k for k, label in enumerate(module.labels)}
+    fair = [{numbers[label] for label in one} for one in (module.fairness if fairness is None else fairness)]
+    taken, backward = [dict[int, list[int]]() for _ in fair], [list[int]() for _ in states]
+    for i, label, j in graph.edges:
+        backward[j].append(i)
+        for steps, one in zip(taken, fair, strict=True):
+            if label in one:
+                steps.setdefault(i, []).append(j)
+    inside = {i for i, s in enumerate(states) if not q(s)}
     while True:
         kept = inside
-        for steps in edges:
+        for steps in taken:
             goal = {i for i in kept if i not in steps or any(j in kept for j in steps[i])}
             queue, reach = list(goal), set(goal)
             while queue:
@@ -89,5 +93,5 @@ def leads_to(module: Module, graph: Graph, name: str, fairness: list[list[Label]
                         queue.append(i)
             kept = reach
         if kept == inside:
-            return not any(p(s) for s, i in number.items() if i in inside)
+            return not any(p(states[i]) for i in inside)
         inside = kept
