@@ -6,6 +6,7 @@ from ghostjax._kernels.dense import dense_product as dense_product
 from ghostjax._kernels.distance import squared_distances as squared_distances
 from ghostjax._kernels.geometric_median import in_sight as in_sight, median_coefficients as median_coefficients
 from ghostjax._kernels.mass import kept_mass as kept_mass
+from ghostjax._kernels.median_rows import geometric_median as geometric_median
 from ghostjax._kernels.moments import weighted_mean as weighted_mean, weighted_variance as weighted_variance
 from ghostjax._kernels.nearest import (
     nearest_mixing as nearest_mixing,

@@ -45,7 +45,8 @@ def median_coefficients(
 
 def squares_to(dist2: Float[Array, "n n"], a: Float[Array, " n"]) -> Float[Array, " n"]:
     """`||x_i - a @ x||^2` for coefficients that sum to 1."""
-    return jnp.maximum(dist2 @ a - 0.5 * (a @ dist2 @ a), 0)
+    image = dist2 @ a
+    return jnp.maximum(image - 0.5 * (a @ image), 0)
 
 
 def newton_solve(
@@ -67,7 +68,8 @@ def newton_solve(
     # In units of B: numbers near 1, whatever the units of x.
     scaled = root / jnp.sqrt(total)
     ridge = 1 + 4 * n * jnp.finfo(dist2.dtype).eps
-    system = ridge * jnp.eye(n, dtype=dist2.dtype) - scaled[:, None] * jnp.where(c[:, None] > 0, gram, 0) * scaled
+    bent = scaled[:, None] * jnp.where(c[:, None] > 0, gram, 0) * scaled[None, :]
+    system = ridge * jnp.eye(n, dtype=dist2.dtype) - bent
     factor = jnp.linalg.cholesky(system, symmetrize_input=False)
     sigma = jax.scipy.linalg.cho_solve((factor, True), root * right) / total
     # Rounding can spoil definiteness only where the problem is flat; then the first term of the series stands alone.
@@ -116,7 +118,10 @@ def solve(
         q, along = newton_solve(dist2, r2, b, c, gram_b)
         beta = (b + q) / mass
         square = jnp.maximum(beta @ along, 0)
-        t, blind, pull_now = line_search(r2, along, square, w, nu, smoothing, jnp.ones((), a.dtype))
+        # The median is no farther away than the farthest row.
+        farthest = jnp.sqrt(jnp.where(w > 0, r2, 0).max() / jnp.where(square > 0, square, jnp.inf))
+        first = jnp.where(square > 0, jnp.minimum(1, farthest), 1)
+        t, blind, pull_now = line_search(r2, along, square, w, nu, smoothing, first, True)
         length = t * jnp.sqrt(square)
         # The distances are known to the rounding of D: no better where neither the step nor the pull shrinks any more.
         stalled = jnp.where(blind & (length >= 0.5 * moved) & (pull_now >= 0.5 * pull), stalled + 1, 0)
@@ -153,6 +158,7 @@ def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array
     # (B I - G C) lam / B = cotangent, centred; b then has the cotangent lam / B, and r^2 has -c lam / (2 B). A median
     # that is a row stays there and has no derivative.
     dist2, w, nu, a, fixed = saved
+    nu = jnp.asarray(nu, dist2.dtype)
     r2 = squares_to(dist2, a)
     b, c = pulls(r2, w, nu, smoothing)
     _, d_b = newton_solve(dist2, r2, b, c, cotangent - a @ cotangent)

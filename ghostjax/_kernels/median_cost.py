@@ -21,14 +21,13 @@ def lengths2(r2: Float[Array, " n"], nu: Float[Array, ""], smoothing: Smoothing)
 def pulls(
     r2: Float[Array, " n"], w: Float[Array, " n"], nu: Float[Array, ""], smoothing: Smoothing
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    """`b = w / s` and `c = b / s^2`, 0 where the smoothed distance is flat: `sum_i b_i I - c_i d_i d_i^T` is the Hessian.
+    """`b = w / s` and `c = b / s^2`, 0 where h is flat: the Hessian is `sum_i b_i I - c_i d_i d_i^T`.
 
-    A row at the point itself, as far as rounding tells, bends nothing.
+    A row at the point itself, closer than numbers have cubes for, bends nothing.
     """
     s2 = lengths2(r2, nu, smoothing)
     b = w / jnp.sqrt(s2)
-    blurred = jnp.square(8 * jnp.finfo(r2.dtype).eps) * jnp.where(w > 0, s2, 0).max()
-    flat = s2 <= jnp.minimum(blurred, 1e-3 * jnp.finfo(r2.dtype).max)
+    flat = s2 <= jnp.finfo(r2.dtype).tiny ** 0.6 * jnp.minimum(1, jnp.where(w > 0, s2, 0).max())
     if smoothing == "max":
         flat |= r2 <= jnp.square(nu)
     return b, jnp.where(flat, 0, b / jnp.where(flat, 1, s2))
@@ -48,24 +47,30 @@ def line_search(
     nu: Float[Array, ""],
     smoothing: Smoothing,
     first: Float[Array, ""],
+    trusted: bool,
 ) -> tuple[Float[Array, ""], Bool[Array, ""], Float[Array, ""]]:
     """How far to go along p, whether rounding hides the descent, and the pull along p.
 
     With `slope_i = (x_i - z) . p` and `square = p . p`, all that the cost is along the line is in
     `r_i^2(t) = r_i^2 - 2 t slope_i + t^2 square`. The search is by bisection on the sign of the derivative, which
     a convex cost allows, from `first` on; it stops where the cost is lower and at most .3 of the pull is left.
+
+    Where the descent drowns in the rounding of the cost, a `trusted` first length is taken as it is. Otherwise the pull
+    decides alone: in a sum of unit vectors far rows drown nothing, but it needs distances that are measured well.
     """
+    epsilon = jnp.finfo(r2.dtype).eps
+    length = jnp.sqrt(square)
 
     def look(t: Array) -> tuple[Array, Array]:
         along = jnp.maximum(r2 + t * (t * square - 2 * slope), 0)
         return cost(along, w, nu, smoothing), (w / jnp.sqrt(lengths2(along, nu, smoothing))) @ (t * square - slope)
 
     here, steep = look(jnp.zeros_like(first))
-    # Where the descent drowns in the cost, the quadratic model is better than any comparison.
-    blind = jnp.abs(steep) <= 16 * jnp.finfo(r2.dtype).eps * here
+    blind = jnp.abs(steep) <= 16 * epsilon * here
+    at_once = blind if trusted else jnp.abs(steep) <= 16 * epsilon * w.sum() * length
 
     def enough(value: Array, derivative: Array) -> Array:
-        return blind | ((value <= here) & (jnp.abs(derivative) <= 0.3 * jnp.abs(steep)))
+        return at_once | (((value <= here) | blind) & (jnp.abs(derivative) <= 0.3 * jnp.abs(steep)))
 
     def unfinished(carry: tuple[Array, ...]) -> Array:
         return (carry[0] < LINE_STEPS) & ~carry[5]
@@ -87,7 +92,6 @@ def line_search(
         enough(value, derivative),
     )
     _, low, _, t, _, found = jax.lax.while_loop(unfinished, advance, start)
-    length = jnp.sqrt(square)
     # At a kink no point passes; below it the cost falls.
-    t = jnp.where(found | (low == 0), t, low)
+    t = jnp.where(found, t, low)
     return t, blind, jnp.abs(steep) / jnp.where(length > 0, length, 1)

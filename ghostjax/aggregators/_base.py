@@ -131,6 +131,8 @@ class AbstractGeometricRule(AbstractAggregator):
 
     uses_distances: ClassVar[bool] = True
     """Whether `coefficients` reads `dist2`; if not, the Gram product is skipped."""
+    of_rows: ClassVar[Callable[..., Array] | None] = None
+    """`of_rows(x, w)`, the result without all distances between rows; a method, where that is cheaper."""
 
     @abstractmethod
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
@@ -144,9 +146,11 @@ class AbstractGeometricRule(AbstractAggregator):
     def step(
         self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[PyTree, Float[Array, " d"]]:
-        """`coefficients(distances of x, w) @ x`."""
+        """`coefficients(distances of x, w) @ x`, by way of the rows where the rule has one."""
         del ctx
         rows, w = widened(x), widened(w)
+        if self.of_rows is not None:
+            return state, self.of_rows(rows, w).astype(x.dtype)
         dist2 = squared_distances(rows, w) if self.uses_distances else None
         return state, (self.coefficients(dist2, w) @ rows).astype(x.dtype)
 

@@ -69,7 +69,7 @@ class CenteredClipping(AbstractAggregator):
         tau = self.tau.astype(x.dtype)
         start = state if self.centre == "memory" else ctx.anchor
 
-        v = clipped_steps(x, share, tau, start, self.steps)
+        v: Array = clipped_steps(x, share, tau, start, self.steps)
         return (v if self.centre == "memory" else ()), jnp.where(total > 0, v, 0)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:

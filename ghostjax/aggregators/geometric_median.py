@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ghostjax._kernels import in_sight, median_coefficients, squared_distances
+from ghostjax._kernels import geometric_median, in_sight, median_coefficients, squared_distances
 from ghostjax._types import real_field, require, static_field
 from ghostjax.aggregators._base import AbstractGeometricRule, Law, median_kappa, own_mass
 
@@ -60,6 +60,11 @@ class GeometricMedian(AbstractGeometricRule):
         assert dist2 is not None
         nu = self.nu.astype(w.dtype)
         return median_coefficients(dist2, in_sight(dist2, w, nu), nu, self.smoothing)
+
+    def of_rows(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, x: Float[Array, "n d"], w: Float[Array, " n"]
+    ) -> Float[Array, " d"]:
+        return geometric_median(x, w, self.nu.astype(w.dtype), self.smoothing)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return w.sum() - 2 * own_mass(self, w)

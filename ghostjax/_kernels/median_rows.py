@@ -1,0 +1,184 @@
+"""The geometric median of rows, by their distances where rows are few and by reads of the rows where they are many."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from ghostjax._kernels.distance import squared_distances
+from ghostjax._kernels.geometric_median import d_smoothing, in_sight, newton_solve, solve, squares_to
+from ghostjax._kernels.median_cost import lengths2, line_search, pulls, Smoothing
+from ghostjax._kernels.moments import weighted_mean
+from ghostjax._kernels.norms import row_norms
+
+
+DENSE = 128
+"""Number of rows up to which one Gram product costs less than the reads of x that it saves."""
+STEPS = 200
+"""Largest number of steps over the rows; ordinary inputs take five."""
+
+
+def geometric_median(
+    x: Float[Array, "n d"], w: Float[Array, " n"], nu: Float[Array, ""], smoothing: Smoothing
+) -> Float[Array, " d"]:
+    """The minimiser z of `sum_i w_i h(||z - x_i||)`, and 0 where all are absent.
+
+    Up to `DENSE` rows Newton's method in n numbers after one Gram product; beyond, conjugate gradients with Weiszfeld's
+    step as the gradient, two reads of x a step and nothing of size n^2. Derivative by the implicit function theorem
+    (reverse mode only), in few reads of x and one write.
+    """
+    if x.shape[0] > DENSE:
+        return _median(x, w, nu, None, smoothing)
+    dist2 = squared_distances(jax.lax.stop_gradient(x), jax.lax.stop_gradient(w))
+    return _median(x, in_sight(dist2, w, nu), nu, dist2, smoothing)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _median(x: Array, w: Array, nu: Array, dist2: Array | None, smoothing: Smoothing) -> Array:
+    return _forward(x, w, nu, dist2, smoothing)[0]
+
+
+def _forward(x: Array, w: Array, nu: Array, dist2: Array | None, smoothing: Smoothing) -> tuple[Array, Any]:
+    if dist2 is None:
+        z, fixed, row, _ = over_rows(x, w, nu, smoothing)
+        return z, (x, w, nu, dist2, z, *_measure(x, w, z), fixed, row)
+    a, fixed, _ = solve(dist2, w, nu, smoothing)
+    z = a @ x
+    return z, (x, w, nu, dist2, z, squares_to(dist2, a), jnp.ones_like(nu), fixed, jnp.argmax(a))
+
+
+def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array, Array, Array, Array | None]:
+    # H y = cotangent with H = B I - sum_i c_i d_i d_i^T; a row's pull moves z by y for each unit of it. A median that
+    # is a row follows that row and nothing else.
+    x, w, nu, dist2, z, r2, unit, fixed, row = saved
+    seen, radius = jnp.where(jnp.isfinite(r2), w, 0), jnp.asarray(nu / unit, r2.dtype)
+    b, c = pulls(r2, seen, radius, smoothing)
+    mass = b.sum()
+    mass = jnp.where(mass > 0, mass, 1)
+    if dist2 is None:
+        y = _conjugate_gradients(x, z, unit, mass, c, cotangent)
+        t = ((x - z[None, :]) * y[None, :]).sum(1) / unit
+    else:
+        q, t = newton_solve(dist2, r2, b, c, ((x - z[None, :]) * cotangent[None, :]).sum(1))
+        y = (cotangent + q @ x - q.sum() * z) / mass
+    s = jnp.sqrt(lengths2(r2, radius, smoothing))
+    bend = c * t / unit
+    d_x = b[:, None] * y[None, :] - bend[:, None] * (x - z[None, :])
+    stays = (jnp.arange(x.shape[0]) == row)[:, None] & (w.sum() > 0)
+    d_x = jnp.where(fixed, jnp.where(stays, cotangent[None, :], 0), d_x)
+    d_nu = jnp.where(seen > 0, t, 0) @ d_smoothing(r2, b, radius, smoothing)
+    d_dist2 = None if dist2 is None else jnp.zeros_like(dist2)
+    return d_x, jnp.where(fixed, 0, unit * t / s), jnp.where(fixed, 0, d_nu), d_dist2
+
+
+_median.defvjp(_forward, _backward)
+
+
+def _conjugate_gradients(x: Array, z: Array, unit: Array, mass: Array, c: Array, right: Array) -> Array:
+    """`y` with `B y - sum_i c_i d_i (d_i . y) = right`, two reads of x a step."""
+    limit = jnp.square(8 * jnp.finfo(x.dtype).eps) * (right @ right)
+
+    def unfinished(carry: tuple[Array, ...]) -> Array:
+        return (carry[0] < STEPS) & (carry[4] > limit)
+
+    def advance(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        step, y, rest, p, square = carry
+        bent = jnp.where(c > 0, c * (x @ p - z @ p), 0) / jnp.square(unit)
+        image = mass * p - bent @ x + bent.sum() * z
+        t = square / (p @ image)
+        rest = rest - t * image
+        after = rest @ rest
+        return step + 1, y + t * p, rest, rest + after / square * p, after
+
+    start = jnp.zeros((), jnp.int32), jnp.zeros_like(right), right, right, right @ right
+    return jax.lax.while_loop(unfinished, advance, start)[1]
+
+
+def _measure(x: Array, w: Array, z: Array) -> tuple[Array, Array]:
+    """Squared distances to z in units of the radius of half of the mass, and that radius.
+
+    Squares of distances beyond 1e19 units overflow: such rows pull on nothing.
+    """
+    r = row_norms(x, z)
+    order = jnp.argsort(jnp.where(w > 0, r, jnp.inf))
+    half = r[order[jnp.argmax(jnp.cumsum(w[order]) >= 0.5 * w.sum())]]
+    # Half of the mass at z itself tells no unit.
+    unit = jnp.where(half > 2 * jnp.sqrt(jnp.finfo(r.dtype).tiny), half, jnp.maximum(jnp.where(w > 0, r, 0).max(), 1))
+    return jnp.square(r / unit), unit
+
+
+def over_rows(
+    x: Float[Array, "n d"], w: Float[Array, " n"], nu: Float[Array, ""], smoothing: Smoothing
+) -> tuple[Float[Array, " d"], Bool[Array, ""], Int[Array, ""], Int[Array, ""]]:
+    """The median, whether it is a row and has to stay there, the row nearest to it, and the number of steps taken."""
+    total = w.sum()
+    epsilon = jnp.finfo(x.dtype).eps
+
+    def unfinished(carry: tuple[Array, ...]) -> Array:
+        return (carry[0] < STEPS) & ~carry[1]
+
+    def advance(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        step, _, z, r2, unit, stale, before, p, product, moved, pull, stalled = carry
+        fresh = stale
+        r2, unit = jax.lax.cond(stale, lambda: _measure(x, w, z), lambda: (r2, unit))
+        lost = ~jnp.isfinite(r2)
+        seen = jnp.where(lost, 0, w)
+        r2 = jnp.where(seen > 0, r2, 1)
+        radius = nu / unit
+        b, c = pulls(r2, seen, radius, smoothing)
+        # A row that z sits on by chance holds it back by no more than its weight: the search takes that into account.
+        b = jnp.where(lengths2(r2, radius, smoothing) <= epsilon**2, 0, b)
+        mass = b.sum()
+        share = b / jnp.where(mass > 0, mass, 1)
+        # Weiszfeld's step in units: the gradient over -B. Polak and Ribiere's mixture with the last direction, none
+        # after distances were measured again, in other units.
+        s = jnp.where(mass > 0, (share @ x - z) / unit, 0)
+        descent = mass * (s @ s)
+        mix = jnp.where((product > 0) & ~fresh, (descent - mass * (s @ before)) / jnp.where(product > 0, product, 1), 0)
+        p = s + jnp.maximum(mix, 0) * p
+        p = jnp.where(s @ p > 0, p, s)
+        square = p @ p
+        slope = jnp.where(seen > 0, (x @ p - z @ p) / unit, 0)
+        # The length that a quadratic has, and no more than the farthest row.
+        bend = mass * square - c @ jnp.square(slope)
+        first = jnp.where(bend > epsilon * mass * square, b @ slope / jnp.where(bend > 0, bend, 1), 1)
+        farthest = jnp.sqrt(jnp.where(seen > 0, r2, 0).max() / jnp.where(square > 0, square, 1))
+        first = jnp.where(square > 0, jnp.clip(first, epsilon, farthest), 1)
+        t, blind, pull_now = line_search(r2, slope, square, seen, radius, smoothing, first, False)
+        after = jnp.maximum(r2 + t * (t * square - 2 * slope), 0)
+        # Squares of distances that became much smaller have lost their digits: they are measured again.
+        stale = (jnp.where(seen > 0, r2 - 64 * after, 0) > 0).any()
+        after = jnp.where(lost, jnp.inf, after)
+        length = t * jnp.sqrt(square)
+        resting = blind & ~stale & (length >= 0.5 * moved) & (pull_now >= 0.5 * pull)
+        stalled = jnp.where(resting, stalled + 1, 0)
+        done = (length <= 8 * epsilon * seen.sum() / jnp.where(mass > 0, mass, 1)) & ~stale
+        z = z + t * unit * p
+        return (step + 1, done | (stalled >= 3), z, after, unit, stale, s, p, descent, length, pull_now, stalled)
+
+    z = weighted_mean(x, w)
+    zero, infinite, none = jnp.zeros_like(total), jnp.full_like(total, jnp.inf), jnp.zeros((), jnp.int32)
+    start = none, total <= 0, z, jnp.zeros_like(w), jnp.ones_like(total), jnp.ones((), bool)
+    origin = jnp.zeros_like(z)
+    steps, _, z, *_ = jax.lax.while_loop(unfinished, advance, (*start, origin, origin, zero, infinite, infinite, none))
+    # One step of Weiszfeld's on distances that are measured takes what rounding has gathered on the way.
+    r2, unit = _measure(x, w, z)
+    b, _ = pulls(r2, w, nu / unit, smoothing)
+    near = jnp.argmin(jnp.where(w > 0, r2, jnp.inf))
+    fixed = jnp.zeros((), bool)
+    polished = weighted_mean(x, b)
+    if smoothing == "none":
+        fixed = _held(x, w, x[near])
+        polished = jnp.where(fixed, x[near], polished)
+    return jnp.where(total > 0, polished, 0), fixed, near, steps
+
+
+def _held(x: Array, w: Array, row: Array) -> Array:
+    """Whether the pull of the others on `row` does not exceed its weight."""
+    r = row_norms(x, row)
+    here = r <= 2 * jnp.sqrt(jnp.finfo(x.dtype).tiny)
+    u = jnp.where(here, 0, w / r)
+    pull = u @ x - u.sum() * row
+    return jnp.linalg.norm(pull) < jnp.where(here, w, 0).sum() * (1 - 64 * jnp.finfo(x.dtype).eps)
