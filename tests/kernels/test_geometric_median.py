@@ -40,14 +40,14 @@ def hard():
 def plain(dist2, w, nu, smoothing):
     """The broken twin: Weiszfeld's step until the shares rest."""
     a = w / w.sum()
-    for step in range(400):
+    for step in range(200):
         r2 = np.maximum(dist2 @ a - 0.5 * a @ dist2 @ a, 1e-300)
         s = {"sqrt": np.sqrt(r2 + nu**2), "max": np.sqrt(np.maximum(r2, nu**2)), "none": np.sqrt(r2)}[smoothing]
         after = w / s / (w / s).sum()
         if np.abs(after - a).sum() <= 16 * np.finfo(float).eps:
             return step
         a = after
-    return 400
+    return 200
 
 
 def gap(x, z, nu, smoothing):
@@ -64,7 +64,14 @@ dense = jax.jit(lambda x, w, nu, smoothing: solve(squared_distances(x, w), w, nu
 sparse = jax.jit(over_rows, static_argnums=3)
 
 
-@pytest.mark.parametrize(("smoothing", "nu"), [("sqrt", 1e-3), ("max", 1e-2), ("none", 0.0)])
+@pytest.mark.parametrize(
+    ("smoothing", "nu"),
+    [
+        ("sqrt", 1e-3),
+        pytest.param("max", 1e-2, marks=pytest.mark.slow),
+        pytest.param("none", 0.0, marks=pytest.mark.slow),
+    ],
+)
 def test_few_steps_on_hard_inputs(smoothing, nu, x64):
     w, crawl = jnp.ones(N), 0
     for name, x in hard().items():
@@ -79,7 +86,7 @@ def test_few_steps_on_hard_inputs(smoothing, nu, x64):
     assert crawl > 100
 
 
-@pytest.mark.parametrize(("smoothing", "nu"), [("sqrt", 1e-3), ("none", 0.0)])
+@pytest.mark.parametrize(("smoothing", "nu"), [pytest.param("sqrt", 1e-3, marks=pytest.mark.slow), ("none", 0.0)])
 def test_both_forms_in_single_precision(smoothing, nu):
     w = np.ones(N, np.float32)
     for name, x in hard().items():
@@ -130,7 +137,14 @@ def forms():
 
 
 @pytest.mark.parametrize("many", [False, True])
-@pytest.mark.parametrize(("smoothing", "nu"), [("sqrt", 0.3), ("max", 0.8), ("none", 0.1)])
+@pytest.mark.parametrize(
+    ("smoothing", "nu"),
+    [
+        ("sqrt", 0.3),
+        pytest.param("max", 0.8, marks=pytest.mark.slow),
+        pytest.param("none", 0.1, marks=pytest.mark.slow),
+    ],
+)
 def test_derivative_is_that_of_the_iteration(smoothing, nu, many, x64, monkeypatch):
     if many:
         monkeypatch.setattr("ghostjax._kernels.median_rows.DENSE", 0)
@@ -187,6 +201,7 @@ def test_absent_and_no_rows(many, x64, monkeypatch):
     assert all(np.isfinite(leaf).all() for leaf in gradient(x, 0 * w))
 
 
+@pytest.mark.slow
 def test_lanes_of_many_rows_are_those_of_single_runs(monkeypatch):
     monkeypatch.setattr("ghostjax._kernels.median_rows.DENSE", 0)
     x = jnp.stack([jnp.asarray(v, jnp.float32) for v in hard().values()])
