@@ -1,19 +1,49 @@
-"""Directions away from the honest mean."""
+"""Attacks along a direction away from the honest mean, as far as a constraint allows."""
 
-from typing import Literal
+from abc import abstractmethod
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, PyTree
 
-from ghostjax.attacks._base import View
-from ghostjax.attacks._statistics import honest_std, normalise
+from ghostjax._types import require, static_field
+from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._statistics import honest_mean, honest_std, normalise
 
 
 Direction = Literal["std", "unit", "sign"]
 
 
-def perturbation(view: View, mean: Float[Array, " d"], direction: Direction, ddof: int) -> Float[Array, " d"]:
-    """The coordinate standard deviation of honest messages, their mean over its norm, or the signs of their mean."""
-    if direction == "std":
-        return honest_std(view, mean, ddof)
-    return normalise(mean) if direction == "unit" else jnp.sign(mean)
+class AbstractLineAttack(AbstractMessageAttack):
+    """All Byzantine identities send `mean_H - gamma p`.
+
+    **Static:** `direction` p: "std" (the coordinate standard deviation; blades), "unit" (the mean over its norm;
+    flpoison) or "sign" (of the mean), and `ddof` of the standard deviation. Errors: another direction or ddof.
+    """
+
+    direction: Direction = static_field(default="std")
+    ddof: int = static_field(default=1)
+    knows: ClassVar[Knowledge] = "honest"
+
+    def __check_init__(self):
+        name, known = type(self).__name__, ("std", "unit", "sign")
+        require(self.direction in known, name, "direction", self.direction, "use std, unit or sign")
+        require(self.ddof in (0, 1), name, "ddof", self.ddof, "must be 0 or 1")
+
+    @abstractmethod
+    def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
+        """The largest feasible gamma; 0 where p is zero."""
+
+    def init(self, like: Any) -> PyTree:
+        """No memory."""
+        del like
+        return ()
+
+    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        """The farthest feasible point along the direction, from all Byzantine identities."""
+        mean = honest_mean(view)
+        if self.direction == "std":
+            p = honest_std(view, mean, self.ddof)
+        else:
+            p = normalise(mean) if self.direction == "unit" else jnp.sign(mean)
+        return state, same_for_all(view, mean - self.gamma(view, mean, p) * p)

@@ -1,18 +1,15 @@
 """Min-max: as far from the mean as no honest row is from another."""
 
-from typing import Any, ClassVar
-
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float
 
 from ghostjax._kernels import squared_distances
-from ghostjax._types import require, static_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
-from ghostjax.attacks._direction import Direction, perturbation
-from ghostjax.attacks._statistics import honest_mean, safe_sqrt
+from ghostjax.attacks._base import View
+from ghostjax.attacks._direction import AbstractLineAttack
+from ghostjax.attacks._statistics import safe_sqrt
 
 
-class MinMax(AbstractMessageAttack):
+class MinMax(AbstractLineAttack):
     """All Byzantine identities send the farthest point along a line that is no outlier by distance.
 
         m = mean_H - gamma p,    the largest gamma with max_i ||m - x_i|| <= max_ij ||x_i - x_j||
@@ -37,26 +34,7 @@ class MinMax(AbstractMessageAttack):
     Defenses for Federated Learning, NDSS 2021.
     """
 
-    direction: Direction = static_field(default="std")
-    ddof: int = static_field(default=1)
-    knows: ClassVar[Knowledge] = "honest"
-
-    def __check_init__(self):
-        require(
-            self.direction in ("std", "unit", "sign"), "MinMax", "direction", self.direction, "use std, unit or sign"
-        )
-        require(self.ddof in (0, 1), "MinMax", "ddof", self.ddof, "must be 0 or 1")
-
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
-        mean = honest_mean(view)
-        p = perturbation(view, mean, self.direction, self.ddof)
-        return state, same_for_all(view, mean - self._gamma(view, mean, p) * p)
-
-    def _gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
+    def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
         # Row i allows a gamma^2 - 2 b_i gamma + c_i <= D^2 with a = ||p||^2, b_i = p.(mean - x_i),
         # c_i = ||mean - x_i||^2; the mean is in the hull of the rows, so c_i <= D^2 and the root is real.
         x, honest = view.messages, view.honest > 0

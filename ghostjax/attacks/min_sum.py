@@ -1,17 +1,14 @@
 """Min-sum: no farther from all honest rows together than one of them is."""
 
-from typing import Any, ClassVar
-
 import jax.numpy as jnp
-from jaxtyping import PyTree
+from jaxtyping import Array, Float
 
-from ghostjax._types import require, static_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
-from ghostjax.attacks._direction import Direction, perturbation
-from ghostjax.attacks._statistics import honest_mean, safe_sqrt
+from ghostjax.attacks._base import View
+from ghostjax.attacks._direction import AbstractLineAttack
+from ghostjax.attacks._statistics import safe_sqrt
 
 
-class MinSum(AbstractMessageAttack):
+class MinSum(AbstractLineAttack):
     """All Byzantine identities send the farthest point along a line whose distances sum to no more than a row's.
 
         m = mean_H - gamma p,
@@ -41,24 +38,7 @@ class MinSum(AbstractMessageAttack):
     Defenses for Federated Learning, NDSS 2021.
     """
 
-    direction: Direction = static_field(default="std")
-    ddof: int = static_field(default=1)
-    knows: ClassVar[Knowledge] = "honest"
-
-    def __check_init__(self):
-        require(
-            self.direction in ("std", "unit", "sign"), "MinSum", "direction", self.direction, "use std, unit or sign"
-        )
-        require(self.ddof in (0, 1), "MinSum", "ddof", self.ddof, "must be 0 or 1")
-
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
-        mean = honest_mean(view)
-        p = perturbation(view, mean, self.direction, self.ddof)
+    def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
         far = jnp.where(view.honest > 0, jnp.square(view.messages - mean[None, :]).sum(1), 0).max()
         a = p @ p
-        gamma = jnp.where(a > 0, safe_sqrt(far) / safe_sqrt(jnp.where(a > 0, a, 1)), 0)
-        return state, same_for_all(view, mean - gamma * p)
+        return jnp.where(a > 0, safe_sqrt(far) / safe_sqrt(jnp.where(a > 0, a, 1)), 0)
