@@ -54,7 +54,7 @@ class SpecFile(pytest.File):
 
 
 class SpecCase(pytest.Item):
-    """One claim, witness, action or mutant of a specification, its exploration, its random runs, or the code beside it."""
+    """One claim, witness, action or mutant of a specification, its exploration, random runs, or code beside it."""
 
     def __init__(self, *, subject: Any, case: Any, **rest: Any):
         super().__init__(**rest)

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
@@ -303,13 +303,28 @@ class _Node:
     key: Any
     words: np.ndarray
     state: dict[str, np.ndarray]
-    choices: dict[str, list[dict[str, int]]]
-    forbidden: list[tuple[str, dict[str, int]]]
+    labels: list[Label]
+    enabled: np.ndarray
     successors: np.ndarray
     outside: np.ndarray
     wrong: np.ndarray
     broken: tuple[str, ...]
     pending: list[tuple[bool, bool]] | None = None
+
+    # Most states are expanded ahead and never visited: these are made where they are asked for.
+
+    @cached_property
+    def choices(self) -> dict[str, list[dict[str, int]]]:
+        """The parameters of what is enabled, by action."""
+        found: dict[str, list[dict[str, int]]] = {}
+        for i in np.flatnonzero(self.enabled):
+            found.setdefault(self.labels[i].action, []).append(dict(self.labels[i].params))
+        return found
+
+    @cached_property
+    def forbidden(self) -> list[tuple[str, dict[str, int]]]:
+        """What is not enabled."""
+        return [(self.labels[i].action, dict(self.labels[i].params)) for i in np.flatnonzero(~self.enabled)]
 
 
 class _Oracle:
@@ -375,18 +390,13 @@ class _Oracle:
         out = self.program.expand(words, self.bug)
         failed = ~self.program.inspect(words, self.bug).invariants & self._invariants_on[None, :]
         fields = unpack_many(self.program.layout, words)
-        labels = self.program.labels
         for b, key in enumerate(keys(words).tolist()):
-            choices: dict[str, list[dict[str, int]]] = {}
-            for i in np.flatnonzero(out.enabled[b]):
-                choices.setdefault(labels[i].action, []).append(dict(labels[i].params))
-            forbidden = [(labels[i].action, dict(labels[i].params)) for i in np.flatnonzero(~out.enabled[b])]
             self._nodes[key] = _Node(
                 key=key,
                 words=words[b],
                 state={name: np.asarray(values[b]) for name, values in fields.items()},
-                choices=choices,
-                forbidden=forbidden,
+                labels=self.program.labels,
+                enabled=out.enabled[b],
                 successors=out.words[b],
                 outside=out.enabled[b] & ~out.inside[b],
                 wrong=~out.steps[b] & self._steps_on[None, :],

@@ -3,6 +3,8 @@
 from typing import Any
 
 import equinox as eqx
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 import ghostjax as gj
@@ -23,6 +25,12 @@ def allow(condition: Any) -> None:
 def apply(rule: gj.aggregators.AbstractAggregator, x: Any, w: Any) -> Any:
     """One call of a rule."""
     return rule(x, w)
+
+
+@eqx.filter_jit
+def alone(rule: gj.aggregators.AbstractAggregator, x: Any, w: Any) -> Any:
+    """What the rule makes of each present row alone."""
+    return jax.vmap(lambda one: rule(x, one))(jnp.diag(w))
 
 
 def made(kind: Any, *parts: Any, **knobs: Any) -> Any:
@@ -77,7 +85,8 @@ class RunningRounds:
     def Aggregate(self) -> None:
         allow(self.phase == 0 and (self.w > 0).sum() >= 2 * self.f + 1)
         self.mass = self.w.sum()
-        self.total = self.summed(self.x - self.centre, self.w)
+        x, w = self.counted()
+        self.total = self.level(apply(self.clipped_mean, x, w)) * w.sum()
         # Every one present counts as one in the trim, however late.
         middle = self.level(apply(self.clipped_trim, self.x - self.centre, (self.w > 0).astype(np.float32)))
         steps = np.floor(self.level(self.centre) + middle + 1e-4)
@@ -93,22 +102,22 @@ class RunningRounds:
                 self.x[i], self.w[i] = self.message(i, v), 0.5
         self.late = [None] * self.n
 
-    def summed(self, x: np.ndarray, w: np.ndarray) -> float:
-        """The weighted sum of the clipped rows, in radii."""
-        return self.level(apply(self.clipped_mean, x, w)) * float(w.sum())
+    def counted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Differences from the centre, and weights, as the clipped mean gets them."""
+        return self.x - self.centre, self.w
 
     def level(self, vector: Any) -> float:
         """How many radii long, along the direction."""
         return float(np.asarray(vector) @ self.direction) / self.radius
 
     def abstraction(self) -> dict[str, Any]:
-        alone = np.eye(self.n, dtype=np.float32) * self.w
-        adds = [self.summed(self.x - self.centre, one) for one in alone]
+        x, w = self.counted()
+        adds = np.asarray(alone(self.clipped_mean, x, w)) @ self.direction / self.radius * w
         return {
             "ph": self.phase,
             "mem": np.round(self.level(self.centre), 4),
             "kind": np.select([self.w == 1, self.w > 0], [1, 2], 0),
-            "con": np.round(2 * np.array(adds), 4),
+            "con": np.round(2 * adds, 4),
             "late": [0 if v is None else v + 1 for v in self.late],
             "num": np.round(2 * self.total, 4),
             "den": 2 * self.mass,
@@ -118,8 +127,9 @@ class RunningRounds:
 class WeightBeforeClip(RunningRounds):
     """Broken twin: what is stale is scaled down and clipped then, which leaves it its full reach."""
 
-    def summed(self, x: np.ndarray, w: np.ndarray) -> float:
-        return super().summed(x * w[:, None], (w > 0).astype(np.float32))
+    def counted(self) -> tuple[np.ndarray, np.ndarray]:
+        x, w = super().counted()
+        return x * w[:, None], (w > 0).astype(np.float32)
 
 
 class UntrimmedCentre(RunningRounds):

@@ -31,7 +31,13 @@ from ghostjax.formal._suite import Budget, Subject, summary
 BESIDE = [(name, case) for name in WITH_CODE for case in subject(name).cases() if case.kind in OFFERED]
 
 
-@pytest.mark.parametrize(("name", "case"), BESIDE, ids=[f"{name}-{case}" for name, case in BESIDE])
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        pytest.param(name, case, id=f"{name}-{case}", marks=pytest.mark.slow if case.name == "twelve nodes" else ())
+        for name, case in BESIDE
+    ],
+)
 def test_the_code_is_what_was_specified_and_its_twins_are_caught(name, case):
     result = subject(name).run(case)
     print(result.text)
