@@ -1,5 +1,8 @@
 """Strict settings for every test: what a careful user may switch on must not break the library."""
 
+import os
+from pathlib import Path
+
 import jax
 import pytest
 
@@ -7,6 +10,23 @@ import pytest
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
+
+QUICK = ("attribution", "cli", "learners", "metrics", "run", "sweep", "tasks", "test_thin_path.py")
+"""What is about values, and compiles far longer than it runs: XLA's own passes run as ever, those of LLVM do not."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    flag = "jax_disable_most_optimizations"
+    quick = item.path.relative_to(Path(__file__).parent).parts[0] in QUICK or item.name.startswith("test_python_blocks")
+    before = jax.config.read(flag)
+    jax.config.update(flag, quick)
+    os.environ[flag.upper()] = str(int(quick))  # what a test starts compiles alike, or bits could differ
+    try:
+        return (yield)
+    finally:
+        jax.config.update(flag, before)
+        del os.environ[flag.upper()]
 
 
 @pytest.fixture

@@ -167,13 +167,20 @@ def _owned(folder: Path, name: str, config: RunConfig) -> Iterator[None]:
     What is refused before anything was computed leaves the folder as it was.
     """
     path = folder / name
+    call = name.removesuffix(".yaml")
+    require(folder.is_dir() or not folder.exists(), call, "out", folder, "is a file; name a folder")
     new = not path.exists()
     if new:
         write(path, dump(config))
     else:
-        changed = _differences(load(path, type(config)), config)
+        try:
+            changed = _differences(load(path, type(config)), config)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{call}: out={folder}: belongs to another run ({error}); choose another folder"
+            ) from error
         require(
-            not changed, name.removesuffix(".yaml"), "out", folder,
+            not changed, call, "out", folder,
             f"holds another configuration ({'; '.join(changed[:3])}); choose another folder",
         )  # fmt: skip
     try:

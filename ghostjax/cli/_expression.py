@@ -32,7 +32,7 @@ def build(parameter: str, text: str, family: str, variables: Mapping[str, Any], 
     text = str(text)
     try:
         node = ast.parse(text.strip(), mode="eval").body
-        return _outermost(node, parameter, text, variables, family, leading)
+        return _outermost(node, parameter, _short(text), variables, family, leading)
     except SyntaxError as error:
         raise ConfigurationError(
             f"{parameter}={_short(text)!r}: not an expression ({error.msg}); write a call such as trimmed_mean(f=10)"

@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
-        _say(f"{name}: {error}; free space or choose another folder, then give the same command again")
+        why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or error
+        _say(f"{name}: {why}; free space or choose another folder, then give the same command again")
         return FAILED
     except Exception as error:
         if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error):

@@ -65,15 +65,17 @@ def test_checkpoints_change_nothing_but_memory(mean_run):
 
 
 def test_rounds_that_do_not_divide(mean_run):
-    """7 rounds leave two empty places in the last of three segments."""
+    """7 rounds leave two empty places in the last of three segments; 9 of which two have nobody leave none."""
     simulation, key, _, _ = mean_run
-    assert _segment(7) == 3
+    assert _segment(7) == _segment(ROUNDS) == 3
     short = gj.attribution.adjoint(simulation, 7, key, probes=0)
-    plain = gj.attribution.adjoint(simulation, 7, key, checkpoints="none", probes=0)
-    scale = np.abs(plain.cells).max()
-    np.testing.assert_allclose(short.cells / scale, plain.cells / scale, atol=1e-5)
-    run = gj.simulate(simulation, 7, key)
-    assert short.outcome == pytest.approx(float(gj.attribution.goal_loss(simulation, run.state)), rel=1e-5)
+    w = np.ones((ROUNDS, NODES), np.float32)
+    w[7:] = 0
+    full = gj.attribution.adjoint(simulation, ROUNDS, key, participation=w, probes=0)
+    scale = np.abs(full.cells[:7]).max()
+    np.testing.assert_allclose(short.cells / scale, full.cells[:7] / scale, atol=1e-5)
+    np.testing.assert_allclose(short.scores, full.scores, atol=1e-5 * scale * ROUNDS)
+    assert short.outcome == pytest.approx(full.outcome, rel=1e-5)
 
 
 def test_segments_waste_little():

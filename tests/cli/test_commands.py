@@ -126,6 +126,7 @@ def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):
         (["run", "run.yaml", "--task", "digits(model=mlp((32, 10)))"], "model=MLP: cannot take examples of shape"),
         (["run", "run.yaml", "--learner", "momentum(beta=2)"], r"Momentum: beta=2.0: must lie in \[0, 1\)"),
         (["demo", "--rounds", "0"], "demo: rounds=0"),
+        (["run", "--out", "run.yaml"], "run: out=run.yaml: is a file; name a folder"),
         (["demo", "--out", "run.yaml/x"], "demo: out=run.yaml/x: cannot be written to"),
         (["doctor", "now"], "doctor: now: it takes no arguments"),
         (["list", "krum"], "it is one of the aggregators"),
@@ -184,7 +185,8 @@ def test_a_folder_belongs_to_what_was_begun_in_it(capsys):
     Path("here").mkdir()
     wrote("here/run.yaml", "nodes: [")
     assert main(["run", config, "--out", "here"]) == 2
-    assert "config=here/run.yaml: not YAML" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "out=here: belongs to another run (config=here/run.yaml: not YAML" in error and "choose another" in error
     # Fields at their defaults may be missing: a file of an older version.
     wrote("here/run.yaml", RUN.replace("rounds: 6", "rounds: 7"))
     assert main(["run", config, "--out", "here"]) == 2
@@ -195,7 +197,7 @@ def test_a_folder_belongs_to_what_was_begun_in_it(capsys):
     ("error", "message", "code"),
     [
         (OSError(28, "No space left on device"), r"report: .*No space left on device; free space", 3),
-        (PermissionError(13, "Permission denied", "x"), r"report: .*Permission denied: 'x'", 3),
+        (PermissionError(13, "Permission denied", "x"), "report: x: Permission denied; free space", 3),
         (MemoryError("too much"), r"report: out of memory \(too much\); lower nodes", 3),
         (RuntimeError("a bug"), r"report: failed with the RuntimeError above", 3),
         (KeyboardInterrupt(), "interrupted$", 3),

@@ -43,7 +43,7 @@ def violations(cls):
     if is_abstract(cls) and not inspect.isabstract(cls):
         wrong.append("is named Abstract.. and has no abstract member")
     for name, member in vars(cls).items():
-        if not inspect.isfunction(member) or name in ("__init__", "__check_init__", "__post_init__"):
+        if not inspect.isfunction(member) or name in ("__init__", "__check_init__", "__post_init__", "__replace__"):
             continue
         for base in parents:
             inherited = vars(base).get(name)
