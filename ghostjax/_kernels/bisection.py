@@ -46,7 +46,7 @@ def mass(weights, mask):
 
 
 def block_sum(term, dtype, *arrays):
-    """The sum of `term(*rows)` over the rows of arrays, the first `[n, tile]`, as balanced trees of blocks of rows.
+    """The sum over rows of `term(*arrays)`, the first `[n, tile]`, in balanced trees of blocks of rows.
 
     Blocks are small and copied before they are used: XLA on CPU divides more work between threads, and takes a loop
     that reads a part of something large in place for one that reads the whole.
@@ -56,7 +56,7 @@ def block_sum(term, dtype, *arrays):
     blocks = n // size
 
     def part(block):
-        return tree([term(*rows) for rows in zip(*block, strict=True)])
+        return tree(list(term(*block)))
 
     def add(i, total):
         return total + part(lax.optimization_barrier([lax.dynamic_slice_in_dim(v, i * size, size) for v in arrays]))
@@ -71,8 +71,14 @@ def window_value(x, weights, a, b, trim, left):
 
     Relative to `a` only what lies between the thresholds is added, and what the window holds of `b`: nothing cancels.
     """
-    inside = block_sum(lambda row, w: jnp.where((w > 0) & (a < row) & (row < b), w * (row - a), 0), x.dtype, x, weights)
-    at_b = jnp.maximum(block_sum(lambda row, w: jnp.where(row < b, 0, w), x.dtype, x, weights) - trim, 0)
+    a2, b2 = a[None, :], b[None, :]
+
+    def excess(rows, w):
+        w = w[:, None]
+        return jnp.where((w > 0) & (a2 < rows) & (rows < b2), w * (rows - a2), 0)
+
+    inside = block_sum(excess, x.dtype, x, weights)
+    at_b = jnp.maximum(block_sum(lambda rows, w: jnp.where(rows < b2, 0, w[:, None]), x.dtype, x, weights) - trim, 0)
     return jnp.where(a < b, a + (inside + at_b * (b - a)) / jnp.where(left > 0, left, 1), a / 2 + b / 2)
 
 

@@ -119,9 +119,9 @@ def rank_window(x, present, window, outputs):
         found, below = lax.map(lambda rank: key_of_rank(digits, rank, dtype), ends)
         a, b = from_keys(found, x.dtype)
 
-        def excess(key):
-            row = from_keys(key, x.dtype)
-            return jnp.where((a < row) & (row < b), row - a, 0)
+        def excess(keys):
+            rows = from_keys(keys, x.dtype)
+            return jnp.where((a[None, :] < rows) & (rows < b[None, :]), rows - a[None, :], 0)
 
         inside = block_sum(excess, x.dtype, keys.reshape(blocks * size, tile))
         at_b = jnp.maximum(number - below[1].astype(x.dtype) - cut, 0)

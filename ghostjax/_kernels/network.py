@@ -56,18 +56,40 @@ def sort_weighted(rows, weights):
     return rows, weights
 
 
+def columns(values):
+    """`values[..., i, None]` for each i: slices, since indexing costs many times their tracing."""
+    axis = values.ndim - 1
+    return [lax.slice_in_dim(values, i, i + 1, axis=axis) for i in range(values.shape[axis])]
+
+
+def scaled(factor, row):
+    """`factor * row` for a factor `[*r, 1]`, traced without the promotions of `*`."""
+    shape = jnp.broadcast_shapes(factor.shape, row.shape)
+    row = row if row.shape == shape else lax.broadcast_in_dim(row, shape, range(row.ndim))
+    return lax.mul(lax.broadcast_in_dim(factor, shape, range(factor.ndim)), row)
+
+
 def present_rows(rows, weights):
     """Rows of weight 0 replaced by the largest finite number, so that they take the last ranks.
 
-    Not by inf: a coefficient of 0 removes a rank from a sum.
+    Not by inf: a coefficient of 0 removes a rank from a sum. Weights are `[*r, 1]`.
     """
-    return [jnp.where((v > 0)[..., None], row, jnp.finfo(row.dtype).max) for row, v in zip(rows, weights, strict=True)]
+    top = lax.full_like(rows[0], jnp.finfo(rows[0].dtype).max)
+    zero = lax.full_like(weights[0], 0)
+    shape, axes = top.shape, range(top.ndim)
+    return [
+        lax.select(lax.broadcast_in_dim(lax.gt(v, zero), shape, axes), r, top)
+        for r, v in zip(rows, weights, strict=True)
+    ]
 
 
 def rank_sum(rows, weights, coefficients):
-    """`sum_r coefficients[..., r] x_(r)` over the ascending values of the rows present, which must be finite."""
-    ordered = sort_rows(present_rows(rows, weights))
-    return tree([coefficients[..., r, None] * row for r, row in enumerate(ordered)])
+    """`sum_r coefficients[..., r] x_(r)` over the ascending values of the rows present, which must be finite.
+
+    `weights` and `coefficients` are `[*r, n]`.
+    """
+    ordered = sort_rows(present_rows(rows, columns(weights)))
+    return tree([scaled(c, row) for c, row in zip(columns(coefficients), ordered, strict=True)])
 
 
 def rank_sums(source, split, coefficients):

@@ -56,7 +56,7 @@ _slots.defvjp(_slots_fwd, _slots_bwd)
 
 
 def _rows(x, nbr, w):
-    return [x[nbr[:, j]] for j in range(nbr.shape[1])], list(w.T)
+    return [x[nbr[:, j]] for j in range(nbr.shape[1])], w
 
 
 def _own_rows(x, at):
@@ -82,7 +82,7 @@ def _alike(x, nbr, w, trim, outputs):
     def receiver(own):
         at, wi, coefficients = own
         rows = [row[None, :] for row in _own_rows(x, at)]
-        return tuple(rank_sum(rows, list(wi[:, None]), coefficients))
+        return tuple(rank_sum(rows, wi[None, :], coefficients))
 
     # Several sums in one kernel sort the rows as often: best while these are in cache, one receiver at a time.
     y, low, high = lax.map(receiver, (nbr, w, jnp.stack(coefficients, 1)))
@@ -95,7 +95,8 @@ def _mixed(x, nbr, w, trim, outputs):
         return _each(window.mixed, x, nbr, w, trim, outputs)
     trim, left, slack = masses(w, trim)
     if outputs == 1:
-        return (_weighted(*_rows(x, nbr, w), trim, left, slack)[0],)
+        rows, _ = _rows(x, nbr, w)
+        return (_weighted(rows, list(w.T), trim, left, slack)[0],)
 
     def receiver(own):
         at, wi, trim, left, slack = own

@@ -65,7 +65,7 @@ _window.defvjp(_window_fwd, _window_bwd)
 
 
 def _split(x, w):
-    return list(x), list(w)
+    return list(x), w
 
 
 @functools.partial(jax.jit, static_argnums=3)
