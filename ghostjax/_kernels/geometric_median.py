@@ -98,6 +98,8 @@ def solve(
     total = w.sum()
     start = w / jnp.where(total > 0, total, 1)
     epsilon = jnp.finfo(dist2.dtype).eps
+    # Whatever absent rows hold stays out of every sum.
+    dist2 = jnp.where((w[:, None] > 0) & (w[None, :] > 0), dist2, 0)
     fixed = jnp.zeros((), bool)
     if smoothing == "none":
         fixed, row = _at_row(dist2, w)

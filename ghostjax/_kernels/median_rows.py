@@ -70,7 +70,8 @@ def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array
     d_x = jnp.where(fixed, jnp.where(stays, cotangent[None, :], 0), d_x)
     d_nu = jnp.where(seen > 0, t, 0) @ d_smoothing(r2, b, radius, smoothing)
     d_dist2 = None if dist2 is None else jnp.zeros_like(dist2)
-    return d_x, jnp.where(fixed, 0, unit * t / s), jnp.where(fixed, 0, d_nu), d_dist2
+    d_w = jnp.where(jnp.isfinite(r2) & ~fixed, unit * t / s, 0)
+    return d_x, d_w, jnp.where(fixed, 0, d_nu), d_dist2
 
 
 _median.defvjp(_forward, _backward)
