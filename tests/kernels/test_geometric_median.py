@@ -162,7 +162,7 @@ def test_derivative_is_that_of_the_iteration(smoothing, nu, many, x64, monkeypat
     assert jnp.abs(short[1] - expected[1]).max() > 1e-3
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("many", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_derivatives_add_up_to_an_exact_removal(many, x64, monkeypatch):
     if many:
         monkeypatch.setattr("ghostjax._kernels.median_rows.DENSE", 0)
@@ -175,6 +175,7 @@ def test_derivatives_add_up_to_an_exact_removal(many, x64, monkeypatch):
     assert abs(integral - removed) < 1e-12 < 1e-2 * abs(removed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [False, True])
 def test_a_median_that_is_a_row_follows_that_row(many, x64, monkeypatch):
     if many:
@@ -187,7 +188,7 @@ def test_a_median_that_is_a_row_follows_that_row(many, x64, monkeypatch):
     assert not d_w.any() and not d_x[:, 7:].any()
 
 
-@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("many", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_absent_and_no_rows(many, x64, monkeypatch):
     if many:
         monkeypatch.setattr("ghostjax._kernels.median_rows.DENSE", 0)
@@ -212,6 +213,7 @@ def test_lanes_of_many_rows_are_those_of_single_runs(monkeypatch):
         np.testing.assert_allclose(lane, single(row), atol=max(1e-4 * float(scale), 1e-6))
 
 
+@pytest.mark.slow
 def test_many_rows_hold_no_square_of_their_number():
     n, d = 600, 16
     shapes = jax.ShapeDtypeStruct((n, d), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.float32)
