@@ -4,9 +4,23 @@ from abc import abstractmethod
 from typing import Any
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._types import Key
+from ghostjax._types import Key, require
+from ghostjax.aggregators import AbstractAggregator
+
+
+def require_masses(call: str, rule: AbstractAggregator) -> None:
+    """Refuses a negative assumed mass, in `rule` and in the rules that it wraps."""
+    remedy = "it is a mass that is assumed Byzantine; 0 or more"
+    inner: Any = rule
+    while isinstance(inner, AbstractAggregator):
+        for name in ("f", "share"):
+            value = getattr(inner, name, None)
+            if isinstance(value, jax.Array):
+                require((value >= 0).all(), f"{call}({type(inner).__name__})", name, value, remedy)
+        inner = getattr(inner, "rule", None)
 
 
 class AbstractProtocol(eqx.Module):

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from ghostjax._optimizer import Optimizer
 from ghostjax._types import concrete, Key, require
 from ghostjax.aggregators import AbstractAggregator, Mean
-from ghostjax.protocols._base import AbstractProtocol
+from ghostjax.protocols._base import AbstractProtocol, require_masses
 from ghostjax.protocols._receivers import aggregate_each, hear
 from ghostjax.topologies import connected, describe, Topology
 
@@ -84,6 +84,7 @@ class Gossip(AbstractProtocol):
             "probe",
             "messages reach the rule without the loss of the receiver; choose a rule that needs no probe",
         )
+        require_masses("Gossip", rule)
         if not concrete(self):
             return
         require(connected(graph), call, "topology", "not connected", "add edges until every node reaches every other")

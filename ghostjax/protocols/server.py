@@ -12,7 +12,7 @@ from ghostjax._optimizer import Optimizer
 from ghostjax._tree import select
 from ghostjax._types import Key, require
 from ghostjax.aggregators import AbstractAggregator, Context
-from ghostjax.protocols._base import AbstractProtocol
+from ghostjax.protocols._base import AbstractProtocol, require_masses
 
 
 class ServerState(NamedTuple):
@@ -37,6 +37,7 @@ class Server(AbstractProtocol):
     def validate(self, num_nodes: int, learner: Any, attack: Any) -> None:
         del learner
         name = type(self.aggregator).__name__
+        require_masses("Server", self.aggregator)
         slack = self.aggregator.slack(jnp.ones(num_nodes))
         require(
             slack > 0,

@@ -429,6 +429,7 @@ class Prober(Everything.__base__):
         (None, ring(10), r"^Gossip\(Mean\): topology=graph of 10 nodes: the task has 20 nodes"),
         (None, from_edges(20, [(0, 1)]), r"^Gossip\(Mean\): topology=not connected: add edges"),
         (Prober(), ring(20), r"^Gossip\(Prober\): needs=probe: "),
+        (NNM(TrimmedMean(f=-1)), ring(20), r"^Gossip\(TrimmedMean\): f=-1.0: it is a mass"),
     ],
 )
 def test_impossible_combinations_are_refused(rule, graph, message):
@@ -437,9 +438,11 @@ def test_impossible_combinations_are_refused(rule, graph, message):
         protocol.validate(20, Momentum(), NoAttack())
 
 
-def test_a_server_refuses_what_only_gossip_delivers():
+def test_a_server_refuses_a_negative_mass_and_what_only_gossip_delivers():
     with pytest.raises(gj.ConfigurationError, match="which only Gossip delivers"):
         Server(Mean()).validate(5, Momentum(), Told())
+    with pytest.raises(gj.ConfigurationError, match=r"^Server\(TrimmedMean\): share=-0.1: it is a mass"):
+        Server(TrimmedMean(share=-0.1)).validate(5, Momentum(), NoAttack())
     Gossip(None, ring(5)).validate(5, Momentum(), Told())
 
 
