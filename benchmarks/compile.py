@@ -2,13 +2,15 @@
 
     python benchmarks/compile.py [--nodes 64] [--rules NAME ...] [--no-sweep]
 
-CPU seconds of tracing, lowering and compiling ten rounds, each in a fresh interpreter. The persistent cache of jax
-keeps a program only if it took `jax_persistent_cache_min_compile_time_secs` (1 by default) to compile and is at least
+CPU seconds of tracing, lowering and compiling ten rounds, each in a fresh interpreter, after a full garbage collection:
+whether one, mostly over what was imported, falls into the time is otherwise chance. The persistent cache of jax keeps a
+program only if it took `jax_persistent_cache_min_compile_time_secs` (1 by default) to compile and is at least
 `jax_persistent_cache_min_entry_size_bytes` large, so both are set to keep everything. Goals: 10 s cold, 0.5 s warm,
 sweep at most 2.5 times one cell.
 """
 
 import argparse
+import gc
 import os
 import subprocess
 import sys
@@ -25,6 +27,7 @@ def compile_once(name: str, n: int) -> None:
     sim = simulation(n, rules(n // 5)[name])
     jax.jit(lambda x: x + 1)(1.0).block_until_ready()
     jax.eval_shape(sim.init, jax.random.key(0))
+    gc.collect()
     start = cpu_seconds()
     program, _ = lowered(sim, 10)
     middle = cpu_seconds()
