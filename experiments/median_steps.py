@@ -1,7 +1,8 @@
 """How many steps the geometric median takes on inputs where Weiszfeld's fixed-point iteration crawls.
 
-For each input, in float64 with nu = 1e-3 ("sqrt"): Newton's steps in coefficient space (gossip, and up to 128 rows),
-steps of conjugate gradients over the rows (more rows), and Weiszfeld's steps until the shares rest (at most 2000).
+For each input, in float64 with nu = 1e-3 ("sqrt"): Newton's steps in coefficient space (gossip, and up to 128 rows;
+they follow up to 12 of Weiszfeld's, which may be all that it takes), steps of conjugate gradients over the rows (more
+rows), and Weiszfeld's steps until the shares rest (at most 2000).
 
     python experiments/median_steps.py [--nodes 12] [--length 20]
 """

@@ -25,7 +25,7 @@ class GeometricMedian(AbstractGeometricRule):
     exact median (`smoothing="none"`) is (F, 4 (1 + r)^2)-robust with `r = F / (W - 2 F)`, for every F; `f` and `share`
     say for which, and change no result. In float32 a message 8e3 times as far as the nearest half of the mass is wide
     counts as absent (4e12 times in float64) in gossip and among up to 128 messages: rounding hides where it is.
-    **Traced:** `nu`, `f`, `share`, the weights. **Static:** `smoothing`. **Cost:** one Gram product and some ten Newton
+    **Traced:** `nu`, `f`, `share`, the weights. **Static:** `smoothing`. **Cost:** one Gram product and some twenty
     steps in n numbers; among more than 128 messages at a server two reads of them for each of 8 to 40 steps
     (`experiments/median_steps.py`).
     **Derivative:** implicit, reverse mode only. **Lacks:** scale (for a fixed nu).
