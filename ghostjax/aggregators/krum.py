@@ -7,22 +7,36 @@ from jaxtyping import Array, Bool, Float
 
 from ghostjax._kernels import nearest_score, squared_distances
 from ghostjax._types import real_field, require, static_field
-from ghostjax.aggregators._base import AbstractGeometricRule, Law
+from ghostjax.aggregators._base import AbstractGeometricRule, Law, own_mass
 
 
 Neighbours = Literal["n-f-1", "n-f-2"]
 
 
+def check_neighbours(rule: AbstractGeometricRule, neighbours: Neighbours) -> None:
+    """Errors: any other word."""
+    require(neighbours in ("n-f-1", "n-f-2"), type(rule).__name__, "neighbours", neighbours, "use 'n-f-1' or 'n-f-2'")
+
+
+def lacks_of(neighbours: Neighbours) -> frozenset[Law]:
+    """Permutation, since ties go to the lowest index; weight scale, where one neighbour is left out."""
+    return frozenset({"permutation"}) if neighbours == "n-f-1" else frozenset({"permutation", "weight_scale"})
+
+
+def neighbourhood(w: Float[Array, " n"], mass: Float[Array, ""], neighbours: Neighbours) -> Float[Array, ""]:
+    """The mass nearest to a row that its score counts; `mass` is F.
+
+    The row itself is part of it at distance 0: for unit weights `W - F` leaves n - f - 1 other rows, and the paper's
+    n - f - 2 is `W - F - 1`.
+    """
+    return w.sum() - mass - (0 if neighbours == "n-f-1" else 1)
+
+
 def krum_scores(
     dist2: Float[Array, "n n"], w: Float[Array, " n"], mass: Float[Array, ""], neighbours: Neighbours
 ) -> Float[Array, " n"]:
-    """Sum of squared distances to the nearest neighbours; inf where the weight is 0.
-
-    `mass` is F. The row itself counts among the mass `W - F` at distance 0, which for unit weights leaves n - f - 1
-    other rows; the paper's n - f - 2 is the mass `W - F - 1`.
-    """
-    keep = w.sum() - mass - (0 if neighbours == "n-f-1" else 1)
-    return jnp.where(w > 0, nearest_score(dist2, w, keep), jnp.inf)
+    """Sum of squared distances to the nearest neighbours; inf where the weight is 0. `mass` is F."""
+    return jnp.where(w > 0, nearest_score(dist2, w, neighbourhood(w, mass, neighbours)), jnp.inf)
 
 
 def krum_reach(
@@ -44,7 +58,7 @@ def krum_reach(
     others = jnp.where(principal, 0, w)
     own = w.sum() - others.sum()
     dist2 = squared_distances(x, others)
-    keep = w.sum() - mass - (0 if neighbours == "n-f-1" else 1)
+    keep = neighbourhood(w, mass, neighbours)
     scores = nearest_score(dist2, others, keep)
     counted = others > 0
     worst = jnp.where(counted, scores, -jnp.inf).max() if all_scores else jnp.where(counted, scores, jnp.inf).min()
@@ -88,34 +102,29 @@ class Krum(AbstractGeometricRule):
     hull: ClassVar[bool] = True
 
     def __check_init__(self):
-        require(self.neighbours in ("n-f-1", "n-f-2"), "Krum", "neighbours", self.neighbours, "use 'n-f-1' or 'n-f-2'")
+        check_neighbours(self, self.neighbours)
 
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Permutation, since ties go to the lowest index; weight scale, where one neighbour is left out."""
-        if self.neighbours == "n-f-1":
-            return frozenset({"permutation"})
-        return frozenset({"permutation", "weight_scale"})
-
-    def _mass(self, w: Array) -> Array:
-        return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()
+        """Permutation, and with n - f - 2 weight scale."""
+        return lacks_of(self.neighbours)
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
-        scores = krum_scores(dist2, w, self._mass(w), self.neighbours)
+        scores = krum_scores(dist2, w, own_mass(self, w), self.neighbours)
         chosen = jnp.arange(w.shape[0]) == jnp.argmin(scores)
         return jnp.where(chosen & (w > 0), jnp.ones_like(w), 0)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum() - 2 * self._mass(w) - (0 if self.neighbours == "n-f-1" else 2)
+        return w.sum() - 2 * own_mass(self, w) - (0 if self.neighbours == "n-f-1" else 2)
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        free = w.sum() - 2 * self._mass(w)
-        r = self._mass(w) / jnp.where(free > 0, free, 1)
+        free = w.sum() - 2 * own_mass(self, w)
+        r = own_mass(self, w) / jnp.where(free > 0, free, 1)
         proved = (free > 0) & (self.neighbours == "n-f-1")
         return jnp.where(proved, 6 * (1 + r), jnp.inf)
 
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        return krum_reach(x, w, principal, self._mass(w), self.neighbours, all_scores=False)
+        return krum_reach(x, w, principal, own_mass(self, w), self.neighbours, all_scores=False)

@@ -6,9 +6,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ghostjax._kernels import kept_mass
-from ghostjax._types import real_field, require, static_field
-from ghostjax.aggregators._base import AbstractGeometricRule, Law
-from ghostjax.aggregators.krum import krum_reach, krum_scores, Neighbours
+from ghostjax._types import real_field, static_field
+from ghostjax.aggregators._base import AbstractGeometricRule, Law, own_mass
+from ghostjax.aggregators.krum import check_neighbours, krum_reach, krum_scores, lacks_of, Neighbours
 
 
 class MultiKrum(AbstractGeometricRule):
@@ -39,31 +39,24 @@ class MultiKrum(AbstractGeometricRule):
     hull: ClassVar[bool] = True
 
     def __check_init__(self):
-        require(
-            self.neighbours in ("n-f-1", "n-f-2"), "MultiKrum", "neighbours", self.neighbours, "use 'n-f-1' or 'n-f-2'"
-        )
+        check_neighbours(self, self.neighbours)
 
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Permutation, since ties go to the lowest index; weight scale, where one neighbour is left out."""
-        if self.neighbours == "n-f-1":
-            return frozenset({"permutation"})
-        return frozenset({"permutation", "weight_scale"})
-
-    def _mass(self, w: Array) -> Array:
-        return self.f.astype(w.dtype) + self.share.astype(w.dtype) * w.sum()
+        """Permutation, and with n - f - 2 weight scale."""
+        return lacks_of(self.neighbours)
 
     def _kept(self, w: Array) -> Array:
-        return jnp.where(jnp.isnan(self.m), w.sum() - self._mass(w), self.m.astype(w.dtype))
+        return jnp.where(jnp.isnan(self.m), w.sum() - own_mass(self, w), self.m.astype(w.dtype))
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
-        scores = krum_scores(dist2, w, self._mass(w), self.neighbours)
+        scores = krum_scores(dist2, w, own_mass(self, w), self.neighbours)
         kept = jnp.clip(self._kept(w), jnp.finfo(w.dtype).tiny, w.sum())
         return jnp.where(w.sum() > 0, kept_mass(scores, w, jnp.zeros((), w.dtype), kept) / kept, 0)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        free = w.sum() - 2 * self._mass(w) - (0 if self.neighbours == "n-f-1" else 2)
+        free = w.sum() - 2 * own_mass(self, w) - (0 if self.neighbours == "n-f-1" else 2)
         return jnp.minimum(free, self._kept(w))
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
@@ -73,5 +66,5 @@ class MultiKrum(AbstractGeometricRule):
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
         enough = self._kept(w) <= jnp.where(principal, 0, w).sum()
-        reach = krum_reach(x, w, principal, self._mass(w), self.neighbours, all_scores=True)
+        reach = krum_reach(x, w, principal, own_mass(self, w), self.neighbours, all_scores=True)
         return jnp.where(enough, reach, jnp.inf)

@@ -12,9 +12,11 @@ from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
 from ghostjax.tasks.criteria import cross_entropy
-from ghostjax.tasks.partition import describe, Heterogeneity, Partition
+from ghostjax.tasks.partition import describe, dirichlet, Heterogeneity, Partition
 
 
+Shares = Partition | Callable[[np.ndarray], Partition]
+"""Who holds which example, or a function of the targets that says it."""
 Criterion = Callable[[Array, Array], Array]
 """`criterion(outputs [b, ...], targets [b, ...]) -> [b]`: what is paid per example."""
 
@@ -125,7 +127,7 @@ def from_arrays(
     x: Any,
     y: Any,
     model: Any,
-    partition: Partition | Callable[[np.ndarray], Partition],
+    partition: Shares,
     criterion: Criterion = cross_entropy,
     *,
     test: tuple[Any, Any] | None = None,
@@ -213,8 +215,24 @@ def from_arrays(
     )
 
 
-def check_count(call: str, num_nodes: int, task: ArrayTask) -> ArrayTask:
-    """The task, once it is clear that its partition has as many nodes as were asked for."""
+def over_nodes(
+    call: str,
+    data: tuple[tuple[Any, Any], tuple[Any, Any]],
+    num_nodes: int,
+    model: Any,
+    partition: Shares | None,
+    alpha: float,
+    seed: int,
+    **options: Any,
+) -> ArrayTask:
+    """The task `call` on `(train, test)` pairs, Dirichlet(`alpha`) unless a partition is given.
+
+    Errors: `ConfigurationError` for a partition of another number of nodes than was asked for.
+    """
+    (x, y), test = data
+    if partition is None:
+        partition = dirichlet(y, num_nodes, alpha, seed=seed, min_size=1)
+    task = from_arrays(x, y, model, partition, test=test, **options)
     require(
         task.num_nodes == num_nodes,
         call,

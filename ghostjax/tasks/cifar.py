@@ -1,6 +1,5 @@
 """CIFAR-10 and CIFAR-100, read from a local folder."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +7,12 @@ import numpy as np
 
 from ghostjax.tasks._files import data_folder, find, refuse
 from ghostjax.tasks._pickle import read_pickle
-from ghostjax.tasks.arrays import ArrayTask, check_count, from_arrays
+from ghostjax.tasks.arrays import ArrayTask, over_nodes, Shares
 from ghostjax.tasks.models import AbstractModel, cnn_cifar
-from ghostjax.tasks.partition import dirichlet, Partition
 
 
 Split = tuple[np.ndarray, np.ndarray]
 """Images as bytes `[N, 32, 32, 3]` and labels `[N]`."""
-Shares = Partition | Callable[[np.ndarray], Partition] | None
 
 
 def load_cifar10(folder: str | Path | None = None) -> tuple[Split, Split]:
@@ -62,7 +59,7 @@ def cifar10(
     num_nodes: int,
     *,
     alpha: float = 0.3,
-    partition: Shares = None,
+    partition: Shares | None = None,
     model: AbstractModel | None = None,
     batch_size: int = 32,
     seed: int = 0,
@@ -72,15 +69,18 @@ def cifar10(
 
     The model is `models.cnn_cifar()` unless given. Inputs are normalised per channel. Files as in `load_cifar10`.
     """
-    moments = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-    return _task(load_cifar10(folder), 10, moments, num_nodes, alpha, partition, model, batch_size, seed)
+    scaling = {"shift": (0.4914, 0.4822, 0.4465), "scale": (0.2470, 0.2435, 0.2616)}
+    options = {**scaling, "batch_size": batch_size, "eval_batch": 500}
+    return over_nodes(
+        "cifar10", load_cifar10(folder), num_nodes, model or cnn_cifar(10), partition, alpha, seed, **options
+    )
 
 
 def cifar100(
     num_nodes: int,
     *,
     alpha: float = 0.3,
-    partition: Shares = None,
+    partition: Shares | None = None,
     model: AbstractModel | None = None,
     batch_size: int = 32,
     seed: int = 0,
@@ -88,9 +88,10 @@ def cifar100(
     coarse: bool = False,
 ) -> ArrayTask:
     """CIFAR-100 over nodes, as `cifar10`; 20 classes instead of 100 with `coarse`."""
-    moments = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
-    pairs = load_cifar100(folder, coarse=coarse)
-    return _task(pairs, 20 if coarse else 100, moments, num_nodes, alpha, partition, model, batch_size, seed)
+    scaling = {"shift": (0.5071, 0.4865, 0.4409), "scale": (0.2673, 0.2564, 0.2762)}
+    options = {**scaling, "batch_size": batch_size, "eval_batch": 500}
+    data, model = load_cifar100(folder, coarse=coarse), model or cnn_cifar(20 if coarse else 100)
+    return over_nodes("cifar100", data, num_nodes, model, partition, alpha, seed, **options)
 
 
 def _binary(path: Path, labels: int, num_classes: int, column: int = 0) -> Split:
@@ -125,29 +126,3 @@ def _checked(path: Path, x: np.ndarray, y: np.ndarray, num_classes: int) -> Spli
     # Stored as three planes of 32 x 32.
     images = x.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return np.ascontiguousarray(images), y.astype(np.int32)
-
-
-def _task(
-    pairs: tuple[Split, Split],
-    num_classes: int,
-    moments: tuple[tuple[float, ...], tuple[float, ...]],
-    num_nodes: int,
-    alpha: float,
-    partition: Shares,
-    model: AbstractModel | None,
-    batch_size: int,
-    seed: int,
-) -> ArrayTask:
-    (x, y), test = pairs
-    task = from_arrays(
-        x,
-        y,
-        model or cnn_cifar(num_classes),
-        dirichlet(y, num_nodes, alpha, seed=seed) if partition is None else partition,
-        test=test,
-        shift=moments[0],
-        scale=moments[1],
-        batch_size=batch_size,
-        eval_batch=500,
-    )
-    return check_count("task", num_nodes, task)

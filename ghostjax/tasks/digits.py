@@ -1,13 +1,11 @@
 """Handwritten digits, available offline."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ghostjax.tasks.arrays import ArrayTask, check_count, from_arrays
+from ghostjax.tasks.arrays import ArrayTask, over_nodes, Shares
 from ghostjax.tasks.models import AbstractModel, MLP
-from ghostjax.tasks.partition import dirichlet, Partition
 
 
 def load_digits(*, test_size: int = 450, seed: int = 0) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
@@ -27,7 +25,7 @@ def digits(
     num_nodes: int,
     *,
     alpha: float = 0.3,
-    partition: Partition | Callable[[np.ndarray], Partition] | None = None,
+    partition: Shares | None = None,
     model: AbstractModel | None = None,
     batch_size: int = 32,
     seed: int = 0,
@@ -45,8 +43,7 @@ def digits(
 
     ```
     """
-    (x, y), test = load_digits(seed=seed)
-    if partition is None:
-        partition = dirichlet(y, num_nodes, alpha, seed=seed, min_size=1)
-    task = from_arrays(x, y, model or MLP((64, 64, 10)), partition, test=test, batch_size=batch_size)
-    return check_count("digits", num_nodes, task)
+    data = load_digits(seed=seed)
+    return over_nodes(
+        "digits", data, num_nodes, model or MLP((64, 64, 10)), partition, alpha, seed, batch_size=batch_size
+    )

@@ -1,6 +1,5 @@
 """MNIST and its relatives, read from a local folder."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -9,14 +8,12 @@ import numpy as np
 from ghostjax._types import require
 from ghostjax.tasks._files import data_folder, find, refuse
 from ghostjax.tasks._idx import read_idx
-from ghostjax.tasks.arrays import ArrayTask, check_count, from_arrays
+from ghostjax.tasks.arrays import ArrayTask, over_nodes, Shares
 from ghostjax.tasks.models import AbstractModel, MLP
-from ghostjax.tasks.partition import dirichlet, Partition
 
 
 Split = tuple[np.ndarray, np.ndarray]
 """Images as bytes `[N, height, width, channels]` and labels `[N]`."""
-Shares = Partition | Callable[[np.ndarray], Partition] | None
 
 EMNIST = {"byclass": 62, "bymerge": 47, "balanced": 47, "letters": 26, "digits": 10, "mnist": 10}
 """The splits of EMNIST and their numbers of classes."""
@@ -70,7 +67,7 @@ def mnist(
     num_nodes: int,
     *,
     alpha: float = 0.3,
-    partition: Shares = None,
+    partition: Shares | None = None,
     model: AbstractModel | None = None,
     batch_size: int = 32,
     seed: int = 0,
@@ -81,23 +78,25 @@ def mnist(
     The model is an MLP 784-64-10 unless given; `models.cnn_32_64()` and `models.cnn_20_50()` are those of the
     literature. Inputs are normalised by mean 0.1307 and deviation 0.3081. Files as in `load_mnist`.
     """
-    pairs = load_mnist(folder)
-    return _task(pairs, 10, (0.1307, 0.3081), num_nodes, alpha, partition, model, batch_size, seed)
+    options = {"shift": 0.1307, "scale": 0.3081, "batch_size": batch_size}
+    model = model or MLP((784, 64, 10))
+    return over_nodes("mnist", load_mnist(folder), num_nodes, model, partition, alpha, seed, **options)
 
 
 def fashion_mnist(
     num_nodes: int,
     *,
     alpha: float = 0.3,
-    partition: Shares = None,
+    partition: Shares | None = None,
     model: AbstractModel | None = None,
     batch_size: int = 32,
     seed: int = 0,
     folder: str | Path | None = None,
 ) -> ArrayTask:
     """Fashion-MNIST over nodes, as `mnist`; normalised by mean 0.2860 and deviation 0.3530."""
-    pairs = load_fashion_mnist(folder)
-    return _task(pairs, 10, (0.2860, 0.3530), num_nodes, alpha, partition, model, batch_size, seed)
+    options = {"shift": 0.2860, "scale": 0.3530, "batch_size": batch_size}
+    model = model or MLP((784, 64, 10))
+    return over_nodes("fashion_mnist", load_fashion_mnist(folder), num_nodes, model, partition, alpha, seed, **options)
 
 
 def emnist(
@@ -105,15 +104,16 @@ def emnist(
     split: Literal["byclass", "bymerge", "balanced", "letters", "digits", "mnist"] = "balanced",
     *,
     alpha: float = 0.3,
-    partition: Shares = None,
+    partition: Shares | None = None,
     model: AbstractModel | None = None,
     batch_size: int = 32,
     seed: int = 0,
     folder: str | Path | None = None,
 ) -> ArrayTask:
     """A split of EMNIST over nodes, as `mnist`; normalised by mean 0.1736 and deviation 0.3317."""
-    pairs = load_emnist(split, folder)
-    return _task(pairs, EMNIST[split], (0.1736, 0.3317), num_nodes, alpha, partition, model, batch_size, seed)
+    options = {"shift": 0.1736, "scale": 0.3317, "batch_size": batch_size}
+    model = model or MLP((784, 64, EMNIST[split]))
+    return over_nodes("emnist", load_emnist(split, folder), num_nodes, model, partition, alpha, seed, **options)
 
 
 def _load(
@@ -141,28 +141,3 @@ def _load(
         return x[..., None], y.astype(np.int32) - first
 
     return part(prefixes[0]), part(prefixes[1])
-
-
-def _task(
-    pairs: tuple[Split, Split],
-    num_classes: int,
-    moments: tuple[float, float],
-    num_nodes: int,
-    alpha: float,
-    partition: Shares,
-    model: AbstractModel | None,
-    batch_size: int,
-    seed: int,
-) -> ArrayTask:
-    (x, y), test = pairs
-    task = from_arrays(
-        x,
-        y,
-        model or MLP((784, 64, num_classes)),
-        dirichlet(y, num_nodes, alpha, seed=seed) if partition is None else partition,
-        test=test,
-        shift=moments[0],
-        scale=moments[1],
-        batch_size=batch_size,
-    )
-    return check_count("task", num_nodes, task)

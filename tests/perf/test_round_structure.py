@@ -14,7 +14,7 @@ RULES = {
     "mean": lambda f: gj.aggregators.Mean(),
     "trimmed mean": lambda f: gj.aggregators.TrimmedMean(f=f),
     "multi-Krum": lambda f: gj.aggregators.MultiKrum(f=f),
-    "geometric median": lambda f: gj.aggregators.Weiszfeld(),
+    "geometric median": lambda f: gj.aggregators.GeometricMedian(),
 }
 
 
