@@ -11,14 +11,16 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
 
-QUICK = ("attribution", "cli", "learners", "metrics", "run", "sweep", "tasks", "test_thin_path.py")
-"""What is about values, and compiles far longer than it runs: XLA's own passes run as ever, those of LLVM do not."""
+WHOLE = ("kernels", "perf")
+"""What is about the programs themselves: always compiled as a user's are. All else is, in the whole suite; the quick one
+compiles far longer than it runs, and does without the passes of LLVM, while those of XLA run as ever."""
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     flag = "jax_disable_most_optimizations"
-    quick = item.path.relative_to(Path(__file__).parent).parts[0] in QUICK or item.name.startswith("test_python_blocks")
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    quick = folder not in WHOLE and item.config.getoption("markexpr") == "not slow"
     before = jax.config.read(flag)
     jax.config.update(flag, quick)
     os.environ[flag.upper()] = str(int(quick))  # what a test starts compiles alike, or bits could differ
