@@ -12,8 +12,11 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
 
 WHOLE = ("kernels", "perf")
-"""What is about the programs themselves: always compiled as a user's are. All else is, in the whole suite; the quick one
-compiles far longer than it runs, and does without the passes of LLVM, while those of XLA run as ever."""
+"""What is about the programs themselves: always compiled as a user's are.
+
+All else is, in the whole suite; the quick one compiles far longer than it runs, and does without the passes of LLVM,
+while those of XLA run as ever.
+"""
 
 
 @pytest.hookimpl(wrapper=True)
