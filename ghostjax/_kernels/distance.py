@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ghostjax._kernels.gram import centred_gram
 from ghostjax._kernels.moments import weighted_mean
 from ghostjax._kernels.nearest import nearest_radius
 
@@ -30,8 +31,7 @@ def squared_distances(x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Ar
 
 
 def _around(x: Array, centre: Array) -> tuple[Array, Array]:
-    centred = x - centre[None, :]
-    gram = jnp.matmul(centred, centred.T, precision=jax.lax.Precision.HIGHEST)
+    gram = centred_gram(x, centre)
     norms = jnp.diagonal(gram)
     distances = jnp.maximum(norms[:, None] + norms[None, :] - 2 * gram, 0)
     largest = 1e-8 * jnp.finfo(x.dtype).max
