@@ -1,53 +1,81 @@
-"""The derivative of the window mean across neighbour slots, from its thresholds."""
+"""The derivative of the window mean across neighbour slots."""
 
 import jax.numpy as jnp
 from jax import lax
 
 from ghostjax._kernels.weights import masses
+from ghostjax._kernels.window import thresholds
 from ghostjax._kernels.window_grad import shares
 
 
-def slots_pullback(x, nbr, w, trim, y, low, high, g):
-    """Cotangents of `x`, `w` and `trim`: `window_pullback` of every receiver, one neighbour's row at a time.
+TILE, UNROLLED = 8192, 16
+"""Columns that are worked on together, and the number of slots up to which their rows are copied without a loop."""
 
-    Rows are sliced, and the cotangent of x is updated in place, row by row, which is faster on CPU than gathers and
-    scatters of whole rows; nothing of size `[n, k, d]` exists.
+
+def slots_pullback(x, nbr, w, trim, y, ends, g):
+    """Cotangents of `x`, `w` and `trim`: `window_pullback` of every receiver, tile by tile, one neighbour at a time.
+
+    `ends` are the thresholds where they are known, or None: to sort the few rows of a tile again costs less than to
+    keep two numbers per receiver and coordinate. The cotangent of x is updated in place, row by row, which is faster on
+    CPU than gathers and scatters of whole rows; nothing of size `[n, k, d]` exists.
     """
-    k = nbr.shape[1]
+    (n, k), d = nbr.shape, x.shape[1]
+    nbr = nbr.astype(jnp.result_type(int))  # as the numbers of receivers and columns: slices mix no types
     trims, lefts, _ = masses(w, trim)
+    tiles = -(-d // TILE)
+    size = -(-d // tiles)
 
-    def receiver(dx, own):
-        at, wi, y, low, high, g, f, mass = own
-        a, b = jnp.minimum(low, high), jnp.maximum(low, high)
+    def tile(step, carry):
+        # The last tile overlaps the one before: what both hold counts in the first.
+        start = jnp.minimum(step * size, d - size)
+        fresh = start + jnp.arange(size) >= step * size
 
-        def row(values, j):
-            return lax.dynamic_index_in_dim(values, at[j], keepdims=False)
+        def receiver(i, carry):
+            dx, dw, dtrim = carry
+            at, wi = nbr[i], w[i]
 
-        def count(j, sums):
-            xi, v = row(x, j), wi[j]
-            below_b, at_a, upto_a, at_b = sums
-            return (
-                below_b + jnp.where(xi < b, v, 0),
-                at_a + jnp.where(xi == a, v, 0),
-                upto_a + jnp.where(xi <= a, v, 0),
-                at_b + jnp.where(xi == b, v, 0),
-            )
+            def own(values):
+                return lax.dynamic_slice(values, (i, start), (1, size))[0]
 
-        sums = lax.fori_loop(0, k, count, (jnp.zeros_like(y),) * 4)
-        below_b, at_a, upto_a, at_b = sums
-        share = shares(below_b, at_a, upto_a, at_b, a, b, low > high, f, mass, wi.sum(), wi.max())
-        scaled = share._replace(at_a=g * share.at_a, at_b=g * share.at_b, inside=g * share.inside)
-        # Computed once, and not anew for every neighbour.
-        scaled, slope = lax.optimization_barrier((scaled, g * share.slope))
+            def heard(j):
+                return lax.dynamic_slice(x, (at[j], start), (1, size))[0]
 
-        def spread(j, carry):
-            dx, dw = carry
-            xi = row(x, j)
-            dx = lax.dynamic_update_index_in_dim(dx, row(dx, j) + wi[j] * scaled.of(xi), at[j], 0)
-            return dx, dw.at[j].set(jnp.vdot(jnp.clip(xi, a, b) - y, slope))
+            if ends is None:
+                empty = jnp.zeros((k, size), x.dtype)
+                rows = lax.fori_loop(0, k, lambda j, rows: rows.at[j].set(heard(j)), empty, unroll=k <= UNROLLED)
+                low, high = thresholds(rows, wi, trim[i])
+            else:
+                low, high = map(own, ends)
+            a, b = jnp.minimum(low, high), jnp.maximum(low, high)
 
-        dx, dw = lax.fori_loop(0, k, spread, (dx, jnp.zeros_like(wi)))
-        return dx, (dw, jnp.where(share.fixed, 0, (2 * y - a - b) * slope).sum())
+            def count(j, sums):
+                xi, v = heard(j), wi[j]
+                below_b, at_a, upto_a, at_b = sums
+                return (
+                    below_b + jnp.where(xi < b, v, 0),
+                    at_a + jnp.where(xi == a, v, 0),
+                    upto_a + jnp.where(xi <= a, v, 0),
+                    at_b + jnp.where(xi == b, v, 0),
+                )
 
-    dx, (dw, dtrim) = lax.scan(receiver, jnp.zeros_like(x), (nbr, w, y, low, high, g, trims, lefts))
+            below_b, at_a, upto_a, at_b = lax.fori_loop(0, k, count, (jnp.zeros_like(a),) * 4)
+            share = shares(below_b, at_a, upto_a, at_b, a, b, low > high, trims[i], lefts[i], wi.sum(), wi.max())
+            gi, yi = jnp.where(fresh, own(g), 0), own(y)
+            scaled = share._replace(at_a=gi * share.at_a, at_b=gi * share.at_b, inside=gi * share.inside)
+            # Computed once, and not anew for every neighbour.
+            scaled, slope = lax.optimization_barrier((scaled, gi * share.slope))
+
+            def spread(j, carry):
+                dx, dw = carry
+                xi = heard(j)
+                moved = lax.dynamic_slice(dx, (at[j], start), (1, size)) + (wi[j] * scaled.of(xi))[None, :]
+                dx = lax.dynamic_update_slice(dx, moved, (at[j], start))
+                return dx, dw.at[i, j].add(jnp.vdot(jnp.clip(xi, a, b) - yi, slope))
+
+            dx, dw = lax.fori_loop(0, k, spread, (dx, dw))
+            return dx, dw, dtrim.at[i].add(jnp.where(share.fixed, 0, (2 * yi - a - b) * slope).sum())
+
+        return lax.fori_loop(0, n, receiver, carry)
+
+    dx, dw, dtrim = lax.fori_loop(0, tiles, tile, (jnp.zeros_like(x), jnp.zeros_like(w), jnp.zeros_like(trim)))
     return dx, dw, jnp.where(trim < 0, 0, dtrim)

@@ -68,22 +68,27 @@ def _split(x, w):
     return list(x), w
 
 
+def _chosen(values, outputs):
+    return tuple(values[1:] if outputs == 2 else values[:outputs])
+
+
 @functools.partial(jax.jit, static_argnums=3)
 def alike(x, w, trim, outputs):
-    """The window mean of rows that all count the same, then its thresholds: the first `outputs` of these."""
+    """For rows that all count the same the window mean (`outputs` 1), its two thresholds (2), or all of these (3)."""
     n = x.shape[0]
     window = ranks(w, trim)
-    if n <= NETWORK_ROWS:
-        y, *ends = rank_sums((x, w), _split, rank_coefficients(window, n, outputs > 1))
-        return (y / window.mass, *ends)
-    return rank_window(x, w > 0, window, outputs)
+    if n > NETWORK_ROWS:
+        return _chosen(rank_window(x, w > 0, window, 1 if outputs == 1 else 3), outputs)
+    found = rank_sums((x, w), _split, _chosen(rank_coefficients(window, n, outputs > 1), outputs))
+    return tuple(found) if outputs == 2 else (found[0] / window.mass, *found[1:])
 
 
 @functools.partial(jax.jit, static_argnums=3)
 def mixed(x, w, trim, outputs):
     """`alike` for any weights."""
     trim, left, slack = masses(w, trim)
-    return tiled(lambda rows: mass_window(rows, w, trim, slack, left), x, outputs, MASS_TILE)
+    found = tiled(lambda rows: mass_window(rows, w, trim, slack, left), x, 1 if outputs == 1 else 3, MASS_TILE)
+    return _chosen(found, outputs)
 
 
 def _choose(alike, mixed):
@@ -110,4 +115,5 @@ def _lanes(outputs):
 
 
 _forward = _lanes(1)
+thresholds = _lanes(2)
 _forward_with_thresholds = _lanes(3)

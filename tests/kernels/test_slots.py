@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from kernel_oracle import KINDS, window_oracle
 
-from ghostjax._kernels import window_mean, window_mean_slots
+from ghostjax._kernels import slots_grad, window_mean, window_mean_slots
 
 
 def graph(k, kind, seed=0, n=6, m=11, d=5):
@@ -28,9 +28,11 @@ def test_equals_each_receiver(k, kind):
         np.testing.assert_allclose(fn(x, nbr, w, f), expected, rtol=1e-5, atol=3e-6)
 
 
+@pytest.mark.parametrize("tile", [3, 8192])  # of 5 columns: two tiles that overlap, and one
 @pytest.mark.parametrize("kind", ["ones", "present", "real"])
 @pytest.mark.parametrize("k", [5])
-def test_gradient_equals_each_receiver(k, kind):
+def test_gradient_equals_each_receiver(k, kind, tile, monkeypatch):
+    monkeypatch.setattr(slots_grad, "TILE", tile)
     x, nbr, w, trim = graph(k, kind)
     each = jax.vmap(lambda x, at, w, f: window_mean(x[at], w, f), (None, 0, 0, 0))
     wanted = jax.jit(jax.grad(lambda x, w, f: jnp.square(each(x, nbr, w, f)).sum(), (0, 1, 2)))(x, w, trim)
