@@ -1,6 +1,6 @@
 """Fused kernels over the node axis, chosen here by (n, d, weights, device) and nowhere else."""
 
-from ghostjax._kernels.border import present as present
+from ghostjax._kernels.border import finite_rows as finite_rows, present as present
 from ghostjax._kernels.clipped_steps import clipped_steps as clipped_steps
 from ghostjax._kernels.dense import dense_product as dense_product
 from ghostjax._kernels.distance import squared_distances as squared_distances

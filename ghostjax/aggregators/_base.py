@@ -18,10 +18,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ghostjax._kernels import present, squared_distances, widened, window_mean
+from ghostjax._kernels import finite_rows, present, squared_distances, widened, window_mean
 from ghostjax._types import ConfigurationError, Key
 
 
@@ -97,8 +98,30 @@ class AbstractAggregator(eqx.Module):
                 f"{type(self).__name__}(x, w): needs={sorted(self.needs)}: call step(state, x, w, Context(...)) "
                 "or run it inside a protocol"
             )
-        x, w, _ = present(x, jnp.ones(x.shape[0], x.dtype) if w is None else w)
-        return self.step(self.init(x), x, w, Context())[1]
+        w = jnp.ones(x.shape[0], x.dtype) if w is None else w
+        return _on_large(self, x, w) if x.size > LARGE else _on_present(self, x, w)
+
+
+LARGE = 2**20
+"""Numbers above which messages are copied only if some are not finite: a copy that fits no cache costs more than many
+rules, and compiling a rule twice is then the smaller price."""
+
+
+def _on_present(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
+    x, w, _ = present(x, w)
+    return _on_finite(rule, x, w)
+
+
+def _on_finite(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
+    return rule.step(rule.init(x), x, w, Context())[1]
+
+
+@eqx.filter_jit
+def _on_large(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
+    def on(what: Callable[..., Array]) -> Callable[[Array, Array], Array]:
+        return lambda x, w: what(rule, x, w)
+
+    return jax.lax.cond(finite_rows(x).all(), on(_on_finite), on(_on_present), x, w)
 
 
 class AbstractCoordinateRule(AbstractAggregator):

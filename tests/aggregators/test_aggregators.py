@@ -8,6 +8,7 @@ import pytest
 
 from ghostjax import aggregators as agg, ConfigurationError
 from ghostjax._kernels import squared_distances
+from ghostjax.aggregators import _base
 from ghostjax.aggregators.krum import krum_scores
 
 
@@ -236,3 +237,26 @@ def test_mixing_holds_no_neighbourhoods():
     n, d = 128, 4096
     used = memory(agg.NNM(agg.Mean(), f=8), n, d)
     assert used.temp_size_in_bytes <= 4 * (3 * n * d + 2 * n * n) < 4 * n * (n - 8) * d / 10
+
+
+def test_long_messages_are_not_copied_unless_some_are_not_finite():
+    # 1.3 million numbers, of which a copy fits no cache. `_on_present` is the broken twin: it copies them at each call.
+    x = np.random.default_rng(0).normal(size=(64, 20_000)).astype(np.float32)
+    spoilt = x.copy()
+    spoilt[3, 7] = np.nan
+    w = jnp.ones(64)
+    for rows, weights in ((x, w), (spoilt, w.at[3].set(0))):
+        expected = _base._on_present(agg.Mean(), jnp.asarray(rows), weights)
+        np.testing.assert_allclose(agg.Mean()(jnp.asarray(rows), w), expected, rtol=1e-6)
+
+    def made(call):
+        """What the main computation makes that is as large as the messages."""
+        text = jax.jit(call).lower(agg.Mean(), x, w).compile().as_text()
+        lines = [line for line in text.split("ENTRY ")[1].splitlines() if "= f32[64,20000]" in line]
+        return [line for line in lines if " parameter(" not in line]
+
+    assert not made(_base._on_large)
+    assert made(_base._on_present)
+    x, direct = jnp.asarray(x), lambda w: agg.Mean().step((), x, w, agg.Context())[1]
+    slope, expected = (jax.grad(lambda w, f=f: jnp.sin(f(w)).sum())(w) for f in (lambda w: agg.Mean()(x, w), direct))
+    np.testing.assert_allclose(slope, expected, rtol=1e-4, atol=1e-4)
