@@ -44,7 +44,7 @@ class Server(AbstractProtocol):
             f"Server({name})",
             "f",
             getattr(self.aggregator, "f", None),
-            f"its guarantee needs more present weight than {num_nodes} nodes give (slack {float(slack):g}); "
+            f"its guarantee needs more present weight than {num_nodes} nodes give (slack {slack}); "
             "lower f or add nodes",
         )
         require(

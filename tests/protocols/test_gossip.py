@@ -438,6 +438,16 @@ def test_impossible_combinations_are_refused(rule, graph, message):
         protocol.validate(20, Momentum(), NoAttack())
 
 
+@pytest.mark.parametrize("protocol", [Server, lambda rule: Gossip(rule, ring(5))], ids=["server", "gossip"])
+def test_knobs_may_be_traced_where_a_simulation_is_built(protocol):
+    task = gj.tasks.quadratic(5, 4)
+
+    def mass(f):
+        return gj.Simulation(task, protocol(TrimmedMean(f=f))).protocol.aggregator.f
+
+    assert jax.jit(mass)(1.0) == 1
+
+
 def test_a_server_refuses_a_negative_mass_and_what_only_gossip_delivers():
     with pytest.raises(gj.ConfigurationError, match="which only Gossip delivers"):
         Server(Mean()).validate(5, Momentum(), Told())
