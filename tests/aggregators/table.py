@@ -22,7 +22,7 @@ MORE = {
     "bucketing_median_f": lambda: agg.Bucketing(agg.Median(f=1)),
     "nnm_median_f": lambda: agg.NNM(agg.Median(f=1), f=1),
     "nnm_geometric_median": lambda: agg.NNM(agg.GeometricMedian(smoothing="none", share=0.2), share=0.2),
-    "nnm_too_much": lambda: agg.NNM(agg.TrimmedMean(), f=1),
+    "nnm_too_much": lambda: agg.NNM(agg.TrimmedMean(f=1), f=2),
     "arc_mean": lambda: agg.ARC(agg.Mean(), f=2),
     "arc_geometric_median": lambda: agg.ARC(agg.GeometricMedian(smoothing="none", f=1), f=1),
     "clipping_krum": lambda: agg.Clipping(agg.Krum(f=1), c=1.5),
