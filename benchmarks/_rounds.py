@@ -44,11 +44,11 @@ def simulation(
 
 
 def lowered(sim: gj.Simulation, rounds: int) -> tuple[Any, tuple]:
-    """The lowered program of `rounds` rounds, and the arguments it takes."""
+    """The lowered program of `rounds` rounds under the options of `simulate`, and the arguments it takes."""
     key = jax.random.key(0)
     state = jax.jit(lambda sim: sim.init(key))(sim)
     arguments = (sim, key, jnp.ones((rounds, sim.num_nodes)), state)
-    return jax.jit(gj.rollout).lower(*arguments), arguments
+    return jax.jit(gj.rollout, compiler_options=gj.compiler_options()).lower(*arguments), arguments
 
 
 def milliseconds(compiled: Any, arguments: tuple, rounds: int, *, seconds: float = 0.4, reps: int = 3) -> float:

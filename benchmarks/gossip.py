@@ -124,7 +124,7 @@ def report(name, fast, ours, slow, theirs, repeats, real):
 
 
 def compiled(function, *args):
-    program = jax.jit(function).lower(*args).compile()
+    program = jax.jit(function, compiler_options=gj.compiler_options()).lower(*args).compile()
     jax.block_until_ready(program(*args))
     return program
 

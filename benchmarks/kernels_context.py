@@ -1,18 +1,21 @@
 """What a kernel costs inside a program: CPU time against the same number of bare kernels.
 
-    python benchmarks/kernels_context.py [n] [d]
+    python benchmarks/kernels_context.py [--nodes 64] [--size 10000] [--wide]
 
 Contexts: beside `x - y`, in a scan of 10 rounds that feed back, under `vmap` of 8, and value and gradient (one
 forward kernel and two order statistics: three kernels). The goal is at most 2 beyond the surrounding arithmetic.
+`--wide` compiles everything with `ghostjax.compiler_options()`, which makes a difference where the processor has vectors
+of 512 bits: the bare network is faster there, the arithmetic around it, which waits for memory, is not.
 """
 
-import sys
+import argparse
 import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+import ghostjax as gj
 from ghostjax._kernels import window_mean, window_mean_slots
 
 
@@ -44,22 +47,30 @@ def contexts(kernel):
     }
 
 
-def table(name, kernel, x, w, f):
+def table(name, kernel, options, x, w, f):
     """Prints one line per context."""
     programs = contexts(kernel)
-    times = cpu_ms([jax.jit(fn) for fn, _ in programs.values()], x, w, f)
+    times = cpu_ms([jax.jit(fn, compiler_options=options) for fn, _ in programs.values()], x, w, f)
     for (label, (_, kernels)), ms in zip(programs.items(), times, strict=True):
         print(f"{name:28s} {label:14s} {ms:9.2f} ms  {ms / (kernels * times[0]):6.2f} x {kernels} bare", flush=True)
 
 
-def main(n=64, d=10_000):
+def main():
+    """Prints every table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=64)
+    parser.add_argument("--size", type=int, default=10_000)
+    parser.add_argument("--wide", action="store_true")
+    arguments = parser.parse_args()
+    n, d = arguments.nodes, arguments.size
+    options = gj.compiler_options() if arguments.wide else {}
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.standard_normal((n, d)), jnp.float32)
     ones, real = jnp.ones(n), jnp.asarray(rng.uniform(0.5, 1, n), jnp.float32)
     f = jnp.asarray(float(n // 5))
-    table(f"window ({n}, {d}) alike", window_mean, x, ones, f)
-    table(f"window ({n}, {d}) constant", lambda x, w, f: window_mean(x, jnp.ones(n), f), x, ones, f)
-    table(f"window ({n}, {d}) unlike", window_mean, x, real, f)
+    table(f"window ({n}, {d}) alike", window_mean, options, x, ones, f)
+    table(f"window ({n}, {d}) constant", lambda x, w, f: window_mean(x, jnp.ones(n), f), options, x, ones, f)
+    table(f"window ({n}, {d}) unlike", window_mean, options, x, real, f)
     nodes = 256
     nbr = (jnp.arange(nodes)[:, None] + jnp.arange(-4, 5)[None, :]) % nodes
     x = jnp.asarray(rng.standard_normal((nodes, d)), jnp.float32)
@@ -68,9 +79,10 @@ def main(n=64, d=10_000):
     def slots(x, w, f):
         return window_mean_slots(x, nbr, w, f)
 
-    table(f"slots ({nodes}, {d}) degree 8", slots, x, weights, trim)
-    sort = jax.jit(jax.vmap(lambda x, at: jnp.sort(x[at], 0)[2:-2].mean(0), (None, 0)))
-    fast, slow = cpu_ms([jax.jit(lambda x: slots(x, weights, trim)), lambda x: sort(x, nbr)], x, repeats=3)
+    table(f"slots ({nodes}, {d}) degree 8", slots, options, x, weights, trim)
+    sort = jax.vmap(lambda x, at: jnp.sort(x[at], 0)[2:-2].mean(0), (None, 0))
+    forms = [lambda x: slots(x, weights, trim), lambda x: sort(x, nbr)]
+    fast, slow = cpu_ms([jax.jit(form, compiler_options=options) for form in forms], x, repeats=3)
     memory = jax.jit(slots).lower(x, weights, trim).compile().memory_analysis().temp_size_in_bytes
     print(
         f"slots against a vmapped sort: {fast:.1f} / {slow:.0f} ms = {slow / fast:.0f} x;",
@@ -79,4 +91,4 @@ def main(n=64, d=10_000):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

@@ -1,5 +1,6 @@
 """ghostjax: a rule alone (`step`: as a round runs it; `call`: with the check for non-finite rows), and whole rounds."""
 
+import functools
 import sys
 from dataclasses import replace
 
@@ -39,7 +40,7 @@ def setup_rule(case, form):
     w = jnp.ones(len(x))
     rule, last = rule_of(case["rule"], case["f"], case["knobs"]), {}
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=gj.compiler_options())
     def apply(rule, x, w):
         if form == "call":
             return rule(x, w)
@@ -105,7 +106,7 @@ def setup_round(case):
     data, chunk = np.load(case["data"]), case["chunk"]
     sim, state = simulation(case, data)
     weights = jnp.ones((chunk, case["n"]))
-    play = eqx.filter_jit(gj.rollout)
+    play = eqx.filter_jit(gj.rollout, compiler_options=gj.compiler_options())
     held = {"state": state}
 
     def step(count):

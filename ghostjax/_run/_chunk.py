@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ghostjax._compiled import compiled
 from ghostjax._rollout import rollout_first
 from ghostjax._round import State
 from ghostjax._simulation import Record, Simulation
@@ -20,13 +20,13 @@ AIM = 1.0
 """Seconds that an automatic chunk should take: signals, progress and heartbeats wait for its end."""
 
 
-@eqx.filter_jit
+@compiled
 def begin(simulation: Simulation, key: Key) -> State:
     """The state before the first round; compiled once per structure."""
     return simulation.init(key)
 
 
-@eqx.filter_jit(donate="all-except-first")
+@compiled(donate="all-except-first")
 def advance(constants: tuple[Simulation, Key, Any, Any], state: State) -> tuple[State, Record]:
     """Plays a chunk; compiled once per structure, whatever the knobs, the key and the number of rounds.
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ghostjax._compiled import compiled
 from ghostjax._rollout import rollout_first
 from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of
 from ghostjax._simulation import Simulation
@@ -127,13 +128,13 @@ def _stack(simulations: list[Simulation], shared: list[bool]) -> tuple[Any, Any]
     return eqx.combine(jax.tree.unflatten(treedef, common), static[0]), jax.tree.unflatten(treedef, stacked)
 
 
-@eqx.filter_jit
+@compiled
 def _begin_lanes(constants: Any) -> Any:
     common, stacked, keys = constants
     return jax.vmap(lambda own, key: eqx.combine(common, own).init(key))(stacked, keys)
 
 
-@eqx.filter_jit(donate="all-except-first")
+@compiled(donate="all-except-first")
 def _advance_lanes(constants: Any, state: Any) -> Any:
     common, stacked, keys, rows, count = constants
 

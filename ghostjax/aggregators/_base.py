@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
+from ghostjax._compiled import compiled
 from ghostjax._kernels import finite_rows, present, squared_distances, widened, window_mean
 from ghostjax._types import ConfigurationError, Key
 
@@ -116,7 +117,7 @@ def _on_finite(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array,
     return rule.step(rule.init(x), x, w, Context())[1]
 
 
-@eqx.filter_jit
+@compiled
 def _on_large(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
     def on(what: Callable[..., Array]) -> Callable[[Array, Array], Array]:
         return lambda x, w: what(rule, x, w)

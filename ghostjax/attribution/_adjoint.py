@@ -3,12 +3,12 @@
 import math
 from typing import Any, Literal
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ghostjax._compiled import compiled
 from ghostjax._random import root_key, stream
 from ghostjax._round import State
 from ghostjax._simulation import Simulation
@@ -71,7 +71,7 @@ def _last_state(simulation: Simulation, key: Key, w: Float[Array, "T n"], checkp
     return jax.lax.scan(segment, state, (rows, on))[0]
 
 
-@eqx.filter_jit
+@compiled
 def _gradient(
     simulation: Simulation, key: Key, w: Float[Array, "T n"], outcome: Outcome, checkpoints: Checkpoints
 ) -> tuple[Float[Array, ""], Float[Array, "T n"]]:

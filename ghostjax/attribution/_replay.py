@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ghostjax._compiled import compiled
 from ghostjax._random import root_key
 from ghostjax._rollout import rollout
 from ghostjax._simulation import Simulation
@@ -38,7 +39,7 @@ def weights_of(call: str, simulation: Simulation, rounds: int, participation: An
     return weights
 
 
-@eqx.filter_jit
+@compiled
 def _outcomes(simulation: Simulation, key: Key, weights: Float[Array, "m T n"], outcome: Outcome) -> Array:
     def one(w: Array) -> Array:
         return outcome(simulation, rollout(simulation, key, w)[0])

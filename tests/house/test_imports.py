@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "ghostjax"
 STAGES = {"aggregators", "attacks", "tasks", "learners", "topologies"}
-FOUNDATION = {"_types", "_random", "_tree", "_kernels", "_optimizer"}
+FOUNDATION = {"_types", "_random", "_tree", "_kernels", "_optimizer", "_compiled"}
 # What each part may import, beside itself.
 ALLOWED = {
     "_types": set(),
@@ -16,6 +16,7 @@ ALLOWED = {
     "_tree": {"_types"},
     "_optimizer": {"_types"},
     "_kernels": {"_types"},
+    "_compiled": {"_types"},
     **dict.fromkeys(STAGES, FOUNDATION),
     "_round": FOUNDATION,
     "metrics": FOUNDATION | {"_round"},
