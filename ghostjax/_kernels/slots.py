@@ -1,5 +1,7 @@
 """The window mean of every receiver of a graph, across its neighbour slots."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -8,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from ghostjax._kernels import window
 from ghostjax._kernels.complete import complete_window
 from ghostjax._kernels.fence import lanes
-from ghostjax._kernels.network import excess, rank_sums, tree, weighted_thresholds, winsorised
+from ghostjax._kernels.network import excess, rank_sum, tree, weighted_thresholds, winsorised
 from ghostjax._kernels.slots_grad import slots_pullback
 from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
 from ghostjax._kernels.window import NETWORK_ROWS
@@ -16,6 +18,8 @@ from ghostjax._kernels.window import NETWORK_ROWS
 
 WEIGHTED_SLOTS = 16
 """Largest number of rows of a network that carries weights; XLA splits larger ones."""
+PAIRED_ROWS = 64
+"""Largest number of rows of a network with two sums; larger ones take five times as long as with one."""
 
 
 def window_mean_slots(
@@ -49,7 +53,15 @@ def _slots_fwd(x, nbr, w, trim):
 
 def _slots_bwd(residuals, g):
     x, nbr, w, trim, y, ends = residuals
-    dx, dw, dtrim = slots_pullback(x, nbr, w, trim, y, ends, g)
+
+    def thresholds(start, size):
+        # To sort a receiver's few rows again costs less than to keep two numbers per receiver and coordinate.
+        if ends is not None:
+            return tuple(lax.dynamic_slice_in_dim(end, start, size, 1) for end in ends)
+        found = _separate_thresholds(lax.dynamic_slice_in_dim(x, start, size, 1), nbr, w, trim)
+        return found.real, found.imag
+
+    dx, dw, dtrim = slots_pullback(x, nbr, w, trim, y, thresholds, g)
     return dx, None, dw, dtrim
 
 
@@ -65,48 +77,64 @@ def _complete(x, nbr):
     return nbr.shape[1] == x.shape[0]
 
 
-def _each(kernel, x, nbr, w, trim):
+def _each(kernel, outputs, x, nbr, w, trim):
     """`kernel` of each receiver's own rows, one receiver at a time."""
-    return lax.map(lambda r: kernel(x[r[0]], r[1], r[2], 1)[0], (nbr, w, trim))
+
+    def one(receiver):
+        at, *own = receiver
+        found = kernel(x[at], *own, outputs)
+        return found[0] if outputs == 1 else lax.complex(*found)
+
+    return lax.map(one, (nbr, w, trim))
 
 
-@jax.jit
-def _alike(x, nbr, w, trim):
+@functools.partial(jax.jit, static_argnums=0)
+def _alike(outputs, x, nbr, w, trim):
     k = nbr.shape[1]
-    if k > NETWORK_ROWS:
-        return _each(window.alike, x, nbr, w, trim)
+    if k > (NETWORK_ROWS if outputs == 1 else PAIRED_ROWS):
+        return _each(window.alike, outputs, x, nbr, w, trim)
     kept = ranks(w, trim)
-    return rank_sums((x, nbr, w), _rows, rank_coefficients(kept, k, False))[0] / kept.mass[:, None]
+    rows, (whole, *ends) = _rows(x, nbr, w), rank_coefficients(kept, k, outputs > 1)
+    return rank_sum(*rows, *ends) if ends else rank_sum(*rows, whole) / kept.mass[:, None]
 
 
-@jax.jit
-def _mixed(x, nbr, w, trim):
+@functools.partial(jax.jit, static_argnums=0)
+def _mixed(outputs, x, nbr, w, trim):
     """By a network that carries weights, where they are few."""
     if nbr.shape[1] > WEIGHTED_SLOTS:
-        return _each(window.mixed, x, nbr, w, trim)
+        return _each(window.mixed, outputs, x, nbr, w, trim)
     trim, left, slack = masses(w, trim)
     rows, weights = _rows(x, nbr, w)[0], list(w.T)
     a, b = weighted_thresholds(rows, weights, trim, slack)
+    some = (tree(weights) > 0)[..., None]
+    if outputs == 2:
+        return lax.complex(jnp.where(some, a, 0), jnp.where(some, b, 0))
     total = tree([excess(row, v[..., None], a, b) for row, v in zip(rows, weights, strict=True)])
-    y = winsorised(total, a, b, trim[..., None], left[..., None])
-    return jnp.where((tree(weights) > 0)[..., None], y, 0)
+    return jnp.where(some, winsorised(total, a, b, trim[..., None], left[..., None]), 0)
 
 
-def _separate_kernel(x, nbr, w, trim):
-    x, w = lax.optimization_barrier((x, w))
-    return lax.cond(all_alike(w), _alike, _mixed, x, nbr, w, trim)
+def _separate_lanes(outputs):
+    """The window means of all receivers (`outputs` 1), or their thresholds as one complex array (2)."""
+
+    def kernel(x, nbr, w, trim):
+        x, w = lax.optimization_barrier((x, w))
+        forms = [functools.partial(form, outputs) for form in (_alike, _mixed)]
+        return lax.cond(all_alike(w), *forms, x, nbr, w, trim)
+
+    def disjoint(x, nbr, w, trim):
+        """A batch of graphs is one graph of as many components."""
+        b, m, d = x.shape
+        n, k = nbr.shape[1:]
+        shifted = nbr + m * jnp.arange(b, dtype=nbr.dtype)[:, None, None]
+        y = fenced(x.reshape(b * m, d), shifted.reshape(b * n, k), w.reshape(b * n, k), trim.reshape(b * n))
+        return y.reshape(b, n, d)
+
+    fenced = lanes(kernel, disjoint)
+    return fenced
 
 
-def _disjoint(x, nbr, w, trim):
-    """A batch of graphs is one graph of as many components."""
-    b, m, d = x.shape
-    n, k = nbr.shape[1:]
-    shifted = nbr + m * jnp.arange(b, dtype=nbr.dtype)[:, None, None]
-    y = _separate(x.reshape(b * m, d), shifted.reshape(b * n, k), w.reshape(b * n, k), trim.reshape(b * n))
-    return y.reshape(b, n, d)
-
-
-_separate = lanes(_separate_kernel, _disjoint)
+_separate = _separate_lanes(1)
+_separate_thresholds = _separate_lanes(2)
 
 
 def _shared_lanes(outputs):

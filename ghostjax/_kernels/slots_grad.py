@@ -3,32 +3,33 @@
 import jax.numpy as jnp
 from jax import lax
 
+from ghostjax._kernels.network import tree
 from ghostjax._kernels.weights import masses
-from ghostjax._kernels.window import thresholds
 from ghostjax._kernels.window_grad import shares
 
 
-TILE, UNROLLED = 8192, 16
-"""Columns that are worked on together, and the number of slots up to which their rows are copied without a loop."""
+TILE, NUMBERS, UNROLLED = 4096, 2**19, 32
+"""Columns that are worked on together, the most numbers of all receivers in them, found by trial on CPU, and the number
+of slots up to which masses are summed without a loop."""
 
 
-def slots_pullback(x, nbr, w, trim, y, ends, g):
+def slots_pullback(x, nbr, w, trim, y, thresholds, g):
     """Cotangents of `x`, `w` and `trim`: `window_pullback` of every receiver, tile by tile, one neighbour at a time.
 
-    `ends` are the thresholds where they are known, or None: to sort the few rows of a tile again costs less than to
-    keep two numbers per receiver and coordinate. The cotangent of x is updated in place, row by row, which is faster on
-    CPU than gathers and scatters of whole rows; nothing of size `[n, k, d]` exists.
+    `thresholds(start, size)` gives both of all receivers in some columns, `[n, size]`. The cotangent of x is updated in
+    place, row by row, which is faster on CPU than gathers and scatters of whole rows; no `[n, k, d]` exists.
     """
     (n, k), d = nbr.shape, x.shape[1]
     nbr = nbr.astype(jnp.result_type(int))  # as the numbers of receivers and columns: slices mix no types
     trims, lefts, _ = masses(w, trim)
-    tiles = -(-d // TILE)
+    tiles = -(-d // min(TILE, max(1, NUMBERS // n)))
     size = -(-d // tiles)
 
     def tile(step, carry):
         # The last tile overlaps the one before: what both hold counts in the first.
         start = jnp.minimum(step * size, d - size)
         fresh = start + jnp.arange(size) >= step * size
+        lows, highs = lax.optimization_barrier(thresholds(start, size))
 
         def receiver(i, carry):
             dx, dw, dtrim = carry
@@ -40,40 +41,43 @@ def slots_pullback(x, nbr, w, trim, y, ends, g):
             def heard(j):
                 return lax.dynamic_slice(x, (at[j], start), (1, size))[0]
 
-            if ends is None:
-                empty = jnp.zeros((k, size), x.dtype)
-                rows = lax.fori_loop(0, k, lambda j, rows: rows.at[j].set(heard(j)), empty, unroll=k <= UNROLLED)
-                low, high = thresholds(rows, wi, trim[i])
-            else:
-                low, high = map(own, ends)
-            a, b = jnp.minimum(low, high), jnp.maximum(low, high)
+            a, b = jnp.minimum(lows[i], highs[i]), jnp.maximum(lows[i], highs[i])
 
-            def count(j, sums):
-                xi, v = heard(j), wi[j]
-                below_b, at_a, upto_a, at_b = sums
-                return (
-                    below_b + jnp.where(xi < b, v, 0),
-                    at_a + jnp.where(xi == a, v, 0),
-                    upto_a + jnp.where(xi <= a, v, 0),
-                    at_b + jnp.where(xi == b, v, 0),
-                )
+            def masses_where(*within):
+                if k <= UNROLLED:
+                    return [tree([jnp.where(test(heard(j)), wi[j], 0) for j in range(k)]) for test in within]
 
-            below_b, at_a, upto_a, at_b = lax.fori_loop(0, k, count, (jnp.zeros_like(a),) * 4)
-            share = shares(below_b, at_a, upto_a, at_b, a, b, low > high, trims[i], lefts[i], wi.sum(), wi.max())
+                def add(j, sums):
+                    return [
+                        total + jnp.where(test(heard(j)), wi[j], 0) for total, test in zip(sums, within, strict=True)
+                    ]
+
+                return lax.fori_loop(0, k, add, [jnp.zeros_like(a)] * len(within))
+
+            below_b, at_a, upto_a, at_b = masses_where(
+                lambda xi: xi < b, lambda xi: xi == a, lambda xi: xi <= a, lambda xi: xi == b
+            )
+            crossed = lows[i] > highs[i]
+            share = shares(below_b, at_a, upto_a, at_b, a, b, crossed, trims[i], lefts[i], wi.sum(), wi.max())
             gi, yi = jnp.where(fresh, own(g), 0), own(y)
             scaled = share._replace(at_a=gi * share.at_a, at_b=gi * share.at_b, inside=gi * share.inside)
             # Computed once, and not anew for every neighbour.
             scaled, slope = lax.optimization_barrier((scaled, gi * share.slope))
 
             def spread(j, carry):
-                dx, dw = carry
+                dx, excess = carry
                 xi = heard(j)
                 moved = lax.dynamic_slice(dx, (at[j], start), (1, size)) + (wi[j] * scaled.of(xi))[None, :]
-                dx = lax.dynamic_update_slice(dx, moved, (at[j], start))
-                return dx, dw.at[i, j].add(jnp.vdot(jnp.clip(xi, a, b) - yi, slope))
+                return lax.dynamic_update_slice(dx, moved, (at[j], start)), excess.at[j].set(jnp.clip(xi, a, b) - yi)
 
-            dx, dw = lax.fori_loop(0, k, spread, (dx, dw))
-            return dx, dw, dtrim.at[i].add(jnp.where(share.fixed, 0, (2 * yi - a - b) * slope).sum())
+            dx, excess = lax.fori_loop(0, k, spread, (dx, jnp.zeros((k, size), x.dtype)))
+            # One product for all neighbours is faster than a sum for each.
+            products = jnp.matmul(excess, slope, precision=lax.Precision.HIGHEST)
+            return (
+                dx,
+                dw.at[i].add(products),
+                dtrim.at[i].add(jnp.where(share.fixed, 0, (2 * yi - a - b) * slope).sum()),
+            )
 
         return lax.fori_loop(0, n, receiver, carry)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from kernel_oracle import KINDS, window_oracle
 
-from ghostjax._kernels import slots_grad, window_mean, window_mean_slots
+from ghostjax._kernels import slots, slots_grad, window_mean, window_mean_slots
 
 
 def graph(k, kind, seed=0, n=6, m=11, d=5):
@@ -28,17 +28,27 @@ def test_equals_each_receiver(k, kind):
         np.testing.assert_allclose(fn(x, nbr, w, f), expected, rtol=1e-5, atol=3e-6)
 
 
-@pytest.mark.parametrize("tile", [3, 8192])  # of 5 columns: two tiles that overlap, and one
-@pytest.mark.parametrize("kind", ["ones", "present", "real"])
-@pytest.mark.parametrize("k", [5])
-def test_gradient_equals_each_receiver(k, kind, tile, monkeypatch):
-    monkeypatch.setattr(slots_grad, "TILE", tile)
-    x, nbr, w, trim = graph(k, kind)
+def gradients_agree(x, nbr, w, trim):
     each = jax.vmap(lambda x, at, w, f: window_mean(x[at], w, f), (None, 0, 0, 0))
     wanted = jax.jit(jax.grad(lambda x, w, f: jnp.square(each(x, nbr, w, f)).sum(), (0, 1, 2)))(x, w, trim)
     found = jax.jit(jax.grad(lambda x, w, f: jnp.square(window_mean_slots(x, nbr, w, f)).sum(), (0, 1, 2)))(x, w, trim)
     for a, b in zip(wanted, found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [3, 8192])  # of 5 columns: two tiles that overlap, and one
+@pytest.mark.parametrize("kind", ["ones", "present", "real"])
+def test_gradient_equals_each_receiver(kind, tile, monkeypatch):
+    monkeypatch.setattr(slots_grad, "TILE", tile)
+    gradients_agree(*graph(5, kind))
+
+
+@pytest.mark.parametrize("kind", ["ones", "real"])
+def test_gradient_of_many_slots_equals_each_receiver(kind, monkeypatch):
+    """More slots than a network of two sums or of weights takes, or than are summed without a loop."""
+    for module, name in ((slots, "PAIRED_ROWS"), (slots, "WEIGHTED_SLOTS"), (slots_grad, "UNROLLED")):
+        monkeypatch.setattr(module, name, 3)
+    gradients_agree(*graph(6, kind))  # a number of slots of its own: kernels are traced once per shape
 
 
 def test_vmap_equals_a_loop():
