@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from ghostjax._kernels import weighted_mean
 from ghostjax._types import concrete, real_field, require, static_field
@@ -15,6 +15,8 @@ from ghostjax.attacks._statistics import honest_mean, safe_sqrt
 
 POINTS = 8
 """Candidates per refinement: each narrows the bracket by 2 / (POINTS + 1)."""
+SLACK = 64
+"""Objectives closer than this many units of rounding count as equal."""
 
 
 def deviation(result: Float[Array, "*n d"], view: View) -> Float[Array, ""]:
@@ -37,11 +39,13 @@ class LineSearch(AbstractAttack):
     `LineSearch(ALIE(z=1))` is the optimised ALIE, t being z; `LineSearch(IPM(tau=0))` the optimised IPM, t
     being `1 + tau`. `attack` may be any that sends the same to every receiver, another wrapper included.
 
-    **Guarantee:** at least as bad for the defence, by `objective`, as every magnitude on the grid. **Knows:** the
-    defence, with its memory and its randomness of this round, and every honest message. **Traced:** `low`,
-    `high` and the knobs of `attack`. **Static:** `grid`, `refinements`, `signed`, and `objective(result,
-    view)`, by default the distance between the result and the honest mean. **State:** that of `attack`.
-    **Cost:** `evaluations` calls of the defence a round, one after the other, in the memory of one. The chosen t
+    Of magnitudes that are equally bad up to rounding, as all beyond what a defence cuts off, the lowest is sent.
+
+    **Guarantee:** at least as bad for the defence, by `objective`, as every magnitude on the grid, up to
+    rounding. **Knows:** the defence, with its memory and its randomness of this round, and every honest message.
+    **Traced:** `low`, `high` and the knobs of `attack`. **Static:** `grid`, `refinements`, `signed`, and
+    `objective(result, view)`, by default the distance between the result and the honest mean. **State:** that of
+    `attack`. **Cost:** `evaluations` calls of the defence a round, one after the other, in the memory of one. The chosen t
     is held constant in derivatives. Errors: an attack that sends every receiver its own vector, `low` not in
     (0, high], a grid below 2.
 
@@ -111,7 +115,7 @@ class LineSearch(AbstractAttack):
             [-side[::-1], jnp.zeros(1, dtype), side] if self.signed else [jnp.zeros(1, dtype), side]
         )
         values = jax.lax.map(gain, points)
-        top = jnp.argmax(values)
+        top = _first_of_largest(values)
         best, bracket = (points[top], values[top]), (points[top - 1], points[jnp.minimum(top + 1, len(points) - 1)])
         # Index -1 would wrap around to the other end of the grid.
         bracket = (jnp.where(top > 0, bracket[0], points[0]), bracket[1])
@@ -121,10 +125,21 @@ class LineSearch(AbstractAttack):
             width = (right - left) / (POINTS + 1)
             inner = left + width * jnp.arange(1, POINTS + 1, dtype=dtype)
             values = jax.lax.map(gain, inner)
-            top = jnp.argmax(values)
-            t = jnp.where(values[top] > value, inner[top], t)
-            value = jnp.maximum(values[top], value)
+            top = _first_of_largest(values)
+            better = values[top] - value > _slack(values[top])
+            t = jnp.where(better, inner[top], t)
+            value = jnp.where(better, values[top], value)
             return ((t, value), (jnp.maximum(left, t - width), jnp.minimum(right, t + width))), None
 
         ((t, _), _), _ = jax.lax.scan(refine, (best, bracket), None, length=self.refinements)
         return t
+
+
+def _slack(value: Float[Array, ""]) -> Float[Array, ""]:
+    return SLACK * jnp.finfo(value.dtype).eps * jnp.abs(value)
+
+
+def _first_of_largest(values: Float[Array, " m"]) -> Int[Array, ""]:
+    """The first of the values that equal the largest up to rounding, which differs between equal programs."""
+    largest = values.max()
+    return jnp.argmax((values >= largest - _slack(largest)) & (values > -jnp.inf))

@@ -226,3 +226,15 @@ def test_derivatives_stay_finite_where_nothing_moves(attack):
     gradient = jax.jit(jax.grad(lambda w, m: (attack(m, byzantine, w)[5] ** 2).sum()))
     for messages in (x, jnp.zeros_like(x)):
         assert np.isfinite(gradient(jnp.ones(6), messages)).all()
+
+
+def test_line_search_does_not_follow_rounding_on_a_plateau():
+    """A defence that cuts off what is far answers alike from some magnitude on, up to rounding."""
+    search = gj.attacks.LineSearch(gj.attacks.ALIE(z=1.0), signed=False)._search
+    eps = jnp.finfo(jnp.float32).eps
+
+    def plateau(noise):
+        return lambda t: jnp.minimum(t, 3) * (1 + noise * eps * jnp.cos(1e3 * t))
+
+    smooth, noisy = (search(plateau(noise), jnp.float32) for noise in (0.0, 8.0))
+    assert smooth == noisy and 2.9 < smooth < 4
