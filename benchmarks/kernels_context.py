@@ -4,7 +4,7 @@
 
 Contexts: beside `x - y`, in a scan of 10 rounds that feed back, under `vmap` of 8, and value and gradient (one
 forward kernel and two order statistics: three kernels). The goal is at most 2 beyond the surrounding arithmetic.
-`--wide` compiles everything with `ghostjax.compiler_options()`, which tells where the processor has vectors of 512 bits:
+`--wide` compiles everything with `ghostjax.compiler_options()`: where the processor has vectors of 512 bits,
 the bare network is faster there, the arithmetic around it, which waits for memory, is not.
 """
 

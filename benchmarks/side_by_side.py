@@ -1,11 +1,13 @@
 """Side by side with other libraries, same work, workers taking turns on the same machine.
 
     python benchmarks/side_by_side.py [--byzfl-python PATH] [--byzpy-python PATH] [--only rules|rounds] [--match TEXT]
-                                      [--reps 5] [--json FILE [--add]] [--write FILE ...]
+                                      [--reps 5] [--cores 1] [--json FILE [--add]] [--write FILE ...]
 
 Each library runs in an interpreter of its own: the one given, or in `GHOSTJAX_BYZFL_PYTHON` and
 `GHOSTJAX_BYZPY_PYTHON`, or this one if it can import the library; otherwise it is skipped, and the table says so.
-Every library has one thread, except XLA, whose threads all count: the figure is user plus system time of the process.
+Every library has one core and one thread: the figure is user plus system time of the process. With `--cores 2` XLA, and
+it alone, starts a second thread, whose active waiting counts: calls of less than a millisecond then cost several times
+as much.
 A ratio is the median over repetitions of (other / ghostjax) within one turn, and is printed only where both results
 agree with a float64 reference to 1e-5 (rounds: with each other after 10 rounds on identical batches). A worker whose
 single call takes more than a second gets at most three turns. `--add` keeps the cases that FILE already holds and that
@@ -78,7 +80,7 @@ ROUNDS = [
 class Worker:
     """A peer in a process of its own."""
 
-    def __init__(self, python: str, script: str, argument: str):
+    def __init__(self, python: str, script: str, argument: str, cores: list[int]):
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment = os.environ | threads | {"PYTHONPATH": str(HERE.parent)}
         command = [python, str(HERE / "peers" / script), argument]
@@ -89,6 +91,7 @@ class Worker:
             stderr=subprocess.PIPE if not os.environ.get("GHOSTJAX_BENCHMARK_VERBOSE") else None,
             text=True,
             env=environment,
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
 
     def ask(self, **request) -> dict:
@@ -125,7 +128,7 @@ def relative(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(np.float64) - b).max() / max(np.abs(b).max(), 1e-300))
 
 
-def measure(case: dict, pythons: dict, reps: int, folder: Path) -> dict:
+def measure(case: dict, pythons: dict, reps: int, cores: list[int], folder: Path) -> dict:
     """Sets up all workers of a case, checks what they compute, and lets them take turns."""
     workers, notes, versions, errors = {}, {}, {}, {}
     outputs: dict[str, dict] = {}
@@ -134,7 +137,7 @@ def measure(case: dict, pythons: dict, reps: int, folder: Path) -> dict:
         if python is None:
             notes[name] = "not installed here"
             continue
-        worker = Worker(python, script, argument)
+        worker = Worker(python, script, argument, cores)
         first = case | {"sampling": False, "warm": 10} if case["kind"] == "round" else case
         if case["kind"] == "round":
             first["data"] = case["check_data"]
@@ -338,8 +341,8 @@ def markdown(report: dict, short: bool) -> str:
     machine = report["machine"]
     lines += [
         "",
-        "CPU time in ms (user + system, all threads) per call or per round, median of the repetitions; in brackets the",
-        "ratio to ghostjax within one turn (above 1: ghostjax is faster).",
+        "CPU time in ms (user + system) per call or per round, median of the repetitions; in brackets the ratio to",
+        f"ghostjax within one turn (above 1: ghostjax is faster). Cores of each library: {machine['cores_each']}.",
         f"Machine: {machine['cores']} cores {machine['machine']} ({', '.join(machine['simd'])}), read bandwidth "
         f"{machine['read_gb_per_s']:.0f} GB/s,",
         f"matrix product {machine['xla_product_gflop_per_s']:.0f} GFLOP/s (XLA) "
@@ -381,11 +384,13 @@ def main() -> None:
     parser.add_argument("--only", choices=("rules", "rounds"))
     parser.add_argument("--match", default="", help="only cases whose name contains this text")
     parser.add_argument("--reps", type=int, default=5)
+    parser.add_argument("--cores", type=int, default=1, help="cores of each library")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--add", action="store_true", help="keep what the JSON file holds of other cases")
     parser.add_argument("--write", type=Path, nargs="+", default=[], metavar="FILE")
     arguments = parser.parse_args()
     pythons = interpreters(arguments)
+    cores = sorted(os.sched_getaffinity(0))[-arguments.cores :]
     for name, python in pythons.items():
         if python is None:
             print(f"{name}: not installed here; give --{name}-python PATH", flush=True)
@@ -397,7 +402,7 @@ def main() -> None:
             if arguments.only not in (None, kind):
                 continue
             for case in cases(Path(folder), arguments.match):
-                row = measure(case, pythons, arguments.reps, Path(folder))
+                row = measure(case, pythons, arguments.reps, cores, Path(folder))
                 report["cases"] = [old for old in report["cases"] if old["case"] != row["case"]] + [row]
                 report["versions"] |= row["versions"]
                 cells = [
@@ -410,7 +415,8 @@ def main() -> None:
                     print(f"    {name}: {why}", flush=True)
                 if arguments.json:
                     arguments.json.write_text(json.dumps(report, indent=1))
-    report["machine"] = calibrate()
+    os.sched_setaffinity(0, cores)
+    report["machine"] = calibrate() | {"cores_each": len(cores)}
     report["cases"].sort(key=lambda row: order(row["case"]))
     print("\n" + markdown(report, short=False))
     if arguments.json:
