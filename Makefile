@@ -16,11 +16,16 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/ghostjax demo
 
+# What is about the programs themselves compiles as a user's do, all else as fast as it can; `test-all` only as a user's.
+WHOLE := tests/kernels/test_structure.py tests/perf/test_round_structure.py
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow" $(WHOLE)
+	XLA_FLAGS="$$($(BIN)/python tests/quick.py)" JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) -m "not slow" $(WHOLE:%=--ignore=%)
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(PYTEST)
 
 bench: $(STAMP)
 	$(BIN)/python -m pytest -q benchmarks --benchmark-enable

@@ -86,10 +86,10 @@ def run(rule, start, x, w):
 
 
 def instances():
-    """Every case padded and as it is; those that cost a compilation of their own only in the whole suite."""
+    """Every case padded and as it is, in both precisions; the quick suite has one compilation per rule."""
     for name, precision in precisions(RULES):
-        composed = "pre" in RULES[name] and precision == "float32"
-        yield pytest.param(name, precision, True, id=f"{name}-{precision}", marks=[pytest.mark.slow] * composed)
+        single = [pytest.mark.slow] * (precision == "float32")
+        yield pytest.param(name, precision, True, id=f"{name}-{precision}", marks=single)
         yield pytest.param(name, precision, False, id=f"{name}-{precision}-plain", marks=pytest.mark.slow)
 
 

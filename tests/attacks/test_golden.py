@@ -47,7 +47,7 @@ def crowd(case, dtype, f=2):
     return jnp.asarray(x, dtype), jnp.arange(len(x)) < f, jnp.asarray(w, dtype)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "float64"])
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case["kind"] == "attack"])
 def test_message(name, precision):
     case = CASES[name]

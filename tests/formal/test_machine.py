@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import Phase
 from hypothesis.stateful import RuleBasedStateMachine
-from specifications import ALL, manifest, program
+from specifications import FURTHER, manifest, MISSION, program
 
 from ghostjax.formal import Action, as_state_machine, fuzz, LeadsTo, Spec, Var
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [*MISSION, *(pytest.param(name, marks=pytest.mark.slow) for name in FURTHER)])
 def test_specification_survives_random_play(name):
     statistics = fuzz(program(name), examples=20)
     print(f"{name}: {statistics} of {manifest(name)['distinct']}")

@@ -58,6 +58,7 @@ def test_what_must_be_covered_is():
     assert set(MISSION) - set(WITH_CODE) <= {"slashing", "quorum_log", "spot_check", "gossip_log", "quarantine"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["admission", "robust_round", "robust_rounds", "cell_store"])
 def test_two_hundred_steps_per_second_with_the_implementation_attached(name):
     """Checkpoints are left to `benchmarks/model_checking.py`: the tests' type checks take longer than a run does."""

@@ -17,6 +17,9 @@ RULES = {
     "geometric median": lambda f: gj.aggregators.GeometricMedian(),
 }
 
+QUICK = ("trimmed mean", "multi-Krum")
+ROWS = [pytest.param(rule, marks=[pytest.mark.slow] * (rule not in QUICK)) for rule in RULES]
+
 
 class Tally:
     """A counter that hashes by identity, so that a static field can hold it."""
@@ -77,7 +80,7 @@ def held(sim):
     return used, 4 * (4 * N * d + 2 * N * N) + data + batch
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ROWS)
 def test_memory_of_a_round_is_a_few_message_matrices(rule):
     used, allowed = held(simulation(rule))
     assert used <= allowed
@@ -88,14 +91,14 @@ def test_memory_check_sees_all_pairs_at_full_length():
     assert used > allowed
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ROWS)
 def test_memory_does_not_grow_with_rounds(rule):
     short, long = (compiled(simulation(rule), rounds).memory_analysis() for rounds in (4, 64))
     rows = 60 * 4 * (N + 8)
     assert long.temp_size_in_bytes - short.temp_size_in_bytes <= 2 * rows
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", ROWS)
 def test_one_trace_serves_all_values_of_all_knobs(rule):
     seen = Tally()
     play = jax.jit(lambda *arguments: gj.rollout(*arguments))
