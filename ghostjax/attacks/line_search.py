@@ -45,8 +45,8 @@ class LineSearch(AbstractAttack):
     rounding. **Knows:** the defence, with its memory and its randomness of this round, and every honest message.
     **Traced:** `low`, `high` and the knobs of `attack`. **Static:** `grid`, `refinements`, `signed`, and
     `objective(result, view)`, by default the distance between the result and the honest mean. **State:** that of
-    `attack`. **Cost:** `evaluations` calls of the defence a round, one after the other, in the memory of one. The chosen t
-    is held constant in derivatives. Errors: an attack that sends every receiver its own vector, `low` not in
+    `attack`. **Cost:** `evaluations` calls of the defence a round, one after the other, in the memory of one. The
+    chosen t is held constant in derivatives. Errors: an attack that sends every receiver its own vector, `low` not in
     (0, high], a grid below 2.
 
     ```python
