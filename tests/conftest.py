@@ -1,5 +1,7 @@
 """Strict settings for every test: what a careful user may switch on must not break the library."""
 
+import gc
+
 import jax
 import pytest
 
@@ -7,6 +9,8 @@ import pytest
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
+# Traced and compiled programs are millions of objects that stay: the default walks through them again and again.
+gc.set_threshold(100_000, 20, 50)
 
 
 @pytest.fixture

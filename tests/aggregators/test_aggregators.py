@@ -170,7 +170,9 @@ SMOOTH = {
 }
 
 
-@pytest.mark.parametrize("name", SMOOTH)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (i % 2)) for i, name in enumerate(SMOOTH)]
+)
 def test_derivatives_are_those_of_differences(name, x64):
     rule, x = SMOOTH[name](), rows(6, 3, seed=5)
     w = jnp.asarray([1.0, 0.7, 1.31, 0.4, 1.13, 0.83])
@@ -224,7 +226,13 @@ def memory(rule, n, d):
     return jax.jit(step).lower(*shape).compile().memory_analysis()
 
 
-@pytest.mark.parametrize("name", [*EVERY, "nnm trimmed mean"])
+QUICK = ("mean", "trimmed mean", "krum", "nnm trimmed mean")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in [*EVERY, "nnm trimmed mean"]],
+)
 def test_memory_stays_within_the_promise(name):
     n, d = 64, 2410
     rule = agg.NNM(agg.TrimmedMean(f=8), f=8) if name == "nnm trimmed mean" else EVERY[name]()

@@ -85,6 +85,7 @@ def test_z_max_is_finite_for_every_mass():
     assert np.isfinite(jax.vmap(jax.vmap(gj.attacks.z_max))(n, n * share)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case["kind"] == "attack_optimum"])
 def test_line_search_finds_the_optimum(name, x64):
     case, p = CASES[name], CASES[name]["params"]

@@ -18,14 +18,18 @@ _spec = importlib.util.spec_from_file_location("attacks_table", Path(__file__).w
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
 TABLE = _module.TABLE
+MORE = ("constant", "random", "noisy_mean", "label_map", "min_max_unit", "min_sum_std", "optimal_ipm")
+"""Rows that resemble another one: the whole suite."""
+ROWS = [pytest.param(name, marks=[pytest.mark.slow] * (name in MORE)) for name in TABLE]
 
 
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", ROWS)
 def test_laws(name):
     check_attack(TABLE[name]())
 
 
 def test_every_public_attack_has_a_row():
+    assert set(MORE) <= set(TABLE)
     used = {type(make()) for make in TABLE.values()}
     public = {
         value

@@ -22,7 +22,7 @@ def test_specification_survives_random_play(name):
 
 @pytest.mark.parametrize(
     ("name", "mutant"),
-    [("robust_round", "replay"), ("slashing", "whitewash")],
+    [("robust_round", "replay"), pytest.param("slashing", "whitewash", marks=pytest.mark.slow)],
 )
 def test_mutant_is_found_and_reads_like_a_protocol_trace(name, mutant):
     chosen = next(m for m in program(name).spec.mutants if m.name == mutant)

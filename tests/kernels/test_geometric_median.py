@@ -68,10 +68,11 @@ sparse = jax.jit(over_rows, static_argnums=3)
     ("smoothing", "nu"),
     [
         ("sqrt", 1e-3),
-        pytest.param("max", 1e-2, marks=pytest.mark.slow),
-        pytest.param("none", 0.0, marks=pytest.mark.slow),
+        ("max", 1e-2),
+        ("none", 0.0),
     ],
 )
+@pytest.mark.slow
 def test_few_steps_on_hard_inputs(smoothing, nu, x64):
     w, crawl = jnp.ones(N), 0
     for name, x in hard().items():

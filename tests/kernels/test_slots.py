@@ -43,7 +43,7 @@ def test_gradient_equals_each_receiver(kind, tile, monkeypatch):
     gradients_agree(*graph(5, kind))
 
 
-@pytest.mark.parametrize("kind", ["ones", "real"])
+@pytest.mark.parametrize("kind", [pytest.param("ones", marks=pytest.mark.slow), "real"])
 def test_gradient_of_many_slots_equals_each_receiver(kind, monkeypatch):
     """More slots than a network of two sums or of weights takes, or than are summed without a loop."""
     for module, name in ((slots, "PAIRED_ROWS"), (slots, "WEIGHTED_SLOTS"), (slots_grad, "UNROLLED")):
