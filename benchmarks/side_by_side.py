@@ -82,7 +82,8 @@ class Worker:
 
     def __init__(self, python: str, script: str, argument: str, cores: list[int]):
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        environment = os.environ | threads | {"PYTHONPATH": str(HERE.parent)}
+        own = {"PYTHONPATH": str(HERE.parent), "BENCHMARK_CORES": ",".join(map(str, cores))}
+        environment = os.environ | threads | own
         command = [python, str(HERE / "peers" / script), argument]
         self.process = subprocess.Popen(
             command,
@@ -91,7 +92,6 @@ class Worker:
             stderr=subprocess.PIPE if not os.environ.get("GHOSTJAX_BENCHMARK_VERBOSE") else None,
             text=True,
             env=environment,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
 
     def ask(self, **request) -> dict:

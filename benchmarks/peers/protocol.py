@@ -17,6 +17,11 @@ from typing import Any
 import numpy as np
 
 
+if "BENCHMARK_CORES" in os.environ:
+    # Before a library computes anything: pools of threads are made for the cores that a process may use.
+    os.sched_setaffinity(0, map(int, os.environ["BENCHMARK_CORES"].split(",")))
+
+
 class Skip(Exception):
     """This library cannot do this case; the message says why."""
 
