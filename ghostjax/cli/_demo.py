@@ -37,7 +37,7 @@ class DemoOptions:
     """Number of identities."""
     byzantine: int = 10
     """How many of them the adversary holds."""
-    rounds: int = 80
+    rounds: int = 60
     """Number of rounds."""
     seeds: int = 3
     """Number of paired seeds."""

@@ -29,7 +29,7 @@ def player(rule, examples, shrink=True):
 @pytest.mark.parametrize("name", ROWS)
 def test_laws(name):
     rule = (TABLE | MORE)[name]()
-    one = player(rule, examples=20 if name in MORE else 12)
+    one = player(rule, examples=20 if name in MORE else 8)
     for law, check in LAWS.items():
         if law not in rule.lacks:
             check(one)

@@ -136,7 +136,8 @@ def _connected(step, inside, start):
     return seen == inside
 
 
-@hypothesis.settings(max_examples=20, deadline=None, derandomize=True)
+@pytest.mark.slow
+@hypothesis.settings(max_examples=40, deadline=None, derandomize=True)
 @hypothesis.given(st.integers(0, 10**6))
 def test_random_graphs_equal_all_lassos_there_are(seed):
     rng = np.random.default_rng(seed)

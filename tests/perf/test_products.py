@@ -46,7 +46,7 @@ def test_per_node_weight_gradients(shape):
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
 @pytest.mark.parametrize("shape", [(1, 1), (3, 1), (3, 2), (4, 300), (70, 5)])
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_row_is_present_exactly_when_it_is_finite(dtype, shape, compiled):
     border = jax.jit(present) if compiled else present
     extreme = jnp.finfo(dtype)
