@@ -37,7 +37,7 @@ def gradients_agree(x, nbr, w, trim):
 
 
 @pytest.mark.parametrize("tile", [3, 8192])  # of 5 columns: two tiles that overlap, and one
-@pytest.mark.parametrize("kind", ["ones", "present", "real"])
+@pytest.mark.parametrize("kind", ["ones", pytest.param("present", marks=pytest.mark.slow), "real"])
 def test_gradient_equals_each_receiver(kind, tile, monkeypatch):
     monkeypatch.setattr(slots_grad, "TILE", tile)
     gradients_agree(*graph(5, kind))

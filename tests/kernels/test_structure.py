@@ -108,7 +108,13 @@ def test_the_twin_that_sorts_is_caught():
 
 
 @pytest.mark.parametrize(
-    "n", [8, 20, pytest.param(64, marks=pytest.mark.slow), pytest.param(128, marks=pytest.mark.slow)]
+    "n",
+    [
+        8,
+        pytest.param(20, marks=pytest.mark.slow),
+        pytest.param(64, marks=pytest.mark.slow),
+        pytest.param(128, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.parametrize("f", [0, 1, "n // 5", "n // 2 - 1"])
 def test_network_is_one_kernel_of_columns(n, f):

@@ -17,7 +17,7 @@ RULES = {
     "geometric median": lambda f: gj.aggregators.GeometricMedian(),
 }
 
-QUICK = ("trimmed mean", "multi-Krum")
+QUICK = ("trimmed mean",)
 ROWS = [pytest.param(rule, marks=[pytest.mark.slow] * (rule not in QUICK)) for rule in RULES]
 
 

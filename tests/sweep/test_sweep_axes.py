@@ -98,6 +98,7 @@ def objects(**kwargs):
     return play(simulation(metrics=(Traced(),)), axes, rounds=4, **kwargs)
 
 
+@pytest.mark.slow
 def test_objects_merged_into_one_program_agree_with_the_direct_ones():
     TRACES.clear()
     merged = objects()  # six structures: merged by default

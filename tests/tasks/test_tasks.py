@@ -233,6 +233,7 @@ def test_quadratic_training_reaches_the_optimum():
     assert run.record["loss"][-1] < 1e-6 < run.record["loss"][0]
 
 
+@pytest.mark.slow
 def test_nodes_one_after_the_other_equal_nodes_as_one_batch():
     import dataclasses
 
