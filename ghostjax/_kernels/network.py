@@ -1,4 +1,4 @@
-"""Order statistics by a sorting network over rows: element-wise minima and maxima in one fused kernel.
+"""Order statistics by a sorting network over rows: element-wise comparisons in one fused kernel.
 
 Rows are a Python list of arrays `[*r, d]`; weights and ranks are `[*r]`, one per receiver (`r` is empty at a
 server). Each network has ONE output, a sum of masked ranks, because every further output would recompute the
@@ -10,6 +10,13 @@ import functools
 
 import jax.numpy as jnp
 from jax import lax
+
+from ghostjax._kernels.order import clipped, pair, smaller
+
+
+SELECTED_ROWS = 96
+"""Largest number of rows that are compared by selection, of three operations, instead of by minimum and maximum; XLA
+splits fused kernels of more than some four thousand operations."""
 
 
 @functools.cache
@@ -41,8 +48,9 @@ def tree(values, op=lax.add):
 def sort_rows(rows):
     """The rows in ascending order per coordinate."""
     rows = list(rows)
+    exchange = pair if len(rows) <= SELECTED_ROWS else lambda a, b: (lax.min(a, b), lax.max(a, b))
     for i, j in comparators(len(rows)):
-        rows[i], rows[j] = lax.min(rows[i], rows[j]), lax.max(rows[i], rows[j])
+        rows[i], rows[j] = exchange(rows[i], rows[j])
     return rows
 
 
@@ -51,9 +59,9 @@ def sort_weighted(rows, weights):
     rows = list(rows)
     weights = [jnp.broadcast_to(v[..., None], row.shape) for v, row in zip(weights, rows, strict=True)]
     for i, j in comparators(len(rows)):
-        swap = rows[i] > rows[j]
-        weights[i], weights[j] = jnp.where(swap, weights[j], weights[i]), jnp.where(swap, weights[i], weights[j])
-        rows[i], rows[j] = lax.min(rows[i], rows[j]), lax.max(rows[i], rows[j])
+        kept = lax.lt(rows[i], rows[j])
+        weights[i], weights[j] = lax.select(kept, weights[i], weights[j]), lax.select(kept, weights[j], weights[i])
+        rows[i], rows[j] = pair(rows[i], rows[j])
     return rows, weights
 
 
@@ -124,12 +132,12 @@ def weighted_thresholds(rows, weights, trim, slack):
     below, above = margin, totals[-1] - margin
     lower = [jnp.where(total > below, row, jnp.inf) for row, total in zip(ordered, totals, strict=True)]
     upper = [jnp.where(total >= above, row, jnp.inf) for row, total in zip(ordered, totals, strict=True)]
-    return tree(lower, lax.min), tree(upper, lax.min)
+    return tree(lower, smaller), tree(upper, smaller)
 
 
 def excess(row, weight, a, b):
     """What a row adds to the sum of `winsorised`."""
-    return jnp.where(weight > 0, weight * (lax.min(lax.max(row, a), b) - a), 0)
+    return jnp.where(weight > 0, weight * (clipped(row, a, b) - a), 0)
 
 
 def winsorised(total, a, b, trim, mass):

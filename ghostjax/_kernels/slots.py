@@ -16,8 +16,8 @@ from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, rank
 from ghostjax._kernels.window import NETWORK_ROWS
 
 
-WEIGHTED_SLOTS = 16
-"""Largest number of rows of a network that carries weights; XLA splits larger ones."""
+WEIGHTED_SLOTS = 32
+"""Largest number of rows of a network that carries weights; larger ones take long to compile, and XLA splits some."""
 PAIRED_ROWS = 64
 """Largest number of rows of a network with two sums; larger ones take five times as long as with one."""
 
@@ -29,7 +29,7 @@ def window_mean_slots(
 
     The network runs across slots, `row_j = x[nbr[:, j]]`, for all receivers at once, so nothing of size
     `[n, k, d]` exists. Receivers may hear different numbers of neighbours; the fast form holds while each of
-    them weighs its own neighbours alike. With more than 128 slots, or more than 16 of unlike weights, receivers
+    them weighs its own neighbours alike. With more than 128 slots, or more than 32 of unlike weights, receivers
     are served one after the other; where there are as many slots as rows, those that weigh all rows alike are served
     once. Derivatives are those of `window_mean`, reverse mode only.
     """

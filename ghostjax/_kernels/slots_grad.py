@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ghostjax._kernels.network import tree
+from ghostjax._kernels.order import clipped, pair
 from ghostjax._kernels.weights import masses
 from ghostjax._kernels.window_grad import shares
 
@@ -20,28 +21,33 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
     place, row by row, which is faster on CPU than gathers and scatters of whole rows; no `[n, k, d]` exists.
     """
     (n, k), d = nbr.shape, x.shape[1]
-    nbr = nbr.astype(jnp.result_type(int))  # as the numbers of receivers and columns: slices mix no types
+    # Without a sign, so that no index is looked at for whether it counts from the end.
+    nbr = nbr.astype(jnp.uint32)
     trims, lefts, _ = masses(w, trim)
+    totals, tops, none = w.sum(-1), w.max(-1), jnp.uint32(0)
     tiles = -(-d // min(TILE, max(1, NUMBERS // n)))
     size = -(-d // tiles)
 
     def tile(step, carry):
         # The last tile overlaps the one before: what both hold counts in the first.
-        start = jnp.minimum(step * size, d - size)
-        fresh = start + jnp.arange(size) >= step * size
+        start = jnp.minimum(step * size, d - size).astype(jnp.uint32)
+        fresh = start + jnp.arange(size, dtype=jnp.uint32) >= (step * size).astype(jnp.uint32)
         lows, highs = lax.optimization_barrier(thresholds(start, size))
 
         def receiver(i, carry):
             dx, dw, dtrim = carry
-            at, wi = nbr[i], w[i]
 
             def own(values):
-                return lax.dynamic_slice(values, (i, start), (1, size))[0]
+                return lax.dynamic_index_in_dim(values, i, keepdims=False)
+
+            def part(values, row):
+                return lax.dynamic_slice(values, (row, start), (1, size))[0]
+
+            at, wi, low, high = own(nbr), own(w), own(lows), own(highs)
+            a, b = pair(low, high)
 
             def heard(j):
-                return lax.dynamic_slice(x, (at[j], start), (1, size))[0]
-
-            a, b = jnp.minimum(lows[i], highs[i]), jnp.maximum(lows[i], highs[i])
+                return part(x, lax.dynamic_index_in_dim(at, jnp.uint32(j), keepdims=False))
 
             def masses_where(*within):
                 if k <= UNROLLED:
@@ -54,23 +60,21 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
 
                 return lax.fori_loop(0, k, add, [jnp.zeros_like(a)] * len(within))
 
-            below_b, at_a, upto_a, at_b = masses_where(
-                lambda xi: xi < b, lambda xi: xi == a, lambda xi: xi <= a, lambda xi: xi == b
-            )
-            crossed = lows[i] > highs[i]
-            share = shares(below_b, at_a, upto_a, at_b, a, b, crossed, trims[i], lefts[i], wi.sum(), wi.max())
-            gi, yi = jnp.where(fresh, own(g), 0), own(y)
+            counted = masses_where(lambda xi: xi < b, lambda xi: xi == a, lambda xi: xi <= a, lambda xi: xi == b)
+            share = shares(*counted, a, b, low > high, *[own(v) for v in (trims, lefts, totals, tops)])
+            gi, yi = jnp.where(fresh, part(g, i), 0), part(y, i)
             scaled = share._replace(at_a=gi * share.at_a, at_b=gi * share.at_b, inside=gi * share.inside)
             # Computed once, and not anew for every neighbour.
             scaled, slope = lax.optimization_barrier((scaled, gi * share.slope))
 
             def spread(j, carry):
                 dx, excess = carry
-                xi = heard(j)
-                moved = lax.dynamic_slice(dx, (at[j], start), (1, size)) + (wi[j] * scaled.of(xi))[None, :]
-                return lax.dynamic_update_slice(dx, moved, (at[j], start)), excess.at[j].set(jnp.clip(xi, a, b) - yi)
+                row, xi = lax.dynamic_index_in_dim(at, j, keepdims=False), heard(j)
+                moved = part(dx, row) + lax.dynamic_index_in_dim(wi, j) * scaled.of(xi)
+                dx = lax.dynamic_update_slice(dx, moved[None, :], (row, start))
+                return dx, lax.dynamic_update_index_in_dim(excess, clipped(xi, a, b) - yi, j, 0)
 
-            dx, excess = lax.fori_loop(0, k, spread, (dx, jnp.zeros((k, size), x.dtype)))
+            dx, excess = lax.fori_loop(none, jnp.uint32(k), spread, (dx, jnp.zeros((k, size), x.dtype)))
             # One product for all neighbours is faster than a sum for each.
             products = jnp.matmul(excess, slope, precision=lax.Precision.HIGHEST)
             return (
@@ -79,7 +83,7 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
                 dtrim.at[i].add(jnp.where(share.fixed, 0, (2 * yi - a - b) * slope).sum()),
             )
 
-        return lax.fori_loop(0, n, receiver, carry)
+        return lax.fori_loop(none, jnp.uint32(n), receiver, carry)
 
     dx, dw, dtrim = lax.fori_loop(0, tiles, tile, (jnp.zeros_like(x), jnp.zeros_like(w), jnp.zeros_like(trim)))
     return dx, dw, jnp.where(trim < 0, 0, dtrim)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
+from ghostjax._kernels.order import clipped, pair
 from ghostjax._kernels.weights import masses, SLACK
 
 
@@ -30,13 +31,18 @@ def over(numerator, denominator):
     return jnp.where(denominator > 0, numerator / jnp.where(denominator > 0, denominator, 1), 0)
 
 
+def positive(values):
+    """The values, 0 where they are not positive."""
+    return jnp.where(values > 0, values, 0)
+
+
 def shares(below_b, at_a, upto_a, at_b, a, b, crossed, trim, mass, total, top):
     """Contributions from the masses at and below the thresholds `a <= b`; `crossed` marks a median between two rows.
 
     `slope` turns `clip(x_i, a, b) - y` into the derivative in w, and `fixed` is where y does not move with the trim.
     """
     median = crossed | (mass <= SLACK * jnp.finfo(mass.dtype).eps * total)
-    left, right = jnp.maximum(upto_a - trim, 0), jnp.maximum(total - trim - below_b, 0)
+    left, right = positive(upto_a - trim), positive(total - trim - below_b)
     share_a = jnp.where(median, over(0.5, at_a), over(over(left, at_a), mass))
     share_b = jnp.where(median, over(0.5, at_b), over(over(right, at_b), mass))
     return Shares(
@@ -55,7 +61,7 @@ def window_pullback(x, w, trim, y, low, high, g):
 
     Two passes over the rows: the masses at and below the two thresholds, then one row of each cotangent at a time.
     """
-    a, b = jnp.minimum(low, high), jnp.maximum(low, high)
+    a, b = pair(low, high)
 
     def count(sums, row):
         xi, wi = row
@@ -74,7 +80,7 @@ def window_pullback(x, w, trim, y, low, high, g):
 
     def spread(carry, row):
         xi, wi = row
-        return carry, (wi * share.of(xi) * g, jnp.vdot(jnp.clip(xi, a, b) - y, slope))
+        return carry, (wi * share.of(xi) * g, jnp.vdot(clipped(xi, a, b) - y, slope))
 
     _, (dx, dw) = lax.scan(spread, (), (x, w))
     dtrim = jnp.where(share.fixed, 0, (2 * y - a - b) * slope).sum()
