@@ -3,7 +3,8 @@
     python benchmarks/kernels_context.py [--nodes 64] [--size 10000] [--wide]
 
 Contexts: beside `x - y`, in a scan of 10 rounds that feed back, under `vmap` of 8, and value and gradient (one
-forward kernel and two order statistics: three kernels). The goal is at most 2 beyond the surrounding arithmetic.
+forward kernel and two order statistics: three kernels). "around" is the same program with a scaled row or a scaled
+copy of x in place of the kernel, and the ratio what the program takes beyond it. The goal is at most 2.
 `--wide` compiles everything with `ghostjax.compiler_options()`: where the processor has vectors of 512 bits,
 the bare network is faster there, the arithmetic around it, which waits for memory, is not.
 """
@@ -47,12 +48,15 @@ def contexts(kernel):
     }
 
 
-def table(name, kernel, options, x, w, f):
+def table(name, kernel, stand_in, options, x, w, f):
     """Prints one line per context."""
-    programs = contexts(kernel)
-    times = cpu_ms([jax.jit(fn, compiler_options=options) for fn, _ in programs.values()], x, w, f)
-    for (label, (_, kernels)), ms in zip(programs.items(), times, strict=True):
-        print(f"{name:28s} {label:14s} {ms:9.2f} ms  {ms / (kernels * times[0]):6.2f} x {kernels} bare", flush=True)
+    programs, around = contexts(kernel), contexts(stand_in)
+    functions = [jax.jit(fn, compiler_options=options) for own in (programs, around) for fn, _ in own.values()]
+    times = cpu_ms(functions, x, w, f)
+    bare, without = times[0], [0.0, *times[len(programs) + 1 :]]
+    for (label, (_, kernels)), ms, less in zip(programs.items(), times, without, strict=False):
+        ratio = (ms - less) / (kernels * bare)
+        print(f"{name:27s} {label:12s} {ms:8.2f} ms  around {less:6.2f} ms  {ratio:5.2f} x {kernels} bare", flush=True)
 
 
 def main():
@@ -68,9 +72,13 @@ def main():
     x = jnp.asarray(rng.standard_normal((n, d)), jnp.float32)
     ones, real = jnp.ones(n), jnp.asarray(rng.uniform(0.5, 1, n), jnp.float32)
     f = jnp.asarray(float(n // 5))
-    table(f"window ({n}, {d}) alike", window_mean, options, x, ones, f)
-    table(f"window ({n}, {d}) constant", lambda x, w, f: window_mean(x, jnp.ones(n), f), options, x, ones, f)
-    table(f"window ({n}, {d}) unlike", window_mean, options, x, real, f)
+
+    def row(x, w, f):
+        return x[0] * w.sum() + f
+
+    table(f"window ({n}, {d}) alike", window_mean, row, options, x, ones, f)
+    table(f"window ({n}, {d}) constant", lambda x, w, f: window_mean(x, jnp.ones(n), f), row, options, x, ones, f)
+    table(f"window ({n}, {d}) unlike", window_mean, row, options, x, real, f)
     nodes = 256
     nbr = (jnp.arange(nodes)[:, None] + jnp.arange(-4, 5)[None, :]) % nodes
     x = jnp.asarray(rng.standard_normal((nodes, d)), jnp.float32)
@@ -79,7 +87,10 @@ def main():
     def slots(x, w, f):
         return window_mean_slots(x, nbr, w, f)
 
-    table(f"slots ({nodes}, {d}) degree 8", slots, options, x, weights, trim)
+    def copy(x, w, f):
+        return x * w.sum(1)[:, None] + f[:, None]
+
+    table(f"slots ({nodes}, {d}) degree 8", slots, copy, options, x, weights, trim)
     sort = jax.vmap(lambda x, at: jnp.sort(x[at], 0)[2:-2].mean(0), (None, 0))
     forms = [lambda x: slots(x, weights, trim), lambda x: sort(x, nbr)]
     fast, slow = cpu_ms([jax.jit(form, compiler_options=options) for form in forms], x, repeats=3)
