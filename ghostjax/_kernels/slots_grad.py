@@ -60,8 +60,11 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
 
                 return lax.fori_loop(0, k, add, [jnp.zeros_like(a)] * len(within))
 
-            counted = masses_where(lambda xi: xi < b, lambda xi: xi == a, lambda xi: xi <= a, lambda xi: xi == b)
-            share = shares(*counted, a, b, low > high, *[own(v) for v in (trims, lefts, totals, tops)])
+            below_b, at_a, upto_a, at_b = masses_where(
+                lambda xi: xi < b, lambda xi: xi == a, lambda xi: xi <= a, lambda xi: xi == b
+            )
+            mass_of = [own(v) for v in (trims, lefts, totals, tops)]
+            share = shares(below_b, at_a, upto_a, at_b, a, b, low > high, *mass_of)
             gi, yi = jnp.where(fresh, part(g, i), 0), part(y, i)
             scaled = share._replace(at_a=gi * share.at_a, at_b=gi * share.at_b, inside=gi * share.inside)
             # Computed once, and not anew for every neighbour.

@@ -32,6 +32,10 @@ def neighbourhood(w: Float[Array, " n"], mass: Float[Array, ""], neighbours: Nei
     return w.sum() - mass - (0 if neighbours == "n-f-1" else 1)
 
 
+SLACK = 64
+"""Scores closer than this many units of rounding count as equal."""
+
+
 def krum_scores(
     dist2: Float[Array, "n n"], w: Float[Array, " n"], mass: Float[Array, ""], neighbours: Neighbours
 ) -> Float[Array, " n"]:
@@ -75,7 +79,7 @@ class Krum(AbstractGeometricRule):
         score_i = sum of the k smallest ||x_i - x_j||^2, j != i,    k = n - f - 1 or n - f - 2
 
     in mass form: the distances to the mass `W - F` nearest to i, itself included, `F = f + share * W`. Ties go to the
-    lowest index.
+    lowest index, and scores that differ by no more than their rounding tie: after NNM whole groups of messages do.
 
     **Guarantee:** the result is one of the messages, and with k = n - f - 1 and `W > 2 F`,
     `||y - mean_S||^2 <= 6 (1 + r) sigma_S^2` with `r = F / (W - 2 F)`. One identity can move it by the largest
@@ -112,7 +116,8 @@ class Krum(AbstractGeometricRule):
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
         scores = krum_scores(dist2, w, own_mass(self, w), self.neighbours)
-        chosen = jnp.arange(w.shape[0]) == jnp.argmin(scores)
+        least = scores.min() * (1 + SLACK * jnp.finfo(scores.dtype).eps)
+        chosen = jnp.arange(w.shape[0]) == jnp.argmax(scores <= least)
         return jnp.where(chosen & (w > 0), jnp.ones_like(w), 0)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:

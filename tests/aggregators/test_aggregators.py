@@ -268,3 +268,18 @@ def test_long_messages_are_not_copied_unless_some_are_not_finite():
     x, direct = jnp.asarray(x), lambda w: agg.Mean().step((), x, w, agg.Context())[1]
     slope, expected = (jax.grad(lambda w, f=f: jnp.sin(f(w)).sum())(w) for f in (lambda w: agg.Mean()(x, w), direct))
     np.testing.assert_allclose(slope, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("units,chosen", [(1, 0), (1000, 2)])
+def test_krum_takes_the_lowest_of_the_scores_that_rounding_alone_tells_apart(units, chosen):
+    # Two pairs, as NNM makes them, of which the first is `units` of rounding the farther apart. The smallest score, the
+    # broken twin, is the second pair's in both cases.
+    far = 1 + units * np.finfo(np.float32).eps
+    dist2 = np.full((4, 4), 100.0, np.float32)
+    dist2[0, 1] = dist2[1, 0] = far
+    dist2[2, 3] = dist2[3, 2] = 1
+    np.fill_diagonal(dist2, 0)
+    dist2, w = jnp.asarray(dist2), jnp.ones(4)
+    krum = agg.Krum(f=2)
+    assert jnp.argmin(krum_scores(dist2, w, jnp.asarray(2.0), krum.neighbours)) == 2
+    assert jnp.argmax(krum.coefficients(dist2, w)) == chosen
