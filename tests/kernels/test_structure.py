@@ -82,6 +82,20 @@ def test_the_unfenced_twin_is_caught():
     assert operations(difference(twin), *args) > 4 * operations(twin, *args)
 
 
+def test_comparisons_are_single_instructions(monkeypatch):
+    # XLA's minima and maxima keep nan, in seven instructions each; the twin sorts with them.
+    def extremes():
+        window.alike.clear_cache()
+        compiled = text(lambda *own: unfenced(*own), *arguments(24))
+        return len(re.findall(rf"= f32\[[\d,]*{D}\]\S* (?:minimum|maximum)\(", compiled))
+
+    assert not extremes()
+    monkeypatch.setattr(network, "SELECTED_ROWS", 8)
+    assert extremes() >= 2 * len(network.comparators(24)) - 48
+    monkeypatch.undo()
+    window.alike.clear_cache()
+
+
 def test_gradient_holds_no_more_than_three_networks():
     args = arguments(24)
     assert operations(jax.grad(lambda *a: window_mean(*a).sum()), *args) <= 3 * operations(window_mean, *args) + 25
