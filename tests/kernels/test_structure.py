@@ -14,6 +14,8 @@ from ghostjax._kernels import network, window, window_mean
 
 
 D = 512
+COMPARISONS = 127
+"""Of Batcher's network of 24 rows."""
 
 
 def text(fn, *args):
@@ -68,7 +70,7 @@ def constant(kernel):
 def test_kernel_is_compiled_once_whatever_surrounds_it(context):
     args = arguments(24)
     bare = operations(window_mean, *args)
-    assert bare >= len(network.comparators(24)) - 24
+    assert bare >= COMPARISONS - 24
     assert operations(context(window_mean), *args) <= 1.1 * bare
 
 
@@ -91,9 +93,15 @@ def test_comparisons_are_single_instructions(monkeypatch):
 
     assert not extremes()
     monkeypatch.setattr(network, "SELECTED_ROWS", 8)
-    assert extremes() >= 2 * len(network.comparators(24)) - 48
+    assert extremes() >= 2 * COMPARISONS - 48
     monkeypatch.undo()
     window.alike.clear_cache()
+
+
+def test_network_is_written_down_once_per_half():
+    # 543 comparisons of 64 rows, traced as the 63 of one chain of halves.
+    program = jax.jit(lambda x: network.sort_rows(list(x))[5]).lower(jnp.zeros((64, D))).as_text()
+    assert program.count("stablehlo.compare") <= 64
 
 
 def test_gradient_holds_no_more_than_three_networks():
