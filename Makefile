@@ -22,7 +22,7 @@ PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test: $(STAMP)
 	$(PYTEST) -m "not slow" $(WHOLE)
-	XLA_FLAGS="$$($(BIN)/python tests/quick.py)" JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) -m "not slow" $(WHOLE:%=--ignore=%)
+	XLA_FLAGS="$$XLA_FLAGS $$($(BIN)/python tests/quick.py)" JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) -m "not slow" $(WHOLE:%=--ignore=%)
 
 test-all: $(STAMP)
 	$(PYTEST)

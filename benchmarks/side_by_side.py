@@ -293,7 +293,9 @@ def calibrate() -> dict:
     gram = jax.jit(lambda g: g @ g.T)
     put = jax.device_put(g)
     flops = 2 * g.shape[0] ** 2 * g.shape[1]
-    flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")), "")
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    flags = next((line for line in lines if line.startswith("flags")), "")
     return {
         "read_gb_per_s": x.nbytes / best(lambda: x.sum()) / 1e9,
         "numpy_product_gflop_per_s": flops / best(lambda: g @ g.T) / 1e9,
@@ -390,7 +392,9 @@ def main() -> None:
     parser.add_argument("--write", type=Path, nargs="+", default=[], metavar="FILE")
     arguments = parser.parse_args()
     pythons = interpreters(arguments)
-    cores = sorted(os.sched_getaffinity(0))[-arguments.cores :]
+    if not (bound := hasattr(os, "sched_setaffinity")):
+        print("this system binds no process to a core: XLA may start threads beyond --cores", flush=True)
+    cores = sorted(os.sched_getaffinity(0) if bound else range(os.cpu_count() or 1))[-arguments.cores :]
     for name, python in pythons.items():
         if python is None:
             print(f"{name}: not installed here; give --{name}-python PATH", flush=True)
@@ -415,7 +419,8 @@ def main() -> None:
                     print(f"    {name}: {why}", flush=True)
                 if arguments.json:
                     arguments.json.write_text(json.dumps(report, indent=1))
-    os.sched_setaffinity(0, cores)
+    if bound:
+        os.sched_setaffinity(0, cores)
     report["machine"] = calibrate() | {"cores_each": len(cores)}
     report["cases"].sort(key=lambda row: order(row["case"]))
     print("\n" + markdown(report, short=False))

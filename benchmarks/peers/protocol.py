@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 
-if "BENCHMARK_CORES" in os.environ:
+if "BENCHMARK_CORES" in os.environ and hasattr(os, "sched_setaffinity"):
     # Before a library computes anything: pools of threads are made for the cores that a process may use.
     os.sched_setaffinity(0, map(int, os.environ["BENCHMARK_CORES"].split(",")))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ghostjax._cores import usable_cores
+
 
 PACKAGES = (
     "ghostjax",
@@ -32,8 +34,7 @@ def examine(console: Console, folder: Path, cache: Path | None) -> bool:
 
     well = True
     console.print(f"python     {platform.python_version()} on {platform.system()} {platform.machine()}")
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    console.print(f"cores      {os.cpu_count()} ({usable} usable)")
+    console.print(f"cores      {os.cpu_count()} ({usable_cores()} usable)")
     for name in PACKAGES:
         try:
             console.print(f"{name:<10} {version(name)}")

@@ -1,6 +1,5 @@
 """Exhaustive breadth-first exploration: every reachable state, level by level, so that traces are shortest."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from ghostjax._cores import usable_cores
 from ghostjax.formal._encoding import columns_of, keys_of_columns, pack_many
 from ghostjax.formal._program import Program
 from ghostjax.formal._spec import initial_states
@@ -118,7 +118,7 @@ class _Search:
         self.order: list[np.ndarray] = []
         self.label_type = np.min_scalar_type(-self.count)
         self.generated, self.terminal, self.states = 0, 0, 0
-        self.threads = min(len(os.sched_getaffinity(0)), 4) if threads is None else threads
+        self.threads = min(usable_cores(), 4) if threads is None else threads
         self.pool: ThreadPoolExecutor | None = None
         self.start = time.perf_counter()
 

@@ -1,5 +1,7 @@
 """The explorer: the same graph from both engines, any batch size and number of threads, and from a search by hand."""
 
+import os
+
 import hypothesis
 import hypothesis.strategies as st
 import jax
@@ -181,6 +183,11 @@ def test_batches_and_threads_do_not_show(engine, monkeypatch):
     monkeypatch.setattr(_program.Program, "SIZES", {"lowered": (7,), "numpy": (7,), "xla": (8, 16)})
     for threads in (1, 3):
         same_exploration(expected, explore(Program(spec, engine), keep_edges=True, threads=threads))
+
+
+def test_a_system_that_does_not_tell_the_usable_cores(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert len(explore(Program(two_phase(), "numpy")).keys) == 288
 
 
 @hypothesis.settings(max_examples=15, deadline=None, derandomize=True)
