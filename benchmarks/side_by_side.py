@@ -47,6 +47,8 @@ WORKERS = {
     "byzpy": ("byzpy_worker.py", ""),
     "numpy": ("numpy_worker.py", ""),
 }
+KEEP = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
+"""Freed memory stays with the process; whether glibc asks for its pages anew at every call is otherwise chance."""
 DIFFERENT = {
     ("byzpy", "median"): "takes the lower of the two middle values",
     ("byzpy", "geometric_median"): "starts at the mean, the others at zero; same number of steps",
@@ -82,7 +84,7 @@ class Worker:
 
     def __init__(self, python: str, script: str, argument: str, cores: list[int]):
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        own = {"PYTHONPATH": str(HERE.parent), "BENCHMARK_CORES": ",".join(map(str, cores))}
+        own = {"PYTHONPATH": str(HERE.parent), "BENCHMARK_CORES": ",".join(map(str, cores)), **KEEP}
         environment = os.environ | threads | own
         command = [python, str(HERE / "peers" / script), argument]
         self.process = subprocess.Popen(

@@ -66,7 +66,7 @@ def krum_reach(
     scores = nearest_score(dist2, others, keep)
     counted = others > 0
     worst = jnp.where(counted, scores, -jnp.inf).max() if all_scores else jnp.where(counted, scores, jnp.inf).min()
-    # The selected score may exceed the smallest by what counts as equal.
+    # A selected score may exceed the smallest ones by what counts as equal.
     worst = worst * (1 + SLACK * jnp.finfo(worst.dtype).eps)
     both = counted[:, None] & counted[None, :]
     diameter = jnp.sqrt(jnp.where(both, dist2, 0).max())

@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 from ghostjax._kernels import kept_mass
 from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import AbstractGeometricRule, Law, own_mass
-from ghostjax.aggregators.krum import check_neighbours, krum_reach, krum_scores, lacks_of, Neighbours
+from ghostjax.aggregators.krum import check_neighbours, krum_reach, krum_scores, lacks_of, Neighbours, SLACK
 
 
 class MultiKrum(AbstractGeometricRule):
@@ -17,9 +17,9 @@ class MultiKrum(AbstractGeometricRule):
         y = sum_i keep_i x_i / m,    keep = the mass m of smallest score
 
     Scores as in `Krum`. **Traced:** `f`, `share`, `m` (nan, the default, takes `W - F`), the weights. **Static:**
-    `neighbours`. Ties go to the lowest index, the last row may count in part. The derivative in the weights sees
-    the averaging, not the selection. **Guarantee:** a conditional certificate (see `certificate`); no robustness
-    coefficient is claimed. **Lacks:** permutation (ties), and with n - f - 2 weight scale.
+    `neighbours`. Ties go to the lowest index, as in `Krum`; the last row may count in part. The derivative in the
+    weights sees the averaging, not the selection. **Guarantee:** a conditional certificate (see `certificate`); no
+    robustness coefficient is claimed. **Lacks:** permutation (ties), and with n - f - 2 weight scale.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -52,8 +52,13 @@ class MultiKrum(AbstractGeometricRule):
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
         scores = krum_scores(dist2, w, own_mass(self, w), self.neighbours)
-        kept = jnp.clip(self._kept(w), jnp.finfo(w.dtype).tiny, w.sum())
-        return jnp.where(w.sum() > 0, kept_mass(scores, w, jnp.zeros((), w.dtype), kept) / kept, 0)
+        kept, none = jnp.clip(self._kept(w), jnp.finfo(w.dtype).tiny, w.sum()), jnp.zeros((), w.dtype)
+        selected = kept_mass(scores, w, none, kept) > 0
+        # Which of the scores that tie with the last one come first must not hang on their rounding.
+        last = jnp.where(selected, scores, -jnp.inf).max()
+        rounding = SLACK * jnp.finfo(scores.dtype).eps
+        ties = (scores >= last * (1 - rounding)) & (scores <= last * (1 + rounding))
+        return jnp.where(w.sum() > 0, kept_mass(jnp.where(ties, last, scores), w, none, kept) / kept, 0)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         free = w.sum() - 2 * own_mass(self, w) - (0 if self.neighbours == "n-f-1" else 2)
