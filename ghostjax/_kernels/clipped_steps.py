@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ghostjax._kernels.norms import row_norms
+from ghostjax._kernels.row_sums import row_sums
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -47,7 +48,7 @@ def _backward(steps: int, saved: Any, cotangent: Array) -> tuple[Array, Array, A
     def advance(carry: tuple[Array, Array, Array], step: tuple[Array, Array]) -> tuple[Any, Any]:
         g, d_share, d_tau = carry
         v, radius = step
-        h = ((x - v[None, :]) * g[None, :]).sum(1)
+        h = row_sums(lambda row, v, g: (row - v) * g, x, v, g)
         clipped = radius > tau
         kept = jnp.where(clipped, tau / radius, 1)
         scale = share * kept

@@ -12,6 +12,7 @@ from ghostjax._kernels.geometric_median import d_smoothing, in_sight, newton_sol
 from ghostjax._kernels.median_cost import lengths2, line_search, pulls, Smoothing
 from ghostjax._kernels.moments import weighted_mean
 from ghostjax._kernels.norms import row_norms
+from ghostjax._kernels.row_sums import row_sums
 
 
 DENSE = 128
@@ -57,11 +58,15 @@ def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array
     b, c = pulls(r2, seen, radius, smoothing)
     mass = b.sum()
     mass = jnp.where(mass > 0, mass, 1)
+
+    def along(row: Array, z: Array, y: Array) -> Array:
+        return (row - z) * y
+
     if dist2 is None:
         y = _conjugate_gradients(x, z, unit, mass, c, cotangent)
-        t = ((x - z[None, :]) * y[None, :]).sum(1) / unit
+        t = row_sums(along, x, z, y) / unit
     else:
-        q, t = newton_solve(dist2, r2, b, c, ((x - z[None, :]) * cotangent[None, :]).sum(1))
+        q, t = newton_solve(dist2, r2, b, c, row_sums(along, x, z, cotangent))
         y = (cotangent + q @ x - q.sum() * z) / mass
     s = jnp.sqrt(lengths2(r2, radius, smoothing))
     bend = c * t / unit

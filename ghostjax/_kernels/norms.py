@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ghostjax._kernels.precision import widened
+from ghostjax._kernels.row_sums import row_sums
 
 
 def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -> Float[Array, " n"]:
@@ -15,15 +16,13 @@ def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) 
     """
 
     wide = widened(x)
-
-    def differences() -> Array:
-        return wide if centre is None else wide - widened(centre)[None, :]
-
-    squares = jnp.square(differences()).sum(1)
+    centres = () if centre is None else (widened(centre),)
+    squares = row_sums(lambda row, *c: jnp.square(row - c[0] if c else row), wide, *centres)
 
     def scaled() -> Array:
-        largest = jnp.maximum(jnp.abs(differences()).max(1), jnp.finfo(wide.dtype).tiny)
-        return largest * jnp.sqrt(jnp.square(differences() / largest[:, None]).sum(1))
+        differences = wide - centres[0][None, :] if centres else wide
+        largest = jnp.maximum(jnp.abs(differences).max(1), jnp.finfo(wide.dtype).tiny)
+        return largest * jnp.sqrt(jnp.square(differences / largest[:, None]).sum(1))
 
     def plain() -> Array:
         return jnp.sqrt(jnp.maximum(squares, jnp.finfo(wide.dtype).tiny))
