@@ -6,10 +6,12 @@ Contexts: beside `x - y`, in a scan of 10 rounds that feed back, under `vmap` of
 forward kernel and two order statistics: three kernels). "around" is the same program with a scaled row or a scaled
 copy of x in place of the kernel, and the ratio what the program takes beyond it. The goal is at most 2.
 `--wide` compiles everything with `ghostjax.compiler_options()`: where the processor has vectors of 512 bits,
-the bare network is faster there, the arithmetic around it, which waits for memory, is not.
+the bare network is faster there, the arithmetic around it, which waits for memory, is not. Everything runs on one core
+where the system allows it: a second thread of XLA waits actively, which counts.
 """
 
 import argparse
+import os
 import time
 
 import jax
@@ -66,6 +68,8 @@ def main():
     parser.add_argument("--size", type=int, default=10_000)
     parser.add_argument("--wide", action="store_true")
     arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     n, d = arguments.nodes, arguments.size
     options = gj.compiler_options() if arguments.wide else {}
     rng = np.random.default_rng(0)
