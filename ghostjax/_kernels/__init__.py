@@ -15,7 +15,7 @@ from ghostjax._kernels.nearest import (
 )
 from ghostjax._kernels.norms import row_norms as row_norms
 from ghostjax._kernels.precision import widened as widened
-from ghostjax._kernels.row_sums import row_sums as row_sums
+from ghostjax._kernels.row_sums import squares_from as squares_from
 from ghostjax._kernels.slot_sum import slot_squares as slot_squares, slot_sum as slot_sum
 from ghostjax._kernels.slots import window_mean_slots as window_mean_slots
 from ghostjax._kernels.window import window_mean as window_mean

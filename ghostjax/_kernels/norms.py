@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ghostjax._kernels.precision import widened
-from ghostjax._kernels.row_sums import row_sums
+from ghostjax._kernels.row_sums import squares_from
 
 
 def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -> Float[Array, " n"]:
@@ -16,11 +16,11 @@ def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) 
     """
 
     wide = widened(x)
-    centres = () if centre is None else (widened(centre),)
-    squares = row_sums(lambda row, *c: jnp.square(row - c[0] if c else row), wide, *centres)
+    # Sums of terms of one array alone are fast in XLA whatever the shape.
+    squares = jnp.square(wide).sum(1) if centre is None else squares_from(wide, widened(centre))
 
     def scaled() -> Array:
-        differences = wide - centres[0][None, :] if centres else wide
+        differences = wide if centre is None else wide - widened(centre)[None, :]
         largest = jnp.maximum(jnp.abs(differences).max(1), jnp.finfo(wide.dtype).tiny)
         return largest * jnp.sqrt(jnp.square(differences / largest[:, None]).sum(1))
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
@@ -24,3 +25,8 @@ def row_sums(terms: Callable[..., Array], x: Float[Array, "n d"], *vectors: Floa
     if n <= MANY or d < LONG:
         return whole(x, *vectors)
     return jax.lax.platform_dependent(x, *vectors, cpu=one_by_one, default=whole)
+
+
+def squares_from(x: Float[Array, "n d"], centre: Float[Array, " d"]) -> Float[Array, " n"]:
+    """`||x_i - centre||^2` for each row i."""
+    return row_sums(lambda row, centre: jnp.square(row - centre), x, centre)

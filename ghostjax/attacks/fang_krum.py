@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._kernels import row_sums
+from ghostjax._kernels import squares_from
 from ghostjax._types import real_field, require, static_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean
@@ -50,7 +50,7 @@ class FangKrum(AbstractMessageAttack):
             listens = honest if len(results) == len(honest) > 1 else jnp.ones(len(results), x.dtype)
 
             def margin(y: Array) -> Array:
-                nearest = jnp.where(honest > 0, row_sums(lambda row, y: jnp.square(row - y), x, y), jnp.inf).min()
+                nearest = jnp.where(honest > 0, squares_from(x, y), jnp.inf).min()
                 return nearest - jnp.square(y - step * against).sum()
 
             margins = jax.lax.map(margin, results)

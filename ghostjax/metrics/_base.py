@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ghostjax._kernels import row_sums, weighted_mean
+from ghostjax._kernels import squares_from, weighted_mean
 from ghostjax._round import Round
 from ghostjax._types import require
 
@@ -48,8 +48,7 @@ def spread(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float[Array, 
     """The mean of the rows under `w`, and their mean squared distance to it; zeros where all weights are 0."""
     x = only(x, w)
     mean = weighted_mean(x, w)
-    squares = row_sums(lambda row, mean: jnp.square(row - mean), x, mean)
-    return mean, weighted_mean(squares[:, None], w)[0]
+    return mean, weighted_mean(squares_from(x, mean)[:, None], w)[0]
 
 
 def shared_model(round: Round) -> Float[Array, " d"]:
