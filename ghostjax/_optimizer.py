@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 import optax
 from jaxtyping import PyTree
 
+from ghostjax._border import Checked
 from ghostjax._types import as_real, ConfigurationError, static_field
 
 
@@ -56,7 +56,7 @@ def _ready(knobs: dict[str, Any], dtype: Any) -> dict[str, Any]:
     }
 
 
-class Schedule(eqx.Module):
+class Schedule(Checked):
     """An optax schedule with traced knobs: `Schedule(optax.cosine_decay_schedule, init_value=0.1, decay_steps=100)`.
 
     To be given to an `Optimizer` in place of a number. **Traced:** every number. **Static:** `factory`, and the
@@ -76,7 +76,7 @@ class Schedule(eqx.Module):
         return self.factory(**_ready(self.knobs, dtype), **dict(self.options))
 
 
-class Optimizer(eqx.Module):
+class Optimizer(Checked):
     """An optax factory with traced hyperparameters: `Optimizer(optax.adam, learning_rate=1e-3)`.
 
     The transformation is rebuilt inside the trace from `factory(**knobs)`; one compiled program therefore

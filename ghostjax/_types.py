@@ -10,6 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, PRNGKeyArray
 
@@ -49,19 +50,59 @@ def as_count(value: Any) -> Array:
     return jnp.asarray(value, jnp.int32)
 
 
-def real_field(**kwargs: Any) -> Any:
-    """A traced real knob of a module: mass, radius, step size, probability."""
-    return eqx.field(converter=as_real, **kwargs)
+def real_field(
+    *, low: float | None = None, high: float | None = None, nan: bool = False, inf: bool = False, **kwargs: Any
+) -> Any:
+    """A traced real knob of a module: mass, radius, step size, probability.
+
+    A module that is `Checked` refuses numbers outside `[low, high]`, and nan and inf unless they are said to be meant.
+    """
+    knob = {"static": False, "whole": False, "low": low, "high": high, "nan": nan, "inf": inf}
+    return eqx.field(converter=_number_or_as_it_came(as_real), metadata={"knob": knob}, **kwargs)
 
 
-def count_field(**kwargs: Any) -> Any:
-    """A traced integer knob of a module: a number of steps, an identity's index."""
-    return eqx.field(converter=as_count, **kwargs)
+def count_field(*, low: int | None = None, high: int | None = None, **kwargs: Any) -> Any:
+    """A traced integer knob of a module: a number of steps, an identity's index; checked as a real one is."""
+    knob = {"static": False, "whole": True, "low": low, "high": high, "nan": False, "inf": False}
+    return eqx.field(converter=_number_or_as_it_came(as_count), metadata={"knob": knob}, **kwargs)
 
 
-def static_field(**kwargs: Any) -> Any:
-    """A knob that sets a shape or a loop bound: changing it compiles again."""
-    return eqx.field(static=True, **kwargs)
+def static_field(
+    *, whole: bool = False, low: int | None = None, high: int | None = None, choices: tuple = (), **kwargs: Any
+) -> Any:
+    """A knob that sets a shape or a loop bound: changing it compiles again.
+
+    A module that is `Checked` wants a whole number in `[low, high]` where `whole`, or one of `choices` where some are
+    given.
+    """
+    knob = {"static": True, "whole": whole, "low": low, "high": high, "choices": choices}
+    return eqx.field(static=True, metadata={"knob": knob}, **kwargs)
+
+
+def _whole(values: np.ndarray) -> bool:
+    """Whether every number is an int32."""
+    return bool((np.isfinite(values) & (values == np.round(values)) & (np.abs(values) < 2**31)).all())
+
+
+def _number_or_as_it_came(convert: Callable[[Any], Array]) -> Callable[[Any], Any]:
+    """`convert` for numbers; all else is left for `Checked` to refuse by the knob's name.
+
+    Numbers are numbers of Python and numpy, and arrays of them: numpy would read a text, and call None nan. A whole
+    knob takes no number that it would have to round.
+    """
+
+    def converter(value: Any) -> Any:
+        if isinstance(value, Tracer):
+            return convert(value)
+        try:
+            plain = value if isinstance(value, jax.Array) else np.asarray(value)
+        except ValueError:  # ragged
+            return value
+        if plain.dtype.kind not in "iufV" or (convert is as_count and not _whole(np.asarray(plain))):
+            return value
+        return convert(value)
+
+    return converter
 
 
 Respond = Callable[[Array], Array]

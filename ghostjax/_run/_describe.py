@@ -7,7 +7,6 @@ import hashlib
 import inspect
 import json
 import math
-import sys
 import types
 import weakref
 from pathlib import PurePath
@@ -16,6 +15,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from ghostjax._border import public_name
 
 
 KNOWN = {"ghostjax", "jax", "jaxlib", "numpy", "optax", "flax", "equinox", "builtins", "functools"}
@@ -151,17 +152,6 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
             line for i, pair in enumerate(zip(old, new, strict=True)) for line in differences(*pair, f"{path}[{i}]")
         ]
     return [] if old == new else [f"{path}: {_short(old)} -> {_short(new)}"]
-
-
-def public_name(kind: type) -> str:
-    """Where a user finds `kind`: the shortest module path that exports it."""
-    module = getattr(kind, "__module__", "") or ""
-    parts = module.split(".")
-    for length in range(1, len(parts)):
-        package = ".".join(parts[:length])
-        if getattr(sys.modules.get(package), kind.__qualname__, None) is kind:
-            return f"{package}.{kind.__qualname__}"
-    return f"{module}.{kind.__qualname__}"
 
 
 def _named(kind: type) -> dict[str, Any]:

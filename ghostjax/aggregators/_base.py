@@ -17,11 +17,11 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
+from ghostjax._border import Checked
 from ghostjax._compiled import compiled
 from ghostjax._kernels import finite_rows, present, squared_distances, widened, window_mean
 from ghostjax._types import ConfigurationError, Key
@@ -45,7 +45,7 @@ class Context(NamedTuple):
     probe: Callable[[Array], Array] | None = None
 
 
-class AbstractAggregator(eqx.Module):
+class AbstractAggregator(Checked):
     """A rule that turns messages `x [n, d]` and weights `w [n]` into one vector `[d]`.
 
     `w[i] = 0` means that identity i is absent: the result is then the same as without row i, whatever it

@@ -35,7 +35,7 @@ class CenteredClipping(AbstractAggregator):
     Source: Karimireddy et al., Learning from History for Byzantine Robust Optimization, arXiv:2012.10333.
     """
 
-    tau: Float[Array, ""] = real_field(default=1.0)
+    tau: Float[Array, ""] = real_field(default=1.0, low=0, inf=True)
     steps: int = static_field(default=1)
     centre: Literal["memory", "anchor"] = static_field(default="memory")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "unconditional"

@@ -36,7 +36,7 @@ class Clipping(AbstractWrapper):
     """
 
     rule: AbstractAggregator
-    c: Float[Array, ""] = real_field(default=2.0)
+    c: Float[Array, ""] = real_field(default=2.0, low=0, inf=True)
     own_lacks: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
     shortens: ClassVar[bool] = True
 

@@ -43,8 +43,8 @@ class GeometricMedian(AbstractGeometricRule):
 
     nu: Float[Array, ""] = real_field(default=1e-3)
     smoothing: Literal["sqrt", "max", "none"] = static_field(default="sqrt")
-    f: Float[Array, ""] = real_field(default=0.0)
-    share: Float[Array, ""] = real_field(default=0.0)
+    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
     hull: ClassVar[bool] = True
 

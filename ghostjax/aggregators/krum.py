@@ -101,8 +101,8 @@ class Krum(AbstractGeometricRule):
     arXiv:2302.01772.
     """
 
-    f: Float[Array, ""] = real_field(default=0.0)
-    share: Float[Array, ""] = real_field(default=0.0)
+    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
     neighbours: Neighbours = static_field(default="n-f-1")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
     hull: ClassVar[bool] = True

@@ -31,9 +31,9 @@ class MultiKrum(AbstractGeometricRule):
     Source: Blanchard et al., Machine Learning with Adversaries, NeurIPS 2017, arXiv:1703.02757.
     """
 
-    f: Float[Array, ""] = real_field(default=0.0)
-    share: Float[Array, ""] = real_field(default=0.0)
-    m: Float[Array, ""] = real_field(default=jnp.nan)
+    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
+    m: Float[Array, ""] = real_field(default=jnp.nan, nan=True)
     neighbours: Neighbours = static_field(default="n-f-1")
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
     hull: ClassVar[bool] = True

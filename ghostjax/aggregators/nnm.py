@@ -39,8 +39,8 @@ class NNM(AbstractMixing):
     """
 
     rule: AbstractAggregator
-    f: Float[Array, ""] = real_field(default=0.0)
-    share: Float[Array, ""] = real_field(default=0.0)
+    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
     certificate_kind: ClassVar[Kind] = "conditional"
     shortens: ClassVar[bool] = True
 

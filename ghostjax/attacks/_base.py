@@ -4,11 +4,11 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from ghostjax._border import Checked
 from ghostjax._kernels import present
 from ghostjax._types import ConfigurationError, Key, Respond
 
@@ -55,7 +55,7 @@ class Sent(NamedTuple):
     by_receiver: Float[Array, "n d"] | None = None
 
 
-class AbstractAttack(eqx.Module):
+class AbstractAttack(Checked):
     """An adversary: it can poison what its identities learn from (`poison`) and rewrite what they send (`step`).
 
     Whatever it returns for honest identities, data or messages, the round puts back. It obeys three laws

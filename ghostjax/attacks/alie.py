@@ -59,7 +59,7 @@ class ALIE(AbstractMessageAttack):
     Source: Baruch et al., A Little Is Enough, arXiv:1902.06156.
     """
 
-    z: Float[Array, ""] = real_field(default=jnp.nan)
+    z: Float[Array, ""] = real_field(default=jnp.nan, nan=True)
     sign: Literal[1, -1] = static_field(default=-1)
     ddof: int = static_field(default=1)
     knows: ClassVar[Knowledge] = "honest"

@@ -27,7 +27,7 @@ class NonFinite(AbstractMessageAttack):
     ```
     """
 
-    value: Float[Array, ""] = real_field(default=jnp.nan)
+    value: Float[Array, ""] = real_field(default=jnp.nan, nan=True, inf=True)
     knows: ClassVar[Knowledge] = "nothing"
     lacks: ClassVar[frozenset[Law]] = frozenset({"finite"})
 

@@ -4,8 +4,9 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 from jaxtyping import Array, Float, Int, PyTree
+
+from ghostjax._border import Checked
 
 
 Objective = Callable[[Float[Array, "*n d"], Int[Array, ""] | int], tuple[Float[Array, " n"], Float[Array, "n d"]]]
@@ -13,7 +14,7 @@ Objective = Callable[[Float[Array, "*n d"], Int[Array, ""] | int], tuple[Float[A
 on the draw-th batch of this round."""
 
 
-class AbstractLearner(eqx.Module):
+class AbstractLearner(Checked):
     """How nodes turn their objectives into updates `[n, d]`.
 
     An update points *against* the change of the model that the node proposes (like a gradient), so that an

@@ -4,17 +4,17 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ghostjax._border import Checked
 from ghostjax._kernels import squares_from, weighted_mean
 from ghostjax._round import Round
 from ghostjax._types import require
 
 
-class AbstractMetric(eqx.Module):
+class AbstractMetric(Checked):
     """Named arrays per round; each has the dimensions that `dims` gives it (none means a scalar)."""
 
     dims: ClassVar[dict[str, tuple[str, ...]]] = {}

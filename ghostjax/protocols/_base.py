@@ -3,10 +3,10 @@
 from abc import abstractmethod
 from typing import Any
 
-import equinox as eqx
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._border import Checked
 from ghostjax._types import Key, require
 from ghostjax.aggregators import AbstractAggregator
 
@@ -23,7 +23,7 @@ def require_masses(call: str, rule: AbstractAggregator) -> None:
         inner = getattr(inner, "rule", None)
 
 
-class AbstractProtocol(eqx.Module):
+class AbstractProtocol(Checked):
     """The part of a round between the nodes' updates and their next models."""
 
     @abstractmethod

@@ -2,13 +2,13 @@
 
 from abc import abstractmethod
 
-import equinox as eqx
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._border import Checked
 from ghostjax._types import Key
 
 
-class AbstractTask(eqx.Module):
+class AbstractTask(Checked):
     """A learning problem spread over `num_nodes` nodes.
 
     `loss` on the batches that `sample` draws is each node's *local* objective; `evaluate` is the *stated*

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from ghostjax._border import Checked
 from ghostjax._types import concrete, require
 
 
@@ -16,7 +16,7 @@ Weighting = Literal["metropolis", "uniform"]
 `W_ij = 1 / (1 + deg_i)`, every voice the same, doubly stochastic on regular graphs only."""
 
 
-class Topology(eqx.Module):
+class Topology(Checked):
     """Who hears whom, and with which mixing weight.
 
     Receiver i hears, in slot j, the node `nbr[i, j]` with weight `weights[i, j]`; `mask` says which slots exist.

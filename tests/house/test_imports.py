@@ -8,14 +8,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "ghostjax"
 STAGES = {"aggregators", "attacks", "tasks", "learners", "topologies"}
-FOUNDATION = {"_cores", "_types", "_random", "_tree", "_kernels", "_optimizer", "_compiled"}
+FOUNDATION = {"_cores", "_types", "_border", "_random", "_tree", "_kernels", "_optimizer", "_compiled"}
 # What each part may import, beside itself.
 ALLOWED = {
     "_cores": set(),
     "_types": set(),
     "_random": {"_types"},
     "_tree": {"_types"},
-    "_optimizer": {"_types"},
+    "_border": {"_types"},
+    "_optimizer": {"_types", "_border"},
     "_kernels": {"_types"},
     "_compiled": {"_types"},
     **dict.fromkeys(STAGES, FOUNDATION),

@@ -85,6 +85,7 @@ class Told(AbstractMessageAttack):
         return state, Sent(view.messages, -view.messages)
 
 
+NEGATIVE = eqx.tree_at(lambda rule: rule.f, TrimmedMean(), jnp.asarray(-1.0))  # as a rule that checks no knob
 RULES = {"mean": Mean(), "trimmed_mean": TrimmedMean(f=1), "nearest": Nearest(), "everything": Everything()}
 SHIPPED = {
     "median": Median(),
@@ -430,7 +431,11 @@ class Prober(Everything.__base__):
         (None, ring(10), r"^Gossip\(Mean\): topology=graph of 10 nodes: the task has 20 nodes"),
         (None, from_edges(20, [(0, 1)]), r"^Gossip\(Mean\): topology=not connected: add edges"),
         (Prober(), ring(20), r"^Gossip\(Prober\): needs=probe: "),
-        (NNM(TrimmedMean(f=-1)), ring(20), r"^Gossip\(TrimmedMean\): f=-1.0: it is a mass"),
+        (
+            NNM(eqx.tree_at(lambda rule: rule.f, TrimmedMean(), jnp.asarray(-1.0))),
+            ring(20),
+            r"^Gossip\(TrimmedMean\): f=-1.0: it is a mass",
+        ),
     ],
 )
 def test_impossible_combinations_are_refused(rule, graph, message):
@@ -452,9 +457,9 @@ def test_knobs_may_be_traced_where_a_simulation_is_built(protocol):
 def test_a_server_refuses_a_negative_mass_and_what_only_gossip_delivers():
     with pytest.raises(gj.ConfigurationError, match="which only Gossip delivers"):
         Server(Mean()).validate(5, Momentum(), Told())
-    with pytest.raises(gj.ConfigurationError, match=r"^Server\(TrimmedMean\): share=-0.1: it is a mass"):
-        Server(TrimmedMean(share=-0.1)).validate(5, Momentum(), NoAttack())
-    Gossip(None, ring(5)).validate(5, Momentum(), Told())
+    with pytest.raises(gj.ConfigurationError, match=r"^Server\(TrimmedMean\): f=-1.0: it is a mass"):
+        Server(NEGATIVE).validate(5, Momentum(), NoAttack())
+    Gossip(Mean(), ring(5)).validate(5, Momentum(), Told())
 
 
 ALPHA = 1 / 3

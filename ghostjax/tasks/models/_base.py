@@ -3,13 +3,13 @@
 from abc import abstractmethod
 from typing import ClassVar
 
-import equinox as eqx
 from jaxtyping import Array, PyTree
 
+from ghostjax._border import Checked
 from ghostjax._types import Key
 
 
-class AbstractModel(eqx.Module):
+class AbstractModel(Checked):
     """Parameters from a key, and outputs from parameters and inputs."""
 
     sequential: ClassVar[bool] = False
