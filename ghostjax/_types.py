@@ -100,7 +100,8 @@ def _number_or_as_it_came(convert: Callable[[Any], Array]) -> Callable[[Any], An
             return value
         if plain.dtype.kind not in "iufV" or (convert is as_count and not _whole(np.asarray(plain))):
             return value
-        return convert(value)
+        with np.errstate(over="ignore"):  # beyond the dtype a number becomes inf, which is then refused by name
+            return convert(value)
 
     return converter
 

@@ -3,6 +3,7 @@
 import gc
 
 import jax
+import jaxtyping
 import pytest
 
 
@@ -18,3 +19,11 @@ def x64():
     """float64 for the length of one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture
+def as_users_run():
+    """Without the type checks of the test suite, which refuse a wrong argument before the package can."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -34,7 +34,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_one_line(name):
+def test_refused_in_one_line(name, as_users_run):
     make, words = REFUSED[name]
     with pytest.raises(gj.ConfigurationError) as caught:
         make()
