@@ -36,7 +36,7 @@ def simulation(
 ) -> gj.Simulation:
     """n nodes with `local` examples each, batch 32, momentum 0.9, the last n // 5 sending the opposite of the mean."""
     draw = np.random.default_rng(0)
-    indices = np.stack([draw.choice(1347, local, replace=False) for _ in range(n)]).astype(np.int32)
+    indices = np.stack([draw.choice(1200, local, replace=False) for _ in range(n)]).astype(np.int32)
     partition = gj.tasks.partition.Partition(indices, np.full(n, local, np.int32))
     task = gj.tasks.digits(n, partition=partition, model=model)
     attack = gj.attacks.SignFlip.of_mean() if attack is None else attack
