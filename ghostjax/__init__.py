@@ -19,7 +19,15 @@ from ghostjax._rollout import rollout as rollout
 from ghostjax._round import Round as Round, State as State
 from ghostjax._run import load_run as load_run, Run as Run, RunResult as RunResult, simulate as simulate
 from ghostjax._simulation import Simulation as Simulation
-from ghostjax._sweep import Axis as Axis, collect as collect, Sweep as Sweep, sweep as sweep, worst_case as worst_case
+from ghostjax._sweep import (
+    Axis as Axis,
+    collect as collect,
+    difference as difference,
+    mean_over_seeds as mean_over_seeds,
+    Sweep as Sweep,
+    sweep as sweep,
+    worst_case as worst_case,
+)
 from ghostjax._types import ConfigurationError as ConfigurationError
 
 

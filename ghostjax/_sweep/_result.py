@@ -9,7 +9,7 @@ import numpy as np
 from ghostjax._run._archive import write_atomic
 from ghostjax._run._dataset import plain, write_dataset
 from ghostjax._sweep._cells import CellStore
-from ghostjax._sweep._stats import final_value, worst_case
+from ghostjax._sweep._stats import difference, final_value, mean_over_seeds, worst_case
 from ghostjax._types import require
 
 
@@ -42,9 +42,19 @@ class Sweep:
         """The mean of `metric` over the last `last` rounds that recorded it (1: the final value), per cell."""
         return final_value(self.dataset, metric, last)
 
+    def mean(self, metric: str = "accuracy", **kwargs: Any) -> "xarray.Dataset":
+        """The mean over seeds in every cell with its interval; see `mean_over_seeds`."""
+        return mean_over_seeds(self.dataset, metric, **kwargs)
+
     def worst_case(self, metric: str = "accuracy", over: str = "attack", **kwargs: Any) -> "xarray.Dataset":
         """The worst option along `over` with its interval over seeds; see `worst_case`."""
         return worst_case(self.dataset, metric, over, **kwargs)
+
+    def difference(
+        self, metric: str = "accuracy", over: str = "aggregator", against: Any = None, **kwargs: Any
+    ) -> "xarray.Dataset":
+        """Every other option along `over` minus `against`, paired by seed, with its interval; see `difference`."""
+        return difference(self.dataset, metric, over, against, **kwargs)
 
     def save(self, path: str | Path) -> Path:
         """Writes the dataset as netCDF."""

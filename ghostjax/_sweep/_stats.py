@@ -1,19 +1,16 @@
-"""Summaries of a sweep: last rounds, never the best one; worst cases with intervals over seeds."""
+"""Summaries of a sweep: last rounds, never the best one; means, worst cases and differences with intervals."""
 
 from typing import Any, Literal, TYPE_CHECKING
 
 import numpy as np
 
-from ghostjax._types import require
+from ghostjax._border import choice, number, shown, whole
+from ghostjax._intervals import lowest_interval, note, t_interval
+from ghostjax._types import ConfigurationError, require
 
 
 if TYPE_CHECKING:
     import xarray
-
-
-FEW_SEEDS = 6
-"""Below this many pairs no two-sided rank test can reach 5 %: with 5 the smallest p is 0.0625."""
-LOSSES = ("loss", "error", "distance")
 
 
 def final_value(dataset: "xarray.Dataset", metric: str, last: int = 5) -> "xarray.DataArray":
@@ -22,15 +19,35 @@ def final_value(dataset: "xarray.Dataset", metric: str, last: int = 5) -> "xarra
     Rounds between, in which an occasional metric records nothing, do not count. A value that is nan in a round
     that others recorded is a nan, and stays one.
     """
-    require(metric in dataset, "final", "metric", metric, f"recorded are {sorted(map(str, dataset.data_vars))}")
-    require(last >= 1, "final", "last", last, "must be at least 1")
+    known = sorted(str(name) for name, one in dataset.data_vars.items() if "round" in one.dims)
+    choice(metric, known, "final", "metric")
+    whole(last, "final", "last", 1)
     values = dataset[metric]
-    require("round" in values.dims, "final", "metric", metric, "it has no round; choose what a metric recorded")
     others = [dim for dim in values.dims if dim != "round"]
     recorded = np.flatnonzero(values.notnull().any(others).values)
     chosen = values.isel(round=recorded[-last:]).mean("round", skipna=False)
-    chosen.attrs["summary"] = f"mean of the last {min(last, len(recorded))} recorded rounds"
+    chosen.attrs = {**values.attrs, "summary": f"mean of the last {min(last, len(recorded))} recorded rounds"}
     return chosen
+
+
+def better(metric: str, dataset: "xarray.Dataset") -> Literal["higher", "lower"] | None:
+    """Which values of `metric` are better, as the metric that recorded it declares; None where nothing is declared."""
+    declared = dataset[metric].attrs.get("better")
+    return declared if declared in ("higher", "lower") else None
+
+
+def mean_over_seeds(
+    dataset: "xarray.Dataset", metric: str = "accuracy", *, last: int = 5, level: float = 0.95
+) -> "xarray.Dataset":
+    """The mean over seeds of `metric` (`final_value`) in every cell, with Student's interval.
+
+    It covers `level` of the time for normal values at any number of seeds from 2 on, and speaks about other seeds of
+    **the same partition and data set**; see `worst_case` for what to do about that. Limits may lie outside the range
+    that the metric can take. Returns `value`, `low`, `high` and `seeds`.
+    """
+    values, dims, _ = _seeds_last(dataset, metric, last, level, "mean")
+    low, high = t_interval(values, level)
+    return _result(dataset, dims, {"value": values.mean(-1), "low": low, "high": high}, metric, level, values.shape[-1])
 
 
 def worst_case(
@@ -41,56 +58,132 @@ def worst_case(
     last: int = 5,
     worst: Literal["lowest", "highest"] | None = None,
     level: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> "xarray.Dataset":
-    """The mean over seeds of `metric` at the worst option along `over`, with a percentile bootstrap interval.
+    """The mean over seeds of `metric` at the worst option along `over`, with an interval.
 
-        value = min_a mean_s m[a, s],    interval: quantiles of min_a mean_{s in resample} m[a, s]
+        value = min_a mean_s m[a, s]
+        low = min_a (mean_a - t(1 - q) error_a),    high = min_a (mean_a + t(1 - q / k) error_a),    q = (1 - level) / 2
 
-    The minimum is taken inside each resample, because the minimum of noisy means is itself optimistic for the
-    attacker; seeds are resampled jointly for all options, because equal seeds share their random numbers.
-    `worst` is "highest" for losses (the default for names with loss, error or distance), else "lowest".
+    for k options, of Student's t over seeds. **Covers** at least `level` for normal values, at every number of seeds
+    from 2 on, whether options are equal, different, or move together because equal seeds share their random numbers
+    (a test simulates it; `docs/statistics.md` shows the numbers). `value` itself lies below the true worst case on
+    average, because the lowest of noisy means is.
 
-    Returns `value`, `low`, `high`, `worst` (the option) and `seeds`; `attrs["note"]` says so when there are too few
-    seeds to conclude from. Cells that are not done make their point nan.
+    **One partition:** seeds vary initial models, batches and noise. The interval speaks about other seeds on the same
+    partition and data set; where the claim should hold for other partitions, make the partition depend on the seed:
+    `sweep(build, ...)` with `seed` among the arguments of `build`.
+
+    `worst` is "highest" where lower values are better and "lowest" where higher ones are, as the metric declares;
+    where it declares neither, say which. `over` may be the last word of a dotted path.
+
+    Returns `value`, `low`, `high`, `worst` (the option) and `seeds`; `attrs["note"]` says so when there are so few
+    seeds that the interval rests on their being normal. Cells that are not done make their point nan.
+
+    Errors: `ConfigurationError` for an unknown metric or dimension, and for a direction that nobody declared.
     """
-    import xarray
-
-    values = final_value(dataset, metric, last)
-    for parameter, dim in (("over", over), ("seed", "seed")):
-        require(dim in values.dims, "worst_case", parameter, dim, f"dimensions are {list(values.dims)}")
-    require(0 < level < 1, "worst_case", "level", level, "must lie between 0 and 1")
+    values, dims, over = _seeds_last(dataset, metric, last, level, "worst_case", over)
     if worst is None:
-        worst = "highest" if any(word in metric for word in LOSSES) else "lowest"
+        declared = better(metric, dataset)
+        if declared is None:
+            raise ConfigurationError(
+                f"worst_case: metric={metric}: it does not declare whether higher or lower is better; give "
+                "worst='lowest' or worst='highest'"
+            )
+        worst = "highest" if declared == "lower" else "lowest"
+    choice(worst, ("lowest", "highest"), "worst_case", "worst")
     sign = 1.0 if worst == "lowest" else -1.0
-    values = values.transpose(over, "seed", ...)
-    data = sign * np.asarray(values.values, float)
-    options, count, rest = data.shape[0], data.shape[1], data.shape[2:]
-    data = data.reshape(options, count, -1)
-    draws = np.random.default_rng(seed).integers(0, count, (resamples, count))
-    weights = np.apply_along_axis(np.bincount, 1, draws, minlength=count) / count
-    means = data.mean(1)
-    unknown = np.isnan(means).any(0)
-    low, high = np.full((2, means.shape[1]), np.nan)
-    if count > 1:
-        # One option at a time: all resampled means at once would be options x resamples x points.
-        lowest = np.full((resamples, means.shape[1]), np.inf)
-        for option in data:
-            np.minimum(lowest, weights @ option, out=lowest)
-        low, high = np.quantile(lowest, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    which = np.where(unknown, 0, np.argmin(np.where(np.isnan(means), np.inf, means), 0))
-    value = np.where(unknown, np.nan, means.min(0))
+    low, high = lowest_interval(sign * values, level)
     if sign < 0:
         low, high = high, low
-    dims = values.dims[2:]
-    labels = np.asarray([str(label) for label in values[over].values])
-    shaped = lambda column: (dims, (sign * column).reshape(rest))
-    result: dict[str, Any] = {"value": shaped(value), "low": shaped(low), "high": shaped(high)}
-    result["worst"] = (dims, np.where(unknown, "", labels[which]).reshape(rest))
-    result["seeds"] = ((), count)
-    attributes = {"metric": metric, "over": over, "worst": worst, "level": level, "resamples": resamples}
-    if count < FEW_SEEDS:
-        attributes["note"] = f"only {count} seeds: intervals are rough, and differences cannot be told from chance"
-    coords = {dim: dataset[dim] for dim in dims if dim in dataset.coords}
-    return xarray.Dataset(result, coords, attributes)
+    means = sign * values.mean(-1)
+    unknown = np.isnan(means).any(0)
+    which = np.argmin(np.where(np.isnan(means), np.inf, means), 0)
+    labels = np.asarray([str(label) for label in dataset[over].values])
+    found = {
+        "value": sign * np.where(unknown, np.nan, means.min(0)),
+        "low": sign * low,
+        "high": sign * high,
+        "worst": np.where(unknown, "", labels[which]),
+    }
+    return _result(dataset, dims, found, metric, level, values.shape[-1], over=over, worst=worst)
+
+
+def difference(
+    dataset: "xarray.Dataset",
+    metric: str = "accuracy",
+    over: str = "aggregator",
+    against: Any = None,
+    *,
+    last: int = 5,
+    level: float = 0.95,
+) -> "xarray.Dataset":
+    """How much `metric` differs from that of the option `against` along `over`, seed by seed, with an interval.
+
+        value[a] = mean_s (m[a, s] - m[against, s]),    interval: Student's, of these differences
+
+    Equal seeds share initial models, batches and noise, so their difference is often far less noisy than either value:
+    compare two rules by this interval, not by whether their own intervals overlap. **Covers** `level` for normal
+    differences, each option by itself: of twenty comparisons at 95 % one is expected to miss. Speaks about one
+    partition and data set, as `worst_case` does.
+
+    `against` is a label of `over` (the first unless given). Returns `value`, `low`, `high` for every other option, and
+    `seeds`; above 0 means a higher value than `against`, and `attrs["better"]` whether that is better, if declared.
+
+    Errors: `ConfigurationError` for an unknown metric, dimension or label.
+    """
+    values, dims, over = _seeds_last(dataset, metric, last, level, "difference", over)
+    labels = dataset[over].values.tolist()
+    against = labels[0] if against is None else against
+    names = [str(label) for label in labels]
+    if against not in labels:
+        choice(str(against), names, "difference", "against")
+    place = labels.index(against) if against in labels else names.index(str(against))
+    require(len(labels) > 1, "difference", "over", over, "it has one option, which nothing can be compared with")
+    others = [i for i in range(len(labels)) if i != place]
+    with np.errstate(invalid="ignore"):
+        pairs = values[others] - values[place]
+    low, high = t_interval(pairs, level)
+    found = {"value": pairs.mean(-1), "low": low, "high": high}
+    declared = better(metric, dataset)
+    more = {"over": over, "against": str(against)} | ({} if declared is None else {"better": declared})
+    dataset = dataset.isel({over: others})
+    return _result(dataset, (over, *dims), found, metric, level, values.shape[-1], **more)
+
+
+def _seeds_last(
+    dataset: "xarray.Dataset", metric: str, last: int, level: float, call: str, over: str | None = None
+) -> tuple[np.ndarray, tuple[str, ...], str]:
+    """Final values as float64, `over` first and seeds last; the dimensions between; the full name of `over`."""
+    final = final_value(dataset, metric, last)
+    number(level, call, "level", 0, 1)
+    require(0 < level < 1, call, "level", level, "must lie between 0 and 1")
+    dims = [str(dim) for dim in final.dims]
+    require("seed" in dims, call, "dataset", dims, "it has no dimension 'seed'; give the dataset of a sweep")
+    if over is not None and over not in dims:
+        ends = [dim for dim in dims if dim.split(".")[-1] == over]
+        require(len(ends) == 1, call, "over", shown(over), f"dimensions are {[dim for dim in dims if dim != 'seed']}")
+        over = ends[0]
+    require(over != "seed", call, "over", "'seed'", "seeds are what the interval is about; give another dimension")
+    first = [] if over is None else [over]
+    between = tuple(dim for dim in dims if dim not in (*first, "seed"))
+    return np.asarray(final.transpose(*first, *between, "seed").values, float), between, over or ""
+
+
+def _result(
+    dataset: "xarray.Dataset",
+    dims: tuple[str, ...],
+    found: dict[str, np.ndarray],
+    metric: str,
+    level: float,
+    seeds: int,
+    **attributes: Any,
+) -> "xarray.Dataset":
+    import xarray
+
+    attributes = {"metric": metric, "level": level, **attributes}
+    attributes["holds for"] = "other seeds of one partition and data set"
+    if words := note(seeds):
+        attributes["note"] = words
+    coords = {dim: dataset[dim].values for dim in dims if dim in dataset.coords}
+    variables: dict[str, Any] = {name: (dims, column) for name, column in found.items()}
+    return xarray.Dataset({**variables, "seeds": ((), seeds)}, coords, attributes)

@@ -6,11 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ghostjax.report import _figures as figures
+from ghostjax.report._numbers import caveat, differences, last, paired, Records, table as table
 from ghostjax.report._page import Block, Cards, Figure, Heading, Table
-
-
-Records = Mapping[str, Mapping[str, np.ndarray]]
-"""Per compared run, per metric: values `[seed, round]` or `[seed, round, node]`."""
 
 
 class Ranking(NamedTuple):
@@ -21,26 +18,6 @@ class Ranking(NamedTuple):
     exact: np.ndarray
     spearman: float
     seed: int
-
-
-def last(values: np.ndarray, window: int = 10) -> np.ndarray:
-    """Mean over the last recorded rounds, per seed: a fifth of them, `window` at most; never the best round."""
-    finals = []
-    for row in values:
-        there = row[np.isfinite(row)]
-        finals.append(there[-max(1, min(window, len(there) // 5)) :].mean() if len(there) else np.nan)
-    return np.array(finals)
-
-
-def spread(values: np.ndarray, form: str) -> str:
-    """Mean over seeds and, with several of them, the range."""
-    there = values[~np.isnan(values)]
-    if len(there) == 0:
-        return "-"  # nobody to report on (no honest node), or never recorded
-    middle = form.format(there.mean())
-    if len(values) < 2:
-        return middle
-    return f"{middle}  [{form.format(np.nanmin(values))}, {form.format(np.nanmax(values))}]"
 
 
 def _mean(values: np.ndarray) -> float:
@@ -63,30 +40,24 @@ def blocks(
     page += _influence(records, byzantine)
     if ranking is not None:
         page += _ranking(ranking, byzantine)
-    page += [
-        Heading(
-            "Final values",
-            "Means over the last evaluated rounds and over seeds, with the range below. Moved by: distance of "
-            "the aggregate from the honest mean.",
+    return page + _final(records)
+
+
+def _final(records: Records) -> list[Block]:
+    text = (
+        "Means over the last evaluated rounds and over seeds, with their 95 % intervals below. Moved by: distance of "
+        f"the aggregate from the honest mean. {caveat(records)}"
+    )
+    page: list[Block] = [Heading("Final values", text), Table(*table(records))]
+    if paired(records):
+        against = next(iter(records))
+        text = (
+            f"Each run minus {against}, seed by seed: equal seeds share initial models, batches and noise, so that a "
+            "difference is known better than either value. An interval without 0 tells the two apart; each holds for "
+            "itself, with 95 %."
         )
-    ]
-    columns, rows = table(records)
-    return [*page, Table(columns, rows)]
-
-
-def table(records: Records) -> tuple[list[str], list[list[str]]]:
-    """Final values per run: what a terminal shows too."""
-    shown = [
-        ("accuracy", "accuracy", "{:.1%}"),
-        ("loss", "loss", "{:.3f}"),
-        ("worst_accuracy", "honest-worst accuracy", "{:.1%}"),
-        ("worst_loss", "honest-worst loss", "{:.3f}"),
-        ("byzantine_share", "Byzantine influence", "{:.1%}"),
-        ("honest_distance", "moved by", "{:.3f}"),
-    ]
-    present = [(key, label, form) for key, label, form in shown if all(key in r for r in records.values())]
-    rows = [[name, *(spread(last(r[key]), form) for key, _, form in present)] for name, r in records.items()]
-    return ["rule", *(label for _, label, _ in present)], rows
+        page += [Heading("Paired differences", text), Table(*differences(records, against))]
+    return page
 
 
 def _headline(records: Records, byzantine: np.ndarray, ranking: Ranking | None) -> Cards:

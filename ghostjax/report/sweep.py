@@ -35,13 +35,13 @@ def blocks(sweep: Sweep) -> list[Block]:
 
 
 def _worst(sweep: Sweep, metric: str, attack: str, others: list[str]) -> list[Block]:
-    worst = sweep.worst_case(metric, over=attack)
+    worst = sweep.worst_case(metric, over=attack, worst="lowest" if metric == "accuracy" else "highest")
     note = worst.attrs.get("note", "")
     page: list[Block] = [
         Heading(
             "Worst case over attacks",
             f"Each cell: the worst mean {metric} that any attack leaves (last rounds, never the best one on test data) "
-            f"with its 95 % interval over seeds; the minimum is taken inside each resample. {note}",
+            f"with its 95 % interval over seeds, for this partition and data set. {note}",
         )
     ]
     sizes = worst["value"].sizes
@@ -82,16 +82,23 @@ def _short(axis: str | None) -> str:
 def _final(sweep: Sweep, axes: list[str]) -> list[Block]:
     dataset = sweep.dataset
     shown = [m for m in ("accuracy", "loss", "worst_accuracy", "byzantine_share", "honest_distance") if m in dataset]
-    finals = {m: sweep.final(m).transpose(*axes, "seed") for m in shown}
+    means = {m: sweep.mean(m) for m in shown}
     points = list(product(*(dataset[a].values.tolist() for a in axes)))
     rows = []
     for point in points:
         row = [" | ".join(str(v) for v in point) or "all"]
         for m in shown:
-            values = finals[m].sel(dict(zip(axes, point, strict=True))).values
-            there = values[np.isfinite(values)]
-            row.append(f"{there.mean():.3f}  [{there.min():.3f}, {there.max():.3f}]" if len(there) else "-")
+            value, low, high = (
+                float(means[m][k].sel(dict(zip(axes, point, strict=True)))) for k in ("value", "low", "high")
+            )
+            row.append(
+                "-" if np.isnan(value) else f"{value:.3f}" + ("" if np.isnan(low) else f"  [{low:.3f}, {high:.3f}]")
+            )
         rows.append(row)
     name = " | ".join(a.split(".")[-1] for a in axes) or "point"
-    text = "Means over the last evaluated rounds and over seeds, with the range over seeds in brackets."
+    note = next((one.attrs["note"] for one in means.values() if "note" in one.attrs), "")
+    text = (
+        "Means over the last evaluated rounds and over seeds, with their 95 % intervals in brackets: for other seeds "
+        f"of this partition and data set. {note}"
+    )
     return [Heading("Final values", text), Table([name, *shown], rows)]
