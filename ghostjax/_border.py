@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from ghostjax._repr import spelled
 from ghostjax._types import concrete, ConfigurationError, require
 
 
@@ -39,6 +40,9 @@ class Checked(eqx.Module):
                 require(not single or np.ndim(value) == 0, call, field.name, shown(value), "give one number")
             elif isinstance(field.type, type) and issubclass(field.type, eqx.Module):
                 member(value, field.type, call, field.name)
+
+    def __repr__(self) -> str:
+        return spelled(self)
 
 
 def _check_knob(value: Any, call: str, parameter: str, knob: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import optax
 from jaxtyping import PyTree
 
 from ghostjax._border import Checked
+from ghostjax._repr import value_text
 from ghostjax._types import as_real, ConfigurationError, static_field
 
 
@@ -56,6 +57,14 @@ def _ready(knobs: dict[str, Any], dtype: Any) -> dict[str, Any]:
     }
 
 
+def _call(name: str, factory: Any, parts: tuple[Any, ...], knobs: dict[str, Any], options: Any) -> str:
+    """As it was written: `Optimizer(sgd, learning_rate=0.1)`."""
+    ready = isinstance(factory, optax.GradientTransformation)
+    named = [f"{key}={value_text(value)}" for key, value in (*knobs.items(), *options)]
+    first = "a ready transformation" if ready else value_text(factory)
+    return f"{name}({', '.join([first, *map(repr, parts), *named])})"
+
+
 class Schedule(Checked):
     """An optax schedule with traced knobs: `Schedule(optax.cosine_decay_schedule, init_value=0.1, decay_steps=100)`.
 
@@ -70,6 +79,9 @@ class Schedule(Checked):
     def __init__(self, factory: Callable[..., Any], **knobs: Any):
         self.factory = factory
         self.knobs, self.options = _sort(factory, knobs)
+
+    def __repr__(self) -> str:
+        return _call("Schedule", self.factory, (), self.knobs, self.options)
 
     def build(self, dtype: Any) -> Callable[[Any], Any]:
         """The schedule, its knobs in `dtype`."""
@@ -119,6 +131,9 @@ class Optimizer(Checked):
         self.factory = factory
         self.parts = parts
         self.knobs, self.options = _sort(factory, knobs)
+
+    def __repr__(self) -> str:
+        return _call("Optimizer", self.factory, self.parts, self.knobs, self.options)
 
     def build(self, dtype: Any) -> optax.GradientTransformation:
         """The optax transformation, its knobs in `dtype`."""

@@ -1,5 +1,6 @@
 """A simulation: the stages put together, and one round as a pure function."""
 
+import html
 from typing import Any
 
 import equinox as eqx
@@ -12,7 +13,7 @@ from ghostjax._kernels import present
 from ghostjax._random import per_node, stream
 from ghostjax._round import Round, State
 from ghostjax._tree import Ravel
-from ghostjax._types import ConfigurationError, Key, require
+from ghostjax._types import concrete, ConfigurationError, Key, require
 from ghostjax.attacks import AbstractAttack, NoAttack, View
 from ghostjax.learners import AbstractLearner, Momentum
 from ghostjax.metrics import AbstractMetric, Goal
@@ -73,6 +74,25 @@ class Simulation(eqx.Module):
                 f"give one entry per node, ({n},)",
             )
         self.protocol.validate(n, self.learner, self.attack)
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(type(metric).__name__ for metric in self.metrics)
+        return (
+            f"Simulation({self._size()}; {type(self.task).__name__}; {self.protocol!r}; "
+            f"{self.learner!r}; {self.attack!r}; records {metrics or 'weights only'})"
+        )
+
+    def _repr_html_(self) -> str:
+        parts = {
+            "task": self.task, "protocol": self.protocol, "learner": self.learner, "attack": self.attack,
+            "metrics": ", ".join(map(repr, self.metrics)),
+        }  # fmt: skip
+        rows = "".join(f"<tr><td>{name}</td><td>{html.escape(str(part))}</td></tr>" for name, part in parts.items())
+        return f"<b>Simulation</b>, {self._size()}<table>{rows}</table>"
+
+    def _size(self) -> str:
+        held = str(int(self.byzantine.sum())) if concrete(self.byzantine) else "traced which"
+        return f"{self.num_nodes} nodes, {held} of them Byzantine"
 
     @property
     def num_nodes(self) -> int:

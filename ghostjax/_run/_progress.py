@@ -1,4 +1,4 @@
-"""What a person sees while waiting: a bar on a terminal, a line now and then elsewhere."""
+"""What a person sees while waiting: a bar on a terminal, one line in a notebook, a line now and then elsewhere."""
 
 import sys
 import time
@@ -12,14 +12,20 @@ from ghostjax._types import require
 
 
 Progress = str | Callable[[int, int, dict[str, float]], object] | None
-"""`"auto"` (a bar on a terminal, else lines), `"lines"`, None for silence, or `progress(done, total, latest)`."""
+"""`"auto"` (a bar on a terminal, one line in a notebook, else lines), `"lines"`, None for silence, or
+`progress(done, total, latest)`."""
 EVERY = 10.0
-"""Seconds between two lines; what ends before says nothing."""
+"""Seconds between two lines; shorter runs print none."""
+REFRESH = 0.5
+"""Seconds between two updates of a notebook's line."""
 SHOWN = ("loss", "accuracy")
 
 
 class Reporter:
-    """Shows `total` units of work getting done, on standard error so that output stays clean."""
+    """Shows `total` units of work getting done, on standard error so that output stays clean.
+
+    Speed and time left are measured from the first piece of work that is done: that one waits for the compiler.
+    """
 
     def __init__(self, progress: Progress, total: int, unit: str, call: str, start: int = 0):
         require(
@@ -31,15 +37,19 @@ class Reporter:
         )
         self._progress, self._total, self._unit = progress, total, unit
         self._start = start
-        self._began = self._said = time.monotonic()
+        self._first: tuple[float, int] | None = None
+        self._said = time.monotonic()
         self._bar: Any = None
+        self._notebook, self._width = False, 0
 
     def __enter__(self) -> "Reporter":
         if self._progress == "auto":
             from rich.console import Console
 
             console = Console(stderr=True)  # honours NO_COLOR
-            if console.is_terminal or console.is_jupyter:
+            # rich draws in a notebook with ipywidgets only, which often are not there; a carriage return works in all.
+            self._notebook = console.is_jupyter
+            if console.is_terminal and not self._notebook:
                 self._bar = _bar(console, self._unit)
                 self._task = self._bar.add_task("", total=self._total, completed=self._start, speed="", latest="")
                 self._bar.start()
@@ -50,6 +60,8 @@ class Reporter:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._width:
+            self._rewrite("")
 
     def update(self, done: int, record: Mapping[str, np.ndarray] | None = None) -> None:
         """`done` units are done; `record` is the newest piece."""
@@ -60,26 +72,43 @@ class Reporter:
             self._progress(done, self._total, latest)
             return
         now = time.monotonic()
-        speed = (done - self._start) / max(now - self._began, 1e-9)
+        pace = self._pace(done, now)
         shown = "  ".join(f"{name} {latest[name]:.4g}" for name in SHOWN if name in latest)
+        line = "  ".join(part for part in (f"{self._unit} {done}/{self._total}", pace, shown) if part)
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, speed=_speed(speed, self._unit), latest=shown)
-        elif now - self._said >= EVERY:
+            self._bar.update(self._task, completed=done, speed=pace, latest=shown)
+        elif now - self._said >= (REFRESH if self._notebook else EVERY):
             self._said = now
-            left = _clock((self._total - done) / speed) if speed > 0 else "?"
-            line = f"{self._unit} {done}/{self._total}  {_speed(speed, self._unit)}  {left} left  {shown}"
-            print(line.rstrip(), file=sys.stderr, flush=True)
+            if self._notebook:
+                self._rewrite(line)
+            else:
+                print(line, file=sys.stderr, flush=True)
+
+    def _pace(self, done: int, now: float) -> str:
+        """Speed and time left; nothing while only the first piece is done, which was compiled too."""
+        if self._first is None:
+            self._first = (now, done)
+        began, before = self._first
+        if done <= before or now <= began:
+            return ""
+        speed = (done - before) / (now - began)
+        return f"{_speed(speed, self._unit)}  {_clock((self._total - done) / speed)} left"
+
+    def _rewrite(self, line: str) -> None:
+        """Puts `line` over the line before it."""
+        sys.stderr.write("\r" + line.ljust(self._width) + ("" if line else "\r"))
+        sys.stderr.flush()
+        self._width = len(line)
 
 
 def _bar(console: Any, unit: str) -> Any:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn
 
     return Bar(
         TextColumn(unit),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
         TextColumn("{task.fields[latest]}"),
         console=console,
         transient=True,
@@ -98,7 +127,7 @@ def _latest(record: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def _speed(speed: float, unit: str) -> str:
-    return f"{speed:.1f} {unit}s/s" if speed >= 1 or speed == 0 else f"{1 / speed:.1f} s/{unit}"
+    return f"{speed:.1f} {unit}s/s" if speed >= 1 else f"{1 / speed:.1f} s/{unit}"
 
 
 def _clock(seconds: float) -> str:

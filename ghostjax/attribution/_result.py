@@ -1,10 +1,15 @@
 """What an attribution leaves behind."""
 
+import html
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ghostjax._types import require
+
+
+SHOWN = 10
+"""Rows of a table in a notebook."""
 
 
 class Certificate(NamedTuple):
@@ -44,6 +49,20 @@ class Attribution(NamedTuple):
     def ranking(self) -> np.ndarray:
         """The identities (or groups) from the most harmful to the most helpful; ties by lowest index."""
         return np.argsort(self.scores, kind="stable")
+
+    def __repr__(self) -> str:
+        return f"Attribution({self._summary()})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{i}</td><td>{self.scores[i]:+.4g}</td></tr>" for i in self.ranking[:SHOWN].tolist())
+        head = f"<tr><th>{self.over}</th><th>its removal adds to the outcome</th></tr>"
+        return f"<b>Attribution</b>, {html.escape(self._summary())}<table>{head}{rows}</table>"
+
+    def _summary(self) -> str:
+        worst = ", ".join(str(i) for i in self.ranking[:3].tolist())
+        check = "" if self.certificate is None else f"; spearman {self.certificate.spearman:.3f} on probes"
+        note = f"; {self.note}" if self.note else ""
+        return f"{len(self.scores)} {self.over}s, outcome {self.outcome:.4g}, most harmful {worst}{check}{note}"
 
     def effect(self, masks: Any, *, calibrate: bool = False) -> np.ndarray:
         """What silencing adds to J by this attribution, additively: `[m]` for `masks` `[m, n]` or `[m, T, n]`.

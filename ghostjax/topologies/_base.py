@@ -60,6 +60,13 @@ class Topology(Checked):
     def _tolerance(self) -> float:
         return 4 * float(jnp.finfo(self.weights.dtype).eps) * self.nbr.shape[1]
 
+    def __repr__(self) -> str:
+        if not concrete(self.mask):
+            return f"Topology({self.nbr.shape[0]} nodes, traced)"
+        degree = np.asarray(self.mask).sum(1) - 1
+        low, high = int(degree.min()), int(degree.max())
+        return f"Topology({len(degree)} nodes, degree {low if low == high else f'{low} to {high}'})"
+
     @property
     def num_nodes(self) -> int:
         """Number of nodes n."""

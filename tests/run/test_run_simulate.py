@@ -7,6 +7,7 @@ import pytest
 from run_problem import same, simulation, Traced, TRACES
 
 import ghostjax as gj
+from ghostjax._run._progress import Reporter
 
 
 def test_the_chunk_never_changes_a_bit():
@@ -162,7 +163,9 @@ def test_progress(capsys, monkeypatch):
     monkeypatch.setattr("ghostjax._run._progress.EVERY", 0.0)
     gj.simulate(simulation(), 5, chunk=2, progress="lines")
     out, err = capsys.readouterr()
-    assert not out and err.splitlines()[0].startswith("round 2/5  ") and "left" in err
+    first, second = err.splitlines()[:2]
+    assert not out and first.startswith("round 2/5  loss") and "left" not in first, "the first piece was compiled too"
+    assert second.startswith("round 4/5  ") and "left" in second
     gj.simulate(simulation(), 5, progress=None)
     assert capsys.readouterr() == ("", "")
 
@@ -172,3 +175,23 @@ def test_the_bar_on_a_terminal(capsys, monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     gj.simulate(simulation(), 3, progress="auto")
     assert "3/3" in capsys.readouterr().err
+
+
+def test_the_time_left_is_that_of_work_and_not_of_the_compiler(capsys, monkeypatch):
+    clock = iter([0.0, 100.0, 110.0])
+    monkeypatch.setattr("ghostjax._run._progress.time.monotonic", lambda: next(clock))
+    with Reporter("lines", 13, "round", "simulate") as report:
+        for done in (1, 2):
+            report.update(done)
+    assert capsys.readouterr().err.splitlines() == ["round 1/13", "round 2/13  10.0 s/round  1:50 left"]
+
+
+def test_a_notebook_gets_one_line_without_widgets(capsys, monkeypatch):
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("ghostjax._run._progress.REFRESH", 0.0)
+    with Reporter("auto", 3, "round", "simulate") as report:
+        report.update(1)
+        report.update(3)
+    shown = capsys.readouterr()
+    assert not shown.out and "\n" not in shown.err and "\r" + "round 1/3" in shown.err
+    assert shown.err.split("\r")[-2].strip() == "", "the line is taken away at the end"
