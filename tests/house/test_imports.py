@@ -8,15 +8,16 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "ghostjax"
 STAGES = {"aggregators", "attacks", "tasks", "learners", "topologies"}
-FOUNDATION = {"_cores", "_types", "_border", "_random", "_tree", "_kernels", "_optimizer", "_compiled"}
+FOUNDATION = {"_cores", "_types", "_repr", "_border", "_random", "_tree", "_kernels", "_optimizer", "_compiled"}
 # What each part may import, beside itself.
 ALLOWED = {
     "_cores": set(),
     "_types": set(),
     "_random": {"_types"},
     "_tree": {"_types"},
-    "_border": {"_types"},
-    "_optimizer": {"_types", "_border"},
+    "_repr": set(),
+    "_border": {"_types", "_repr"},
+    "_optimizer": {"_types", "_border", "_repr"},
     "_kernels": {"_types"},
     "_compiled": {"_types"},
     **dict.fromkeys(STAGES, FOUNDATION),
