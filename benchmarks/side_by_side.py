@@ -235,7 +235,7 @@ def round_cases(folder: Path, match: str):
 
     import ghostjax as gj
 
-    (x, y), _ = gj.tasks.load_digits()
+    x, y = gj.tasks.load_digits().train
     for model, n, rule, attack in ROUNDS:
         name = f"digits-{model}-n{n}-{rule}-{attack}"
         if match not in name:

@@ -58,8 +58,9 @@ class OwnDigits(gj.tasks.AbstractTask):
 
 def task(nodes: int = NODES, seed: int = 0, activation=jnp.tanh) -> OwnDigits:
     """The task; the first `NOISY` nodes hold replaced labels."""
-    (x, y), (test_x, test_y) = gj.tasks.load_digits(test_size=497, seed=seed)
-    x, test_x = x - 0.3, test_x - 0.3
+    splits = gj.tasks.load_digits(seed=seed)
+    (x, y), (goal_x, goal_y) = splits.train, splits.validation
+    x, goal_x = x - 0.3, goal_x - 0.3
     rng = np.random.default_rng(seed)
     by_class = [np.flatnonzero(y == label) for label in range(10)]
     mix = rng.dirichlet(np.full(10, 0.5), size=nodes)
@@ -68,7 +69,7 @@ def task(nodes: int = NODES, seed: int = 0, activation=jnp.tanh) -> OwnDigits:
     replaced = rng.uniform(size=(NOISY, HELD)) < 0.8
     labels[:NOISY] = np.where(replaced, rng.integers(0, 10, replaced.shape), labels[:NOISY])
     model = gj.tasks.models.MLP((64, 32, 10), activation=activation)
-    return OwnDigits(jnp.asarray(x[held]), jnp.asarray(labels), (jnp.asarray(test_x), jnp.asarray(test_y)), model)
+    return OwnDigits(jnp.asarray(x[held]), jnp.asarray(labels), (jnp.asarray(goal_x), jnp.asarray(goal_y)), model)
 
 
 def rules() -> dict[str, gj.aggregators.AbstractAggregator]:

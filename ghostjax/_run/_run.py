@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
+from ghostjax._compiled import compiled
 from ghostjax._round import State
 from ghostjax._run._archive import CorruptFile, pack, unpack, write_atomic
 from ghostjax._run._checkpoint import restore
@@ -20,6 +21,7 @@ from ghostjax._run._dataset import labelled, read_dataset, write_dataset
 from ghostjax._run._result import RunResult
 from ghostjax._simulation import Simulation
 from ghostjax._types import ConfigurationError, require
+from ghostjax.tasks._splits import evaluate_on, Split
 
 
 if TYPE_CHECKING:
@@ -69,6 +71,21 @@ class Run:
             return ravel.unravel(self.models)
         return jax.vmap(ravel.unravel)(self.models)
 
+    def evaluate(self, split: Split = "validation") -> dict[str, float]:
+        """The goal of the final model on one split of the task; read "test" once, for tables.
+
+        In gossip the mean over the models of honest nodes, and under `worst_loss` and `worst_accuracy` those of the
+        node that fares worst.
+        """
+        if self.simulation is None:
+            raise ConfigurationError("Run.evaluate: simulation=None: read the run with load_run(directory, simulation)")
+        found = {name: np.asarray(value) for name, value in _evaluated(self.simulation, self.models, split).items()}
+        if self.models.ndim == 1:
+            return {name: float(value) for name, value in found.items()}
+        honest = {name: value[~self.byzantine] for name, value in found.items()}
+        worst = {f"worst_{name}": find(honest[name]) for name, find in WORST.items() if name in honest}
+        return {name: float(value.mean()) for name, value in honest.items()} | {k: float(v) for k, v in worst.items()}
+
     def save(self, directory: str | Path) -> Path:
         """Writes `results.nc` (record and provenance) and `final.npz` (models and state); returns the folder."""
         directory = Path(directory)
@@ -90,6 +107,18 @@ class Run:
         )
         head = "<tr><th>recorded</th><th>shape</th><th>last</th></tr>"
         return f"<b>Run</b>, {self.rounds} rounds: {self.result.value}<table>{head}{rows}</table>"
+
+
+WORST = {"loss": np.max, "accuracy": np.min}
+"""Which of several nodes fares worst."""
+
+
+@compiled
+def _evaluated(simulation: Simulation, models: Float[Array, "*n d"], split: Split) -> dict[str, Array]:
+    def one(theta: Array) -> dict[str, Array]:
+        return evaluate_on(simulation.task, simulation.ravel.unravel(theta), split)
+
+    return one(models) if models.ndim == 1 else jax.lax.map(one, models)
 
 
 def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run:

@@ -10,7 +10,8 @@ from ghostjax.metrics._base import AbstractMetric, occasionally, shared_model
 class Goal(AbstractMetric):
     """The stated goal (`loss`, `accuracy`, ...) at the shared model, or at the mean of honest models in gossip.
 
-    Recorded in the first round and each `every`-th one, nan between. **Static:** `every`.
+    It is read on the task's validation set (`run.evaluate("test")` is for tables). Recorded in the first round and
+    each `every`-th one, nan between. **Static:** `every`.
     """
 
     every: int = static_field(default=1)

@@ -3,6 +3,7 @@
 from ghostjax.tasks import models as models, partition as partition
 from ghostjax.tasks._base import AbstractTask as AbstractTask
 from ghostjax.tasks._files import DataError as DataError
+from ghostjax.tasks._splits import Examples as Examples, Splits as Splits
 from ghostjax.tasks.arrays import ArrayTask as ArrayTask, Batch as Batch, from_arrays as from_arrays
 from ghostjax.tasks.cifar import (
     cifar10 as cifar10,

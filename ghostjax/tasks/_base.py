@@ -6,14 +6,15 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._border import Checked
 from ghostjax._types import Key
+from ghostjax.tasks._splits import Split, Splits
 
 
 class AbstractTask(Checked):
     """A learning problem spread over `num_nodes` nodes.
 
     `loss` on the batches that `sample` draws is each node's *local* objective; `evaluate` is the *stated*
-    goal of the network: held-out data where there is some, the mean of local objectives for synthetic tasks. The
-    difference between the two is what drifts.
+    goal of the network, on data that nobody trains on where the task has some (`splits`). The difference between the
+    two is what drifts.
     """
 
     sequential = False
@@ -37,5 +38,14 @@ class AbstractTask(Checked):
         """The local objective of one node on its batch; `key` is for dropout and the like."""
 
     @abstractmethod
-    def evaluate(self, params: PyTree) -> dict[str, Float[Array, ""]]:
-        """The stated goal of one model: at least `loss`; `accuracy` where it makes sense."""
+    def evaluate(self, params: PyTree, split: Split = "validation") -> dict[str, Float[Array, ""]]:
+        """The stated goal of one model: at least `loss`; `accuracy` where it makes sense.
+
+        Goal, attribution and every choice read "validation"; "test" is for tables. A task of your own with one goal
+        may define `evaluate(self, params)` alone.
+        """
+
+    @property
+    def splits(self) -> Splits:
+        """The four sets of examples; none by default."""
+        return Splits(note="the task states its goal without sets of examples")

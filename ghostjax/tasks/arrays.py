@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from ghostjax._kernels import widened
 from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
+from ghostjax.tasks._splits import carve, Examples, NOTHING_HELD_OUT, ONE_FOR_BOTH, Split, Splits
 from ghostjax.tasks.criteria import cross_entropy
 from ghostjax.tasks.partition import describe, dirichlet, Heterogeneity, Partition
 
@@ -33,11 +35,12 @@ class ArrayTask(AbstractTask):
     """Examples in memory, an index matrix that says who holds which, and a model.
 
         node i:        f_i(theta) = mean over its examples of  weight_ij local_criterion(model(theta, x_j), y_j)
-        stated goal:   mean over the held-out examples of      criterion(model(theta, x), y)
+        stated goal:   mean over the validation examples of    criterion(model(theta, x), y)
 
     Every node draws `batch_size` of its own examples, uniformly and with replacement, at each call of `sample`;
     what it draws depends on the key and its number of examples alone, in float32 and float64 alike.
-    `evaluate` reports `loss` and, for integer targets, `accuracy`, `eval_batch` held-out examples at a time.
+    `evaluate` reports `loss` and, for integer targets, `accuracy`, `eval_batch` examples of a set at a time; sums are
+    taken in float32 at least. `splits` names the sets; only `x` and `y`, the training set, belong to nodes.
     Images as bytes (uint8) are stored as they are and divided by 255 when they are drawn; then `shift` is subtracted
     and `scale` divided by, along the last axes.
 
@@ -47,11 +50,12 @@ class ArrayTask(AbstractTask):
 
     x: Array
     y: Array
-    test_x: Array
-    test_y: Array
+    validation: Examples
+    test: Examples
     indices: Int[Array, "n m"]
     counts: Int[Array, " n"]
     model: Any
+    audit: Examples | None = None
     weights: Float[Array, "n m"] | None = None
     shift: Float[Array, "..."] | None = None
     scale: Float[Array, "..."] | None = None
@@ -60,6 +64,11 @@ class ArrayTask(AbstractTask):
     batch_size: int = static_field(default=32)
     eval_batch: int = static_field(default=1000)
     sequential: bool = static_field(default=False)
+    note: str = static_field(default="")
+
+    @property
+    def splits(self) -> Splits:
+        return Splits(Examples(self.x, self.y), self.audit, self.validation, self.test, self.note)
 
     @property
     def num_nodes(self) -> int:
@@ -79,16 +88,17 @@ class ArrayTask(AbstractTask):
         losses = self.local_criterion(self.model.apply(params, batch.x, key), batch.y)
         return losses.mean() if batch.weight is None else (batch.weight.astype(losses.dtype) * losses).mean()
 
-    def evaluate(self, params: PyTree) -> dict[str, Float[Array, ""]]:
-        total = self.test_x.shape[0]
+    def evaluate(self, params: PyTree, split: Split = "validation") -> dict[str, Float[Array, ""]]:
+        examples = self.splits.of(split, "ArrayTask.evaluate")
+        total = examples.x.shape[0]
         if total <= self.eval_batch:
-            sums = self._sums(params, self.test_x, self.test_y, jnp.ones(total, bool))
+            sums = self._sums(params, *examples, jnp.ones(total, bool))
         else:
             pieces = -(-total // self.eval_batch)
             rows = jnp.arange(pieces * self.eval_batch).reshape(pieces, self.eval_batch)
 
             def piece(row: Array) -> dict[str, Array]:
-                x, y = (values.at[row].get(mode="clip") for values in (self.test_x, self.test_y))
+                x, y = (values.at[row].get(mode="clip") for values in examples)
                 return self._sums(params, x, y, row < total)
 
             sums = jax.lax.map(piece, rows)
@@ -116,7 +126,8 @@ class ArrayTask(AbstractTask):
 
     def _sums(self, params: PyTree, x: Array, y: Array, counts: Array) -> dict[str, Float[Array, ""]]:
         outputs = self.model.apply(params, self._seen(x), None)
-        losses = self.criterion(outputs, y)
+        # The sum of many float16 losses would leave their range.
+        losses = widened(self.criterion(outputs, y))
         sums = {"loss": jnp.where(counts, losses, 0).sum()}
         if jnp.issubdtype(y.dtype, jnp.integer):
             sums["accuracy"] = (counts & (outputs.argmax(-1).astype(y.dtype) == y)).sum(dtype=losses.dtype)
@@ -130,6 +141,8 @@ def from_arrays(
     partition: Shares,
     criterion: Criterion = cross_entropy,
     *,
+    audit: tuple[Any, Any] | None = None,
+    validation: tuple[Any, Any] | None = None,
     test: tuple[Any, Any] | None = None,
     local_criterion: Criterion | None = None,
     weights: Any = None,
@@ -140,8 +153,10 @@ def from_arrays(
 ) -> ArrayTask:
     """A task from examples `x [N, ...]`, targets `y [N, ...]`, a model and a partition of `range(N)`.
 
-    `partition` may be a function of `y`. `test` holds the examples and targets of the stated goal; without it the
-    goal is the mean over all examples `x`. What nodes minimise may differ from the goal: `local_criterion`
+    `partition` may be a function of `y`. `validation`, `test` and `audit` are pairs of examples and targets that no
+    node trains on: the stated goal reads `validation`, tables read `test`, participants share `audit`. If one of
+    `validation` and `test` is given it is both; if neither is, both are all examples `x`. `task.splits` and the run's
+    summary say which of these holds. What nodes minimise may differ from the goal: `local_criterion`
     replaces `criterion` in training, and `weights` says what example j counts, `[N]`, or what node i's slot k
     counts, `[n, m]` as `partition.indices`. Floating inputs get the default float dtype.
 
@@ -185,22 +200,30 @@ def from_arrays(
             f"array of shape {weights.shape}",
             f"give one per example, ({len(x)},), or one per node and slot, {parts.indices.shape}",
         )
-    test_x, test_y = (x, y) if test is None else (_stored(test[0]), _stored(test[1]))
-    require(
-        len(test_x) == len(test_y) > 0,
-        call,
-        "test",
-        f"{len(test_x)} examples, {len(test_y)} targets",
-        "needs one target per example, and at least one",
-    )
-    for name, values in {"x": x, "y": y, "test": test_x, "test targets": test_y}.items():
-        _check_finite(call, name, values)
-    _check_model(call, model, x, {"y": y, "test": test_y}, criterion)
+    pairs = {"audit": audit, "validation": validation, "test": test}
+    held = {name: Examples(_stored(pair[0]), _stored(pair[1])) for name, pair in pairs.items() if pair is not None}
+    for name, part in held.items():
+        require(
+            len(part.x) == len(part.y) > 0,
+            call,
+            name,
+            f"{len(part.x)} examples, {len(part.y)} targets",
+            "needs one target per example, and at least one",
+        )
+    known = {"x": Examples(x, y), **held}
+    for name, part in known.items():
+        _check_finite(call, name, part.x)
+        _check_finite(call, f"{name} targets" if name != "x" else "y", part.y)
+    _check_model(call, model, x, {"y" if name == "x" else name: part.y for name, part in known.items()}, criterion)
+    goal = held.get("validation", held.get("test", known["x"]))
+    note = "" if len(held.keys() - {"audit"}) == 2 else ONE_FOR_BOTH if goal is not known["x"] else NOTHING_HELD_OUT
     return ArrayTask(
         x=x,
         y=y,
-        test_x=test_x,
-        test_y=test_y,
+        validation=goal,
+        test=held.get("test", goal),
+        audit=held.get("audit"),
+        note=note,
         indices=jnp.asarray(parts.indices, jnp.int32),
         counts=jnp.asarray(parts.counts, jnp.int32),
         model=model,
@@ -217,7 +240,7 @@ def from_arrays(
 
 def over_nodes(
     call: str,
-    data: tuple[tuple[Any, Any], tuple[Any, Any]],
+    data: Splits | tuple[tuple[Any, Any], tuple[Any, Any]],
     num_nodes: int,
     model: Any,
     partition: Shares | None,
@@ -225,14 +248,16 @@ def over_nodes(
     seed: int,
     **options: Any,
 ) -> ArrayTask:
-    """The task `call` on `(train, test)` pairs, Dirichlet(`alpha`) unless a partition is given.
+    """The task `call` on `data`, Dirichlet(`alpha`) unless a partition is given; pairs `(train, test)` are carved up.
 
     Errors: `ConfigurationError` for a partition of another number of nodes than was asked for.
     """
-    (x, y), test = data
+    sets = data if isinstance(data, Splits) else carve(*data[0], data[1])
+    train = sets.of("train", call)
     if partition is None:
-        partition = dirichlet(y, num_nodes, alpha, seed=seed, min_size=1)
-    task = from_arrays(x, y, model, partition, test=test, **options)
+        partition = dirichlet(train.y, num_nodes, alpha, seed=seed, min_size=1)
+    held = {"audit": sets.audit, "validation": sets.validation, "test": sets.test}
+    task = from_arrays(*train, model, partition, **held, **options)
     require(
         task.num_nodes == num_nodes,
         call,

@@ -1,15 +1,17 @@
 """Synthetic logistic regression whose heterogeneity is known."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._border import choice
 from ghostjax._types import as_real, Key, real_field, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
+from ghostjax.tasks._splits import Examples, NAMES, Split, Splits
 
 
 class LogisticBatch(NamedTuple):
@@ -23,11 +25,12 @@ class Logistic(AbstractTask):
     """Regularised logistic regression over nodes that hold examples of their own; made by `logistic`.
 
         f_i(theta) = mean_j [log(1 + exp(x_ij theta)) - y_ij x_ij theta] + ridge/2 ||theta||^2
-        goal(theta) = mean_i f_i(theta)
+        goal(theta) = mean_i f_i(theta) over examples of a split, less the minimum of that
 
-    `optimum` minimises the goal and `heterogeneity = mean_i ||grad f_i||^2` there, both found once by Newton's method
-    in double precision. `sample` draws `batch_size` examples with replacement. `evaluate` reports `loss`, the goal
-    above its minimum, `distance` to the optimum, and `accuracy` over all examples. Models start at zero.
+    `optimum` minimises the goal over training examples and `heterogeneity = mean_i ||grad f_i||^2` there, both found
+    once by Newton's method in double precision, as are the minima over the other sets. `sample` draws `batch_size`
+    training examples with replacement. `evaluate` reports `loss`, `distance` to the optimum, and `accuracy`, over fresh
+    examples of all nodes unless the split is "train", where the loss of the optimum is 0. Models start at zero.
 
     **Traced:** `ridge` (the optimum belongs to the value it was made with) and every array. **Static:**
     `batch_size`.
@@ -36,7 +39,8 @@ class Logistic(AbstractTask):
     x: Float[Array, "n m d"]
     y: Float[Array, "n m"]
     optimum: Float[Array, " d"]
-    minimum: Float[Array, ""]
+    minima: dict[str, Float[Array, ""]]
+    held: dict[str, LogisticBatch]
     heterogeneity: Float[Array, ""]
     ridge: Float[Array, ""] = real_field(default=1e-2)
     batch_size: int = static_field(default=32)
@@ -61,14 +65,24 @@ class Logistic(AbstractTask):
         ridge = self.ridge.astype(margin.dtype)
         return (jax.nn.softplus(margin) - batch.y * margin).mean() + 0.5 * ridge * (params @ params)
 
-    def evaluate(self, params: PyTree) -> dict[str, Float[Array, ""]]:
-        margin = self.x @ params
+    @property
+    def splits(self) -> Splits:
+        def rows(x: Array, y: Array) -> Examples:
+            return Examples(x.reshape(-1, x.shape[-1]), y.reshape(-1))
+
+        audit, validation, test = (rows(*self.held[name]) for name in NAMES[1:])
+        return Splits(rows(self.x, self.y), audit, validation, test)
+
+    def evaluate(self, params: PyTree, split: Split = "validation") -> dict[str, Float[Array, ""]]:
+        choice(split, NAMES, "Logistic.evaluate", "split")
+        x, y = (self.x, self.y) if split == "train" else self.held[split]
+        margin = x @ params
         ridge = self.ridge.astype(margin.dtype)
-        goal = (jax.nn.softplus(margin) - self.y * margin).mean() + 0.5 * ridge * (params @ params)
+        goal = (jax.nn.softplus(margin) - y * margin).mean() + 0.5 * ridge * (params @ params)
         return {
-            "loss": goal - self.minimum,
+            "loss": goal - self.minima[split],
             "distance": jnp.linalg.norm(params - self.optimum),
-            "accuracy": ((margin > 0) == (self.y > 0.5)).mean(dtype=margin.dtype),
+            "accuracy": ((margin > 0) == (y > 0.5)).mean(dtype=margin.dtype),
         }
 
 
@@ -83,6 +97,8 @@ def logistic(
     seed: int = 0,
 ) -> Logistic:
     """A `Logistic` task: node i labels `examples` normal inputs by a teacher of its own.
+
+    As many fresh ones of each node are the validation set, as many again the test set, a tenth of that the audit set.
 
         y_ij ~ Bernoulli(sigmoid(x_ij (teacher + spread delta_i))),   x, teacher, delta normal, ||delta_i|| near 1
 
@@ -106,32 +122,44 @@ def logistic(
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((num_nodes, examples, dim))
     teachers = rng.standard_normal(dim) + spread * rng.standard_normal((num_nodes, dim)) / np.sqrt(dim)
-    margin = np.einsum("nmd,nd->nm", x, teachers)
-    y = (rng.random(margin.shape) < 1 / (1 + np.exp(-margin))).astype(float)
+
+    def labels(x: np.ndarray) -> np.ndarray:
+        chance = 1 / (1 + np.exp(-np.einsum("nmd,nd->nm", x, teachers)))
+        return (rng.random(chance.shape) < chance).astype(float)
+
+    y = labels(x)
+    held: dict[str, Any] = {}
+    for name, size in {"audit": -(-examples // 10), "validation": examples, "test": examples}.items():
+        fresh = rng.standard_normal((num_nodes, size, dim))
+        held[name] = fresh, labels(fresh)
     optimum = _newton(x.reshape(-1, dim), y.reshape(-1), ridge)
     margin = x @ optimum
     residual = 1 / (1 + np.exp(-margin)) - y
     gradients = np.einsum("nm,nmd->nd", residual, x) / examples + ridge * optimum
-    minimum = (np.logaddexp(0, margin) - y * margin).mean() + 0.5 * ridge * optimum @ optimum
+    minima = {"train": _goal(optimum, x, y, ridge)}
+    for name, part in held.items():
+        rows = part[0].reshape(-1, dim), part[1].reshape(-1)
+        minima[name] = _goal(_newton(*rows, ridge), *rows, ridge)
     dtype = jnp.result_type(float)
     return Logistic(
         x=jnp.asarray(x, dtype),
         y=jnp.asarray(y, dtype),
         optimum=jnp.asarray(optimum, dtype),
-        minimum=jnp.asarray(minimum, dtype),
+        minima={name: jnp.asarray(value, dtype) for name, value in minima.items()},
+        held={name: LogisticBatch(*(jnp.asarray(leaf, dtype) for leaf in part)) for name, part in held.items()},
         heterogeneity=jnp.asarray(np.square(gradients).sum(1).mean(), dtype),
         ridge=as_real(ridge),
         batch_size=batch_size,
     )
 
 
+def _goal(theta: np.ndarray, x: np.ndarray, y: np.ndarray, ridge: float) -> float:
+    margin = x @ theta
+    return float((np.logaddexp(0, margin) - y * margin).mean() + 0.5 * ridge * theta @ theta)
+
+
 def _newton(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
     """The minimiser of the goal: damped Newton steps, which cannot fail on a strongly convex function."""
-
-    def goal(theta: np.ndarray) -> float:
-        margin = x @ theta
-        return float((np.logaddexp(0, margin) - y * margin).mean() + 0.5 * ridge * theta @ theta)
-
     theta = np.zeros(x.shape[1])
     for _ in range(100):
         p = 1 / (1 + np.exp(-(x @ theta)))
@@ -141,7 +169,7 @@ def _newton(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
         if gradient @ step < 1e-28:
             break
         size = 1.0
-        while goal(theta - size * step) > goal(theta) and size > 1e-6:
+        while _goal(theta - size * step, x, y, ridge) > _goal(theta, x, y, ridge) and size > 1e-6:
             size /= 2
         theta = theta - size * step
     return theta

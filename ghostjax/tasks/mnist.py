@@ -76,7 +76,9 @@ def mnist(
     """MNIST over `num_nodes` nodes, Dirichlet(`alpha`) unless a `partition` (or a function of labels) is given.
 
     The model is an MLP 784-64-10 unless given; `models.cnn_32_64()` and `models.cnn_20_50()` are those of the
-    literature. Inputs are normalised by mean 0.1307 and deviation 0.3081. Files as in `load_mnist`.
+    literature. Inputs are normalised by mean 0.1307 and deviation 0.3081. Files as in `load_mnist`. Of their 60,000
+    training examples, 1000 are the audit set and 5000 the validation set, the same ones whatever `seed`; `partition`
+    indexes the other 54,000 (`task.splits`).
     """
     options = {"shift": 0.1307, "scale": 0.3081, "batch_size": batch_size}
     model = model or MLP((784, 64, 10))
@@ -110,7 +112,10 @@ def emnist(
     seed: int = 0,
     folder: str | Path | None = None,
 ) -> ArrayTask:
-    """A split of EMNIST over nodes, as `mnist`; normalised by mean 0.1736 and deviation 0.3317."""
+    """A split of EMNIST over nodes, as `mnist`; normalised by mean 0.1736 and deviation 0.3317.
+
+    The audit set has 1000 of the training examples, the validation set 5000, of any split.
+    """
     options = {"shift": 0.1736, "scale": 0.3317, "batch_size": batch_size}
     model = model or MLP((784, 64, EMNIST[split]))
     return over_nodes("emnist", load_emnist(split, folder), num_nodes, model, partition, alpha, seed, **options)

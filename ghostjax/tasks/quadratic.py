@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._border import choice
 from ghostjax._types import Key, real_field, require
 from ghostjax.tasks._base import AbstractTask
+from ghostjax.tasks._splits import NAMES, Split, Splits
 
 
 class QuadraticBatch(NamedTuple):
@@ -28,7 +30,7 @@ class Quadratic(AbstractTask):
     with `sum_i u_i = 0` and `mean_i ||u_i||^2 = 1`, so `optimum` minimises the goal and
     `mean_i ||grad f_i - grad goal||^2 = heterogeneity` there, exactly. Each draw adds an independent normal vector of
     expected squared norm `noise^2` to the gradient. `evaluate` reports `loss`, the goal above its minimum, and
-    `distance` to the optimum. Models start at zero.
+    `distance` to the optimum, exactly and hence on every split alike. Models start at zero.
 
     **Traced:** `heterogeneity`, `noise`, every array. **Static:** nothing.
     """
@@ -68,7 +70,12 @@ class Quadratic(AbstractTask):
         away = params - batch.centre
         return 0.5 * (batch.curvature * away * away).sum() + (batch.noise * params).sum()
 
-    def evaluate(self, params: PyTree) -> dict[str, Float[Array, ""]]:
+    @property
+    def splits(self) -> Splits:
+        return Splits(note="no examples: the goal is the exact mean of the nodes' objectives")
+
+    def evaluate(self, params: PyTree, split: Split = "validation") -> dict[str, Float[Array, ""]]:
+        choice(split, NAMES, "Quadratic.evaluate", "split")
         away = params - self.optimum
         mean = jnp.full(self.num_nodes, 1 / self.num_nodes, self.curvature.dtype) @ self.curvature
         return {"loss": 0.5 * (mean * away * away).sum(), "distance": jnp.linalg.norm(away)}

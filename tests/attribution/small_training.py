@@ -43,14 +43,15 @@ class Split(gj.tasks.AbstractTask):
 
 def build(rule=None, *, noisy=(0, 1), held=None, batch=6, attack=None, byzantine=0, protocol=None):
     """The simulation; nodes in `noisy` have random labels, row i of `held` lists node i's examples."""
-    (x, y), (test_x, test_y) = gj.tasks.load_digits()
+    splits = gj.tasks.load_digits()
+    (x, y), (goal_x, goal_y) = splits.train, splits.validation
     rng = np.random.default_rng(0)
     held = rng.choice(len(x), size=(NODES, HELD), replace=False) if held is None else held
     labels = y[held]
     for i in noisy:
         labels[i] = rng.integers(0, 10, HELD)
     centred = lambda images: jnp.asarray(images, jnp.result_type(float)) - 0.3
-    task = Split(centred(x[held]), jnp.asarray(labels), (centred(test_x[:200]), jnp.asarray(test_y[:200])), batch)
+    task = Split(centred(x[held]), jnp.asarray(labels), (centred(goal_x[:200]), jnp.asarray(goal_y[:200])), batch)
     if protocol is None:
         rule = gj.aggregators.Mean() if rule is None else rule
         protocol = gj.protocols.Server(rule, gj.Optimizer(optax.sgd, learning_rate=0.5))

@@ -101,7 +101,7 @@ def test_absent_cells_carry_no_score(mean_run):
 
 def test_identical_identities_get_identical_columns():
     """Symmetry and permutation, with full batches, so that twins differ in nothing."""
-    held = np.random.default_rng(0).choice(1300, size=(NODES, 12), replace=False)
+    held = np.random.default_rng(0).choice(1200, size=(NODES, 12), replace=False)
     held[6] = held[7]
     simulation = build(noisy=(), held=held, batch=None)
     key = jax.random.key(2)

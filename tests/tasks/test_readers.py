@@ -44,7 +44,8 @@ def test_mnist_reads_plain_and_compressed(tmp_path, pack, end, monkeypatch):
     assert x.shape == (30, 28, 28, 1) and x.dtype == np.uint8 and y.dtype == np.int32 and len(test_y) == 12
     monkeypatch.setenv("GHOSTJAX_DATA", str(tmp_path))
     task = gj.tasks.mnist(3, alpha=10.0, batch_size=2)
-    assert task.num_nodes == 3 and task.describe().histogram.sum() == 30
+    assert task.num_nodes == 3 and task.describe().histogram.sum() == 27
+    assert task.splits.describe() == {"train": 27, "audit": None, "validation": 3, "test": 12}
     batch = task.sample(jax.random.key(0))
     assert batch.x.shape == (3, 2, 28, 28, 1)
     held = {((image / 255 - 0.1307) / 0.3081).astype(np.float32).mean().round(3) for image in written["train"][0]}

@@ -216,9 +216,11 @@ def test_logistic_states_its_optimum_and_heterogeneity(x64):
     np.testing.assert_allclose(gradients.mean(0), 0, atol=1e-12)
     np.testing.assert_allclose(jnp.square(gradients).sum(1).mean(), task.heterogeneity, rtol=1e-10)
     values = jax.vmap(local, in_axes=(None, 0, 0))(jnp.ones(3), task.x, task.y)
-    goal = task.evaluate(jnp.ones(3))
-    np.testing.assert_allclose(values.mean() - task.minimum, goal["loss"], rtol=1e-10)
-    assert goal["loss"] > 0 and abs(float(task.evaluate(task.optimum)["loss"])) < 1e-14
+    goal = task.evaluate(jnp.ones(3), "train")
+    np.testing.assert_allclose(values.mean() - task.minima["train"], goal["loss"], rtol=1e-10)
+    assert goal["loss"] > 0 and abs(float(task.evaluate(task.optimum, "train")["loss"])) < 1e-14
+    # Fresh examples of the same teachers have a minimum of their own, near which the optimum of the others lies.
+    assert 0 < task.evaluate(task.optimum)["loss"] < goal["loss"]
     batch = jax.tree.map(lambda leaf: leaf[0], task.sample(jax.random.key(0)))
     np.testing.assert_allclose(
         task.loss(jnp.ones(3), batch, jax.random.key(1)), local(jnp.ones(3), batch.x, batch.y), rtol=1e-12
@@ -291,7 +293,7 @@ REFUSED = {
     "one node": (lambda: gj.tasks.quadratic(1), "heterogeneity=1.0: one node cannot differ"),
     "spread": (lambda: gj.tasks.quadratic(3, spread=1.0), "spread=1.0"),
     "ridge": (lambda: gj.tasks.logistic(3, ridge=0.0), "ridge=0.0"),
-    "alpha": (lambda: gj.tasks.digits(2000), "num_nodes=2000: only 1347 examples"),
+    "alpha": (lambda: gj.tasks.digits(2000), "num_nodes=2000: only 1200 examples"),
 }
 
 
