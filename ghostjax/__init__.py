@@ -14,6 +14,7 @@ from ghostjax import (
 )
 from ghostjax._compiled import compiler_options as compiler_options
 from ghostjax._optimizer import Optimizer as Optimizer, Schedule as Schedule
+from ghostjax._participation import stake as stake
 from ghostjax._random import stream as stream
 from ghostjax._rollout import rollout as rollout
 from ghostjax._round import Round as Round, State as State

@@ -5,8 +5,10 @@ import zlib
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Int
 
+from ghostjax._border import shown, whole
 from ghostjax._types import Key, require
 
 
@@ -16,12 +18,21 @@ SEEDS = 2**32
 
 def root_key(key: Key | int, call: str, parameter: str = "key") -> Key:
     """The root key of a run, from a key or a seed."""
-    if isinstance(key, int | np.integer):
-        require(
-            0 <= key < SEEDS, call, parameter, key, f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
-        )
-        return jax.random.key(int(key))
-    return key
+    if isinstance(key, Tracer):
+        return key  # type: ignore[return-value]
+    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+    if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
+        require(shape == (), call, parameter, f"keys of shape {shape}", "give one key, jax.random.key(0), or a seed")
+        return key
+    if isinstance(key, jax.Array | np.ndarray) and key.ndim:
+        raw = dtype == np.uint32 and shape in ((2,), (4,))
+        require(raw, call, parameter, shown(key), "give one key, jax.random.key(0), or a seed")
+        return jnp.asarray(key)
+    seed = whole(key, call, parameter)
+    require(
+        0 <= seed < SEEDS, call, parameter, seed, f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
+    )
+    return jax.random.key(seed)
 
 
 def stream(key: Key, name: str, *indices: Int[Array, ""] | int) -> Key:

@@ -20,6 +20,9 @@ def rollout(
     A pure function: map it (`vmap`, `lax.map`), differentiate it in the weights, or place it in another
     program. Starts from `simulation.init(key)` unless a `state` is given; randomness depends on `key` and the
     absolute round only, so cutting a training in pieces does not change a bit.
+
+    Weights count identities, and nothing is checked or refused here, as they may be traced: shares that sum to 1 are
+    rescaled by `gj.stake(shares).weights` before, or a rule's `f` and an attack's counts mean something else.
     """
     state = simulation.init(key) if state is None else state
 

@@ -52,28 +52,6 @@ def own(state: Any, *foreign: Any) -> Any:
     return jax.tree.map(single, state)
 
 
-def weights_of(participation: Any, rounds: int, n: int, call: str) -> np.ndarray:
-    """Participation as an array `[rounds, n]` of finite weights: ones, the rows given, or one row for all rounds."""
-    dtype = jnp.result_type(float)
-    if participation is None:
-        return np.broadcast_to(np.ones((), dtype), (rounds, n))
-    weights = np.asarray(participation).astype(dtype)
-    if weights.ndim == 1:
-        weights = np.broadcast_to(weights, (rounds, *weights.shape))
-    require(
-        weights.shape == (rounds, n),
-        call,
-        "participation",
-        f"array of shape {np.shape(participation)}",
-        f"give one row per round and one column per node, ({rounds}, {n}), or one row for all rounds, ({n},)",
-    )
-    worst = weights.min()
-    require(
-        np.isfinite(weights).all() and worst >= 0, call, "participation", worst, "weights are finite and never negative"
-    )
-    return weights
-
-
 class Pace:
     """How many rounds each chunk plays: `chunk` of them, or as many as take about `AIM` seconds."""
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from ghostjax._border import member, whole
+from ghostjax._participation import weights_of
 from ghostjax._random import root_key
 from ghostjax._run import _checkpoint
-from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of, weights_of
+from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of
 from ghostjax._run._dataset import declared_dims
 from ghostjax._run._describe import describe
 from ghostjax._run._progress import Progress, Reporter
@@ -19,7 +21,7 @@ from ghostjax._run._run import Run
 from ghostjax._run._signals import Interruption
 from ghostjax._run._summary import summary
 from ghostjax._simulation import Simulation
-from ghostjax._types import Key, require
+from ghostjax._types import Key
 
 
 def simulate(
@@ -39,9 +41,11 @@ def simulate(
     """Trains `simulation` for `rounds` rounds from the root `key` and returns what happened.
 
     `participation` `[rounds, n]` are the weights of identities per round (1 unless given; `[n]` holds for all
-    rounds). The host looks in every `chunk` rounds; "auto" takes as many as last about a second. Neither the
-    chunk nor stopping and resuming changes a bit of the result, and one compiled program serves all
-    simulations of one structure, whatever their knobs, keys and numbers of rounds.
+    rounds): how many identities each counts for, 0 for an absent one. Stake is declared, `gj.stake(shares)`, and so
+    are FedAvg's weights, `"by_examples"`; weights that are all below 1/2 are refused. The host looks in every `chunk`
+    rounds; "auto" takes as many as last about a second. Neither the chunk nor stopping and resuming changes a bit of
+    the result, and one compiled program serves all simulations of one structure, whatever their knobs, keys and
+    numbers of rounds.
 
     With a `directory` the run survives: a checkpoint at most every `checkpoint_seconds`, the last two kept,
     each written whole or not at all. After a crash, `kill -9` included, the same call continues from the last
@@ -65,9 +69,11 @@ def simulate(
 
     ```
     """
-    require(rounds >= 1, "simulate", "rounds", rounds, "must be at least 1")
+    member(simulation, Simulation, "simulate", "simulation")
+    rounds = whole(rounds, "simulate", "rounds", low=1)
     key = root_key(key, "simulate")
-    weights = weights_of(participation, rounds, simulation.num_nodes, "simulate")
+    counts = getattr(simulation.task, "counts", None)
+    weights = weights_of(participation, rounds, simulation.num_nodes, "simulate", counts)
     pace = Pace(chunk, "simulate")
     provenance = {
         "environment": environment(simulation),

@@ -50,7 +50,7 @@ def build_cells(
     axes: list[Axis],
     seeds: list[int],
     rounds: int,
-    participation: np.ndarray | None,
+    participation: Any,
 ) -> list[Cell]:
     """Every cell of the product in C order, each checked, before anything compiles."""
     describer, pool = Describer(), _Pool()

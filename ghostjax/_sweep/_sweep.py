@@ -9,8 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from ghostjax._border import whole
+from ghostjax._participation import as_given, weights_of
 from ghostjax._random import root_key
-from ghostjax._run._chunk import Pace, weights_of
+from ghostjax._run._chunk import Pace
 from ghostjax._run._dataset import declared_dims
 from ghostjax._run._describe import describe
 from ghostjax._run._progress import Progress, Reporter
@@ -77,7 +79,7 @@ def sweep(
 
     ```
     """
-    require(rounds >= 1, "sweep", "rounds", rounds, "must be at least 1")
+    rounds = whole(rounds, "sweep", "rounds", low=1)
     index, count = shard
     require(0 <= index < count, "sweep", "shard", shard, "give (i, n) with 0 <= i < n")
     require(lanes is None or lanes >= 1, "sweep", "lanes", lanes, "must be at least 1")
@@ -89,10 +91,9 @@ def sweep(
     require(len(set(roots)) == len(roots) > 0, "sweep", "seeds", roots, "give at least one seed, no two alike")
     for root in roots:
         root_key(root, "sweep", "seeds")
-    given = None if participation is None else np.asarray(participation)
-    cells = build_cells(simulation, axes, roots, rounds, given)
-    for n in {cell.simulation.num_nodes for cell in cells}:
-        weights_of(participation, rounds, n, "sweep")
+    cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
+    for cell in {id(cell.simulation): cell for cell in cells}.values():
+        _weights(participation, rounds, cell.simulation)
     groups = group_cells(cells, merge)
     plan = {
         "schema": SCHEMA,
@@ -119,6 +120,11 @@ def sweep(
             for group in groups:
                 worker.play(group, mine)
     return assemble(plan, store, interrupted=interruption.asked and len(worker.done) < len(mine))
+
+
+def _weights(participation: Any, rounds: int, simulation: Simulation) -> np.ndarray:
+    counts = getattr(simulation.task, "counts", None)
+    return weights_of(participation, rounds, simulation.num_nodes, "sweep", counts)
 
 
 class _Worker:
@@ -192,7 +198,7 @@ class _Worker:
 
         programs = [group.programs[i] for i, _ in batch]
         keys = [jax.random.key(group.cells[i].seed) for i, _ in batch]
-        weights = weights_of(self.participation, self.rounds, programs[0].num_nodes, "sweep")
+        weights = _weights(self.participation, self.rounds, programs[0])
         try:
             if width == 1:
                 one = play_one(programs[0], keys[0], weights, pace, beat)

@@ -8,14 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ghostjax._border import whole
 from ghostjax._compiled import compiled
+from ghostjax._participation import Counts
 from ghostjax._random import root_key, stream
 from ghostjax._round import State
 from ghostjax._simulation import Simulation
 from ghostjax._types import Key, require
 from ghostjax.attribution._agreement import pearson, spearman
 from ghostjax.attribution._outcome import goal_loss, Outcome
-from ghostjax.attribution._replay import replay, unobserved, weights_of
+from ghostjax.attribution._replay import replay, unobserved, weights_for
 from ghostjax.attribution._result import Attribution, Certificate
 
 
@@ -129,8 +131,8 @@ def adjoint(
     require(
         checkpoints in ("nested", "round", "none"), "adjoint", "checkpoints", checkpoints, "use nested, round or none"
     )
-    require(probes >= 0, "adjoint", "probes", probes, "is a number of exact replays, 0 for none")
-    w, key = weights_of("adjoint", simulation, rounds, participation), root_key(key, "adjoint")
+    probes = whole(probes, "adjoint", "probes", low=0)
+    w, key = weights_for("adjoint", simulation, rounds, participation), root_key(key, "adjoint")
     value, gradient = _gradient(unobserved(simulation), key, w, outcome, checkpoints)
     cells, weights = -np.asarray(gradient), np.asarray(w)
     found = Attribution(
@@ -157,7 +159,7 @@ def certificate(
     batch_size: int = 1,
 ) -> Certificate:
     """Compares an attribution with the exact removal of `probes` identities, drawn at random among those present."""
-    require(probes >= 1, "certificate", "probes", probes, "must be at least 1")
+    probes = whole(probes, "certificate", "probes", low=1)
     require(attribution.over == "node", "certificate", "attribution", "of groups", "give one that scores identities")
     key = root_key(key, "certificate")
     present = np.flatnonzero((attribution.participation > 0).any(0))
@@ -170,7 +172,7 @@ def certificate(
         rounds,
         key,
         masks,
-        participation=attribution.participation,
+        participation=Counts(np.asarray(attribution.participation)),
         outcome=outcome,
         batch_size=batch_size,
     )

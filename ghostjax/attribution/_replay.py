@@ -8,7 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from ghostjax._border import member, whole
 from ghostjax._compiled import compiled
+from ghostjax._participation import Counts, weights_of
 from ghostjax._random import root_key
 from ghostjax._rollout import rollout
 from ghostjax._simulation import Simulation
@@ -22,21 +24,11 @@ def unobserved(simulation: Simulation) -> Simulation:
     return eqx.tree_at(lambda s: s.metrics, simulation, ()) if simulation.metrics else simulation
 
 
-def weights_of(call: str, simulation: Simulation, rounds: int, participation: Any) -> Array:
-    """The participation weights `[T, n]`, 1 unless given."""
-    require(rounds >= 1, call, "rounds", rounds, "must be at least 1")
-    shape, dtype = (rounds, simulation.num_nodes), simulation.ravel.dtype
-    if participation is None:
-        return jnp.ones(shape, dtype)
-    weights = jnp.asarray(participation, dtype)
-    require(
-        weights.shape == shape,
-        call,
-        "participation",
-        f"array of shape {weights.shape}",
-        f"give one row per round and one column per node, {shape}",
-    )
-    return weights
+def weights_for(call: str, simulation: Simulation, rounds: int, participation: Any) -> Array:
+    """The participation weights `[T, n]` in the dtype of the messages, looked at as `simulate` does."""
+    member(simulation, Simulation, call, "simulation")
+    counts = getattr(simulation.task, "counts", None)
+    return jnp.asarray(weights_of(participation, rounds, simulation.num_nodes, call, counts), simulation.ravel.dtype)
 
 
 @compiled
@@ -67,7 +59,7 @@ def replay(
     same program, and calls with the same `rounds` and `batch_size` compile once. **Static:** `rounds`,
     `batch_size`, `outcome`. Errors: masks or participation of another shape.
     """
-    w = weights_of("replay", simulation, rounds, participation)
+    w = weights_for("replay", simulation, rounds, participation)
     masks = np.asarray(masks, w.dtype)
     require(
         masks.ndim in (2, 3) and masks.shape[1:] in (w.shape, w.shape[1:]),
@@ -76,7 +68,7 @@ def replay(
         f"array of shape {masks.shape}",
         f"give [m, {w.shape[1]}] to silence identities or [m, {w.shape[0]}, {w.shape[1]}] to silence cells",
     )
-    require(batch_size >= 1, "replay", "batch_size", batch_size, "must be at least 1")
+    batch_size = whole(batch_size, "replay", "batch_size", low=1)
     simulation, key, count = unobserved(simulation), root_key(key, "replay"), masks.shape[0]
     values = []
     # One program for every number of masks: the host loops over full batches, the last one filled up.
@@ -113,10 +105,12 @@ def leave_one_out(
 
     ```
     """
-    w = weights_of("leave_one_out", simulation, rounds, participation)
+    w = weights_for("leave_one_out", simulation, rounds, participation)
     silenced = np.eye(simulation.num_nodes, dtype=bool) if groups is None else np.asarray(groups, bool)
     masks = np.concatenate([np.ones((1, *silenced.shape[1:]), bool), ~silenced])
-    values = replay(simulation, rounds, key, masks, participation=w, outcome=outcome, batch_size=batch_size)
+    values = replay(
+        simulation, rounds, key, masks, participation=Counts(np.asarray(w)), outcome=outcome, batch_size=batch_size
+    )
     return Attribution(
         scores=values[1:] - values[0],
         outcome=float(values[0]),

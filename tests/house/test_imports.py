@@ -13,7 +13,8 @@ FOUNDATION = {"_cores", "_types", "_repr", "_border", "_random", "_tree", "_kern
 ALLOWED = {
     "_cores": set(),
     "_types": set(),
-    "_random": {"_types"},
+    "_random": {"_types", "_border"},
+    "_participation": {"_types", "_border"},
     "_tree": {"_types"},
     "_repr": set(),
     "_border": {"_types", "_repr"},
@@ -26,9 +27,11 @@ ALLOWED = {
     "protocols": FOUNDATION | {"aggregators", "topologies"},
     "_simulation": FOUNDATION | STAGES | {"_round", "metrics", "protocols"},
     "_rollout": FOUNDATION | {"_round", "_simulation"},
-    "_run": FOUNDATION | {"_round", "_simulation", "_rollout", "tasks"},
-    "_sweep": FOUNDATION | STAGES | {"_round", "_simulation", "_rollout", "_run", "metrics", "protocols"},
-    "attribution": FOUNDATION | {"_round", "_simulation", "_rollout"},
+    "_run": FOUNDATION | {"_participation", "_round", "_simulation", "_rollout", "tasks"},
+    "_sweep": FOUNDATION
+    | STAGES
+    | {"_participation", "_round", "_simulation", "_rollout", "_run", "metrics", "protocols"},
+    "attribution": FOUNDATION | {"_participation", "_round", "_simulation", "_rollout"},
     "report": FOUNDATION | {"_run", "_sweep", "attribution"},
     "testing": None,
     "formal": None,

@@ -1,0 +1,126 @@
+"""Participation: understood in whatever form it comes, in units of identities, and refused alike everywhere."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ghostjax as gj
+from ghostjax._participation import weights_of
+
+
+N, ROUNDS = 4, 3
+TASK = gj.tasks.digits(N, batch_size=4, model=gj.tasks.models.MLP((64, 10)))
+SIMULATION = gj.Simulation(TASK, gj.protocols.Server(gj.aggregators.Mean()), metrics=())
+CALLS = {
+    "simulate": lambda w: gj.simulate(SIMULATION, ROUNDS, 0, participation=w, progress=None),
+    "sweep": lambda w: gj.sweep(SIMULATION, {}, ROUNDS, participation=w, progress=None),
+    "adjoint": lambda w: gj.attribution.adjoint(SIMULATION, ROUNDS, 0, participation=w),
+    "leave_one_out": lambda w: gj.attribution.leave_one_out(SIMULATION, ROUNDS, 0, participation=w),
+    "replay": lambda w: gj.attribution.replay(SIMULATION, ROUNDS, 0, np.ones((1, N)), participation=w),
+}
+REFUSED = {
+    "nan": [1, 1, np.nan, 1],
+    "infinite": [1, 1, np.inf, 1],
+    "negative": [1, 1, -1, 1],
+    "text": ["1", "1", "1", "1"],
+    "a name": "by_example",
+    "ragged": [[1, 1, 1, 1], [1, 1, 1], [1, 1, 1, 1]],
+    "none inside": [1, None, 1, 1],
+    "complex": [1, 1, 1j, 1],
+    "one number": 1.0,
+    "wrong length": [1, 1, 1],
+    "transposed": np.ones((N, ROUNDS)),
+    "too many axes": np.ones((ROUNDS, N, 1)),
+    "shares": np.full(N, 1 / N),
+    "shares with absences": np.array([[0, 0.3, 0.3, 0.4], [0.2, 0.4, 0.4, 0], [0.4, 0.3, 0.3, 0]]),
+    "too large to add up": np.full(N, 1e38),
+    "too large in a wider type": [1, 1, 1e300, 1],
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_one_line_by_every_call(call, name, as_users_run):
+    with pytest.raises(gj.ConfigurationError) as caught:
+        CALLS[call](REFUSED[name])
+    line = str(caught.value)
+    assert line.startswith(f"{call}: participation=") and "\n" not in line and len(line) < 220
+    if name.startswith("shares"):
+        assert "gj.stake(shares)" in line and "largest weight 0." in line
+
+
+def test_understood():
+    ones = np.ones((ROUNDS, N))
+    for given in (
+        None,
+        np.ones(N),
+        [True] * N,
+        jnp.ones(N),
+        ones.tolist(),
+        np.ones(N, bool),
+        jnp.ones(N, jnp.bfloat16),
+    ):
+        found = weights_of(given, ROUNDS, N, "call")
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, ones)
+    # One round with a whole identity shows the unit; where nobody is ever present there is none.
+    small = np.full((ROUNDS, N), 0.1)
+    small[1, 2] = 1
+    np.testing.assert_array_equal(weights_of(small, ROUNDS, N, "call"), small.astype(np.float32))
+    assert not weights_of(np.zeros(N), ROUNDS, N, "call").any()
+
+
+def test_stake_counts_average_identities():
+    shares = np.array([0.4, 0.3, 0.2, 0.1])
+    for scale in (1, 1e-30, 1e300):
+        np.testing.assert_allclose(weights_of(gj.stake(scale * shares), 2, N, "call"), [4 * shares] * 2, rtol=1e-6)
+    rows = np.tile(shares, (2, 1))
+    rows[1, 0] = 0  # one who stays away does not change the others
+    np.testing.assert_allclose(gj.stake(rows).weights, 4 * rows)
+    for wrong in ([0, 0], [1, -1], [1, np.nan], "ab", 1.0):
+        with pytest.raises(gj.ConfigurationError, match="stake: shares="):
+            gj.stake(wrong)
+    with pytest.raises(gj.ConfigurationError, match=r"call: participation=array of shape \(3,\)"):
+        weights_of(gj.stake([1, 1, 1]), 2, N, "call")
+
+
+def test_participation_by_examples_is_fedavg():
+    found = gj.simulate(SIMULATION, 2, 0, participation="by_examples", progress=None)
+    expected = gj.simulate(SIMULATION, 2, 0, participation=gj.stake(TASK.counts), progress=None)
+    np.testing.assert_array_equal(found.models, expected.models)
+    counts = np.asarray(TASK.counts)
+    np.testing.assert_allclose(
+        weights_of("by_examples", 1, N, "call", TASK.counts)[0], counts / counts.mean(), rtol=1e-6
+    )
+    with pytest.raises(gj.ConfigurationError, match="does not count its examples"):
+        weights_of("by_examples", 1, N, "call")
+
+
+def test_one_row_holds_for_all_rounds_in_every_call():
+    row = np.array([1, 0, 2, 1])
+    adjoint = gj.attribution.adjoint(SIMULATION, ROUNDS, 0, participation=row, probes=0)
+    np.testing.assert_array_equal(adjoint.participation, np.tile(row, (ROUNDS, 1)))
+
+
+@pytest.mark.parametrize("rounds", [0, -1, 2.0, True, "3", None])
+def test_rounds_are_a_whole_number(rounds, as_users_run):
+    for call in (gj.simulate, gj.attribution.adjoint, gj.attribution.leave_one_out):
+        with pytest.raises(gj.ConfigurationError, match=rf"{call.__name__}: rounds=.*whole number of at least 1"):
+            call(SIMULATION, rounds, 0)
+    with pytest.raises(gj.ConfigurationError, match="sweep: rounds="):
+        gj.sweep(SIMULATION, {}, rounds)
+
+
+@pytest.mark.parametrize("key", ["a", 1.5, True, None, -1, jax.random.split(jax.random.key(0)), np.ones(2)])
+def test_keys_are_a_seed_or_one_key(key, as_users_run):
+    for call in (gj.simulate, gj.attribution.adjoint):
+        with pytest.raises(gj.ConfigurationError, match=f"{call.__name__}: key="):
+            call(SIMULATION, 1, key)
+
+
+@pytest.mark.parametrize("simulation", [None, TASK, gj.Simulation, "digits"])
+def test_the_simulation_is_one(simulation, as_users_run):
+    for call in (gj.simulate, gj.attribution.adjoint, gj.attribution.leave_one_out):
+        with pytest.raises(gj.ConfigurationError, match=f"{call.__name__}: simulation="):
+            call(simulation, 1, 0)
