@@ -1,18 +1,22 @@
 """Axes of a sweep: a name, the fields that it sets, and the values it takes."""
 
 import dataclasses
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from ghostjax._border import shown
 from ghostjax._run import describe
-from ghostjax._simulation import Simulation
-from ghostjax._types import ConfigurationError, require
+from ghostjax._types import require
+
+
+TAKEN = {"round", "node", "seed", "done", "result", "num_byzantine"}
+"""Names of the result's own dimensions and variables."""
+LONGEST = 200
+"""Characters of a name or of a text label: files take no more."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,7 +25,10 @@ class Axis:
 
     `name` is the dimension of the result; `paths` are dotted paths into the simulation (the name itself unless
     given), so that `Axis("f", [1, 2], paths=("protocol.aggregator.f", "byzantine"))` moves the assumed and
-    the true number of Byzantine identities together. `labels` are the coordinates (made from values unless given).
+    the true number of Byzantine identities together. `labels` are the coordinates (made from values unless given):
+    texts, or numbers.
+
+    Errors: `ConfigurationError` for a name or a label that no file could hold, and for labels that are alike.
     """
 
     name: str
@@ -30,24 +37,35 @@ class Axis:
     labels: Sequence[Any] | None = None
 
     def __post_init__(self):
-        values = list(self.values)
-        require(len(values) > 0, "sweep", f"axes[{self.name!r}]", values, "give at least one value")
-        labels = labels_of(values) if self.labels is None else list(self.labels)
+        _check_name(self.name)
+        call = f"axes[{self.name!r}]"
+        values = _listed(self.values, call)
+        require(len(values) > 0, "sweep", call, values, "give at least one value")
+        labels = labels_of(values) if self.labels is None else _listed(self.labels, f"{call}.labels")
+        labels = [label.item() if isinstance(label, np.generic) else label for label in labels]
+        for label in labels:
+            _check_label(label, call)
+        if len({str if isinstance(label, str) else bool if isinstance(label, bool) else float for label in labels}) > 1:
+            labels = [str(label) for label in labels]  # one coordinate has one type
+        alike = len(labels) != len(values) or len(set(labels)) != len(labels)
+        require(not alike, "sweep", call, shown(labels), "give one label per value, no two alike")
+        paths = (self.name,) if self.paths is None else (self.paths,) if isinstance(self.paths, str) else self.paths
+        paths = _listed(paths, f"{call}.paths")
+        texts = all(isinstance(path, str) and path for path in paths)
         require(
-            len(labels) == len(values) and len(set(labels)) == len(labels),
-            "sweep",
-            f"axes[{self.name!r}]",
-            labels,
-            "give one label per value, no two alike",
+            texts, "sweep", f"{call}.paths", shown(paths), "give dotted paths as text, such as 'protocol.aggregator.f'"
         )
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "paths", (self.name,) if self.paths is None else tuple(self.paths))
+        object.__setattr__(self, "paths", tuple(paths))
 
 
 def as_axes(axes: Any) -> list[Axis]:
     """Axes from `{name: values}`, `{name: {label: value}}`, `{name: Axis}` or a sequence of `Axis`."""
+    remedy = "give {name: values}, or a list of gj.Axis(name, values)"
     if not isinstance(axes, Mapping):
+        listed = isinstance(axes, tuple | list) and all(isinstance(axis, Axis) for axis in axes)
+        require(listed, "sweep", "axes", shown(axes), remedy)
         found = list(axes)
     else:
         found = []
@@ -55,28 +73,29 @@ def as_axes(axes: Any) -> list[Axis]:
             if isinstance(values, Axis):
                 found.append(dataclasses.replace(values, name=name))
             elif isinstance(values, Mapping):
+                _check_name(name)
                 found.append(Axis(name, list(values.values()), labels=list(values)))
             else:
-                found.append(Axis(name, np.asarray(values).tolist() if hasattr(values, "dtype") else list(values)))
+                found.append(Axis(name, values))
     names = [axis.name for axis in found]
-    taken = {"round", "node"}
+    require("seed" not in names, "sweep", "axes", names, "'seed' cannot be an axis; give seeds=")
     require(
-        len(set(names)) == len(names) and not taken & set(names),
+        len(set(names)) == len(names) and not TAKEN & set(names),
         "sweep",
         "axes",
         names,
-        f"names must differ from each other and from {sorted(taken)}",
+        f"names must differ from each other and from {sorted(TAKEN)}",
     )
     return found
 
 
 def labels_of(values: Sequence[Any]) -> list[Any]:
     """Coordinates: numbers and strings themselves, objects by type and by the knobs in which they differ."""
-    values = [value.item() if isinstance(value, np.generic) else value for value in values]
+    values = [value.item() if _single(value) else value for value in values]
     if all(isinstance(v, bool) for v in values) or all(isinstance(v, str) for v in values):
         return list(values)
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-        return list(values)
+        return [str(v) for v in values] if any(isinstance(v, float) and math.isnan(v) for v in values) else list(values)
     described = [describe(value) for value in values]
     names = [_name(value) for value in values]
     labels = []
@@ -85,96 +104,57 @@ def labels_of(values: Sequence[Any]) -> list[Any]:
         if len(alike) > 1:
             keys = [k for k in described[i] if len({str(d.get(k)) for d in alike}) > 1] if _plain(alike) else []
             name += f"({', '.join(f'{k}={_shown(described[i][k])}' for k in keys)})" if keys else ""
-        labels.append(name)
+        labels.append(name[: LONGEST - 10])
     return [f"{x} #{labels[:i].count(x) + 1}" if labels.count(x) > 1 else x for i, x in enumerate(labels)]
 
 
-def set_paths(simulation: Simulation, settings: Mapping[str, Any]) -> tuple[Simulation, set[str]]:
-    """The simulation with every `path: value` set, checked as if written so; and the paths it does not have.
-
-    Outer paths are set first, so that one axis may choose an object and another a knob of it.
-    """
-    parts = {field.name: getattr(simulation, field.name) for field in dataclasses.fields(simulation)}
-    missing = set()
-    for path in sorted(settings, key=lambda path: path.count(".")):
-        head, *rest = path.split(".")
-        if head not in parts:
-            missing.add(path)
-        elif not rest:
-            parts[head] = settings[path]
-        else:
-            try:
-                parts[head] = _set(parts[head], rest, settings[path])
-            except LookupError:
-                missing.add(path)
-    return Simulation(parts.pop("task"), parts.pop("protocol"), **parts), missing
+def _listed(values: Any, call: str) -> list[Any]:
+    """`values` as a list: several of them, in an order."""
+    if isinstance(values, np.ndarray | jax.Array) and values.ndim:
+        array = np.asarray(values)
+        # The shortest decimals that name these floats: 0.1, and not 0.10000000149.
+        return [float(str(one)) for one in array] if array.ndim == 1 and array.dtype.kind in "fV" else array.tolist()
+    single = isinstance(values, str | bytes | set | frozenset | Mapping | np.ndarray | jax.Array)
+    if single or not isinstance(values, Iterable):
+        require(False, "sweep", call, shown(values), "give a list of values")
+    return list(values)
 
 
-def unknown_path(simulation: Simulation, path: str) -> ConfigurationError:
-    """The error for a path that no cell has, with the nearest ones that exist."""
-    known = list(paths_of(simulation))
-    same_end = [p for p in known if p.split(".")[-1] == path.split(".")[-1]]
-    close = [p for p in difflib.get_close_matches(path, known, n=2, cutoff=0.5) if p not in same_end]
-    meant = " or ".join(repr(p) for p in (same_end + close)[:3])
-    hint = f"did you mean {meant}?" if meant else f"fields are {', '.join(p for p in known if '.' not in p)}"
-    return ConfigurationError(f"sweep: axes[{path!r}]: the simulation has no such field; {hint}")
+def _check_name(name: Any) -> None:
+    remedy = "a name is text that files can hold: not empty, without '/' or control characters, up to 200 characters"
+    require(storable(name) and "/" not in name, "sweep", "axes", f"[{shown(name)}]", remedy)
 
 
-def paths_of(value: Any, prefix: str = "") -> Iterator[str]:
-    """Dotted paths of all fields."""
-    if isinstance(value, eqx.Module):
-        children = [(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)]
-    elif isinstance(value, dict):
-        children = list(value.items())
-    elif isinstance(value, tuple | list):
-        children = list(enumerate(value))
-    else:
+def _check_label(label: Any, call: str) -> None:
+    if isinstance(label, str):
+        good = storable(label)
+        require(good, "sweep", call, f"label {shown(label)}", "a text label holds 1 to 200 characters, no control ones")
         return
-    for name, child in children:
-        yield f"{prefix}{name}"
-        yield from paths_of(child, f"{prefix}{name}.")
+    number = isinstance(label, bool | int | float) and label == label
+    require(number, "sweep", call, f"label {shown(label)}", "labels are texts or numbers; give {label: value}")
+    if not isinstance(label, float):
+        fits = -(2**63) <= label < 2**63
+        require(
+            fits,
+            "sweep",
+            call,
+            shown(label),
+            "a whole number of more than 64 bits cannot be stored; give {label: value}",
+        )
 
 
-def _set(node: Any, path: list[str], value: Any) -> Any:
-    """A copy of `node` with the field at `path` set; `LookupError` if there is none."""
-    name, *rest = path
-    if isinstance(node, eqx.Module):
-        fields = {field.name: field for field in dataclasses.fields(node)}
-        if name not in fields:
-            raise LookupError(name)
-        old = getattr(node, name)
-        new = _set(old, rest, value) if rest else _like(old, value)
-        convert = fields[name].metadata.get("converter")
-        return with_field(node, name, new if rest or convert is None else convert(new))
-    if isinstance(node, dict):
-        if name not in node:
-            raise LookupError(name)
-        return {**node, name: _set(node[name], rest, value) if rest else _like(node[name], value)}
-    if isinstance(node, tuple | list):
-        if not name.isdigit() or int(name) >= len(node):
-            raise LookupError(name)
-        items = list(node)
-        items[int(name)] = _set(items[int(name)], rest, value) if rest else _like(items[int(name)], value)
-        return type(node)(*items) if hasattr(node, "_fields") else type(node)(items)
-    raise LookupError(name)
+def storable(text: Any) -> bool:
+    """Whether files can hold `text` as a name."""
+    if not isinstance(text, str) or not 0 < len(text) <= LONGEST or text.strip(" .") != text:
+        return False
+    return text.isprintable() and text.encode(errors="replace").decode() == text
 
 
-def with_field(module: Any, name: str, value: Any, *, check: bool = True) -> Any:
-    """A copy with one field replaced. Not by `__init__`, which may take other arguments; its checks do run."""
-    copy = object.__new__(type(module))
-    for field in dataclasses.fields(module):
-        object.__setattr__(copy, field.name, value if field.name == name else getattr(module, field.name))
-    for kind in type(module).__mro__ if check else ():
-        if "__check_init__" in vars(kind):
-            vars(kind)["__check_init__"](copy)
-    return copy
-
-
-def _like(old: Any, value: Any) -> Any:
-    """A number in the dtype of the leaf that it replaces."""
-    if isinstance(old, jax.Array) and isinstance(value, int | float | np.generic):
-        return jnp.asarray(value, old.dtype)
-    return value
+def _single(value: Any) -> bool:
+    """Whether `value` is one number of numpy or jax."""
+    return isinstance(value, np.generic) or (
+        isinstance(value, np.ndarray | jax.Array) and value.ndim == 0 and value.dtype.kind in "biuf"
+    )
 
 
 def _name(value: Any) -> str:

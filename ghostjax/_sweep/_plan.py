@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ghostjax._border import choice, shown
 from ghostjax._run._describe import Describer, fingerprint
 from ghostjax._simulation import Simulation
-from ghostjax._sweep._axis import Axis, set_paths, unknown_path, with_field
+from ghostjax._sweep._axis import Axis
+from ghostjax._sweep._paths import set_paths, unknown_path, with_field
 from ghostjax._sweep._result import SCHEMA
 from ghostjax._sweep._switch import AggregatorSwitch, AttackSwitch
 from ghostjax._types import as_count, ConfigurationError, require
@@ -27,13 +29,14 @@ MERGE_ABOVE = 3
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cell:
-    """One training: where it lies in the product, what it is, and the name of its file."""
+    """One training: its place in the product, what it is, the name of its file, and how many are Byzantine."""
 
     place: tuple[int, ...]
     simulation: Simulation
     seed: int
     name: str
     description: dict[str, Any]
+    byzantine: int
 
 
 @dataclasses.dataclass(eq=False)
@@ -65,16 +68,16 @@ def build_cells(
     cells: list[Cell] = []
     missing: set[str] | None = None
     for place in itertools.product(*(range(len(axis.values)) for axis in axes)):
-        made: tuple[Simulation, Any] | None = None
+        made: tuple[Simulation, Any, int] | None = None
         for s, seed in enumerate(seeds):
             if made is None or takes_seed:
                 simulation, absent = build(place, seed)
                 missing = absent if missing is None else missing & absent
                 simulation = pool.intern(simulation)
-                made = simulation, describer(simulation)
-            simulation, plain = made
+                made = simulation, describer(simulation), int(np.asarray(simulation.byzantine).sum())
+            simulation, plain, byzantine = made
             description = {**common, "seed": seed, "simulation": plain}
-            cells.append(Cell((*place, s), simulation, seed, fingerprint(description)[:16], description))
+            cells.append(Cell((*place, s), simulation, seed, fingerprint(description)[:16], description, byzantine))
     if missing:
         assert isinstance(source, Simulation)
         raise unknown_path(source, min(missing))
@@ -89,8 +92,20 @@ def _builder(
 
         def from_paths(place: tuple[int, ...], seed: int) -> tuple[Simulation, set[str]]:
             del seed
-            settings = {p: axis.values[i] for axis, i in zip(axes, place, strict=True) for p in axis.paths or ()}
-            return set_paths(source, settings)
+
+            def settings(chosen: Iterable[tuple[Axis, int]]) -> dict[str, Any]:
+                return {path: axis.values[i] for axis, i in chosen for path in axis.paths or ()}
+
+            point = list(zip(axes, place, strict=True))
+            try:
+                return set_paths(source, settings(point))
+            except Exception as error:
+                for one in point:  # who of them cannot be set, whatever the others are
+                    try:
+                        set_paths(source, settings([one]))
+                    except Exception as alone:
+                        raise _refused([one], alone) from error
+                raise _refused(point, error) from error
 
         return from_paths, False
 
@@ -110,7 +125,13 @@ def _builder(
 
     def from_builder(place: tuple[int, ...], seed: int) -> tuple[Simulation, set[str]]:
         point = {axis.name: axis.values[i] for axis, i in zip(axes, place, strict=True)}
-        made = source(**point, **({"seed": seed} if takes_seed else {}))
+        try:
+            made = source(**point, **({"seed": seed} if takes_seed else {}))
+        except ConfigurationError as error:
+            raise _refused(zip(axes, place, strict=True), error) from error
+        except Exception as error:  # the caller's own code: its traceback says where
+            error.add_note(f"sweep: while building the cell {_point(zip(axes, place, strict=True))}, seed={seed}")
+            raise
         require(
             isinstance(made, Simulation),
             "sweep",
@@ -121,6 +142,17 @@ def _builder(
         return made, set()
 
     return from_builder, takes_seed
+
+
+def _point(point: Iterable[tuple[Axis, int]]) -> str:
+    return ", ".join(f"axes[{axis.name!r}]={shown(axis.labels[i])}" for axis, i in point)  # type: ignore[index]
+
+
+def _refused(point: Iterable[tuple[Axis, int]], error: Exception) -> ConfigurationError:
+    """One line that says which cell cannot be built, and why."""
+    why = (str(error).splitlines() or [""])[0].removeprefix("sweep: ")
+    kind = "" if isinstance(error, ConfigurationError) else f"{type(error).__name__}: "
+    return ConfigurationError(f"sweep: {_point(point)}: {kind}{why}")
 
 
 def structure(tree: Any) -> Any:
@@ -136,7 +168,7 @@ def group_cells(cells: Iterable[Cell], merge: bool | str) -> list[Group]:
     bits may depend on the program that it runs in.
     """
     cells = list(cells)
-    require(merge in (True, False, "auto"), "sweep", "merge", merge, "use True, False or 'auto'")
+    choice(merge, (True, False, "auto"), "sweep", "merge")
     families = _by([_family(cell.simulation) for cell in cells], cells)
     groups = []
     for family in families:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 PLAN = "sweep.json"
-SCHEMA = 1
+SCHEMA = 2
 """The layout of a plan and of its cells."""
 
 
@@ -116,7 +116,8 @@ def assemble(plan: dict[str, Any], store: CellStore, interrupted: bool = False) 
         variables[name] = ([*dims, "round", *inner], _stacked(pieces).reshape(*sizes, rounds, *_extent(pieces)))
     coords: dict[str, Any] = {axis["name"]: axis["labels"] for axis in axes}
     coords |= {"seed": seeds, "round": np.arange(rounds)}
-    provenance = {name: value for name, value in plan.items() if name != "cells"}
+    coords["num_byzantine"] = (dims, np.array(plan["byzantine"], int).reshape(sizes))
+    provenance = {name: value for name, value in plan.items() if name not in ("cells", "byzantine")}
     return Sweep(xarray.Dataset(variables, coords, {"provenance": json.dumps(provenance)}), interrupted)
 
 

@@ -1,6 +1,5 @@
 """Runs every point of a product of axes, compiling at most once per structure."""
 
-import operator
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -9,10 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from ghostjax._border import whole
-from ghostjax._participation import as_given, weights_of
-from ghostjax._random import root_key
-from ghostjax._run._chunk import Pace
+    rounds = whole(rounds, "sweep", "rounds", low=1)
+    index, count = shard_of(shard)
+    check_pace(lanes, chunk)
+    axes, roots = as_axes(axes), seeds_of(seeds)
+    cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
+    for cell in {id(cell.simulation): cell for cell in cells}.values():
+        _weights(participation, rounds, cell.simulation)
 from ghostjax._run._dataset import declared_dims
 from ghostjax._run._describe import describe
 from ghostjax._run._progress import Progress, Reporter
@@ -20,6 +22,7 @@ from ghostjax._run._provenance import environment
 from ghostjax._run._result import judge
 from ghostjax._run._signals import Interruption
 from ghostjax._simulation import Simulation
+from ghostjax._sweep._arguments import check_pace, seeds_of, shard_of
 from ghostjax._sweep._axis import as_axes
 from ghostjax._sweep._cells import CellStore, Claim
 from ghostjax._sweep._lanes import default_lanes, play_lanes, play_one, shared_leaves
@@ -66,8 +69,11 @@ def sweep(
     n-th cell only, and extending an axis computes the new cells only. Corrupt cells are computed again. SIGTERM
     and the like stop after the chunk. `collect(directory)` reads what is there.
 
+    The result has a coordinate `num_byzantine`: how many identities the adversary holds in each cell, however
+    `byzantine` says it.
+
     Errors: `ConfigurationError` for an unknown path (with the nearest one) and for every cell that cannot work,
-    before anything compiles.
+    naming its axes and values, before anything compiles.
 
     ```python
     >>> import ghostjax as gj
@@ -79,6 +85,7 @@ def sweep(
 
     ```
     """
+<<<<<<< HEAD
     rounds = whole(rounds, "sweep", "rounds", low=1)
     index, count = shard
     require(0 <= index < count, "sweep", "shard", shard, "give (i, n) with 0 <= i < n")
@@ -94,6 +101,16 @@ def sweep(
     cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
     for cell in {id(cell.simulation): cell for cell in cells}.values():
         _weights(participation, rounds, cell.simulation)
+=======
+    require(rounds >= 1, "sweep", "rounds", rounds, "must be at least 1")
+    index, count = shard_of(shard)
+    check_pace(lanes, chunk)
+    axes, roots = as_axes(axes), seeds_of(seeds)
+    given = None if participation is None else np.asarray(participation)
+    cells = build_cells(simulation, axes, roots, rounds, given)
+    for n in {cell.simulation.num_nodes for cell in cells}:
+        weights_of(participation, rounds, n, "sweep")
+>>>>>>> f470908 (Axes, seeds, shards and labels of a sweep are looked at before anything compiles; a cell that cannot be built names axis and value)
     groups = group_cells(cells, merge)
     plan = {
         "schema": SCHEMA,
@@ -101,6 +118,7 @@ def sweep(
         "seeds": roots,
         "rounds": rounds,
         "cells": [cell.name for cell in cells],
+        "byzantine": [cell.byzantine for cell in cells],
         "environment": environment(*(cell.simulation for cell in cells)),
     }
     directory = None if directory is None else Path(directory)

@@ -6,16 +6,19 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from run_problem import simulation, Traced, TRACES
 
 import ghostjax as gj
-from ghostjax._sweep._axis import labels_of, set_paths
+from ghostjax._sweep._axis import labels_of
+from ghostjax._sweep._paths import set_paths
 from ghostjax._sweep._plan import build_cells, group_cells
 
 
 F = "protocol.aggregator.f"
 LR = "protocol.optimizer.knobs.learning_rate"
+WATCHED = simulation(metrics=(Traced(),))
 
 
 def play(sim, axes, rounds=5, **kwargs):
@@ -159,6 +162,7 @@ def test_an_axis_moves_several_fields():
     data = play(simulation(), [axis]).dataset
     run = gj.simulate(simulation(2, byzantine=2), 5, 0, progress=None)
     np.testing.assert_array_equal(data["loss"].sel(f="two").squeeze(), run.record["loss"])
+    assert data["num_byzantine"].values.tolist() == [[1], [2]]
 
 
 @pytest.mark.parametrize(
@@ -175,15 +179,57 @@ def test_an_axis_moves_several_fields():
         ({F: [1]}, {"seeds": [1, 1]}, r"no two alike"),
         ({F: [1]}, {"shard": (2, 2)}, r"shard=\(2, 2\)"),
         ({F: [1]}, {"lanes": 0}, r"lanes=0"),
-        ({F: [1]}, {"merge": "maybe"}, r"merge=maybe"),
-        ({F: [1]}, {"participation": np.ones((2, 2))}, r"sweep: participation="),
+        ({F: [1]}, {"merge": "maybe"}, r"merge='maybe'"),
+        ({F: [1]}, {"merge": np.ones(2)}, r"merge="),
+        ({F: [1]}, {"chunk": 2.5}, r"chunk=2\.5: give a whole number"),
+        ({F: [1]}, {"chunk": "all"}, r"chunk='all': "),
+        ({F: [1]}, {"lanes": "2"}, r"lanes='2': give a whole number"),
+        ({F: [1]}, {"shard": "0/4"}, r"shard='0/4': give \(i, n\)"),
+        ({F: [1]}, {"shard": (0.0, 2)}, r"shard=0\.0: give a whole number"),
+        ({F: [1]}, {"seeds": "3"}, r"seeds='3': give a whole number"),
+        ({F: [1]}, {"seeds": 2.0}, r"seeds=2\.0: give a whole number"),
+        ({F: [1]}, {"seeds": True}, r"seeds=True: give a whole number"),
+        ({F: [1]}, {"seeds": [0, 1.5]}, r"seeds=1\.5: give a whole number"),
+        ({F: [1]}, {"seeds": [0, "1"]}, r"seeds='1': give a whole number"),
+        ({F: [1]}, {"seeds": [-1]}, r"seeds=-1: a seed lies between"),
+        ({F: [1]}, {"seeds": 0}, r"seeds=\[\]: give at least one"),
+        ({F: [1]}, {"seeds": None}, r"seeds=None: give a whole number"),
+        (None, {}, r"axes=None: give \{name: values\}"),
+        ("attack", {}, r"axes='attack': give \{name: values\}"),
+        (["attack"], {}, r"axes=\['attack'\]: give \{name: values\}"),
+        ({"attack": "alie"}, {}, r"axes\['attack'\]='alie': give a list of values"),
+        ({"attack": gj.attacks.ALIE()}, {}, r"axes\['attack'\]=ALIE\(\.\.\.\): give a list of values"),
+        ({F: 1.0}, {}, r"aggregator\.f'\]=1\.0: give a list of values"),
+        ({F: {1, 2}}, {}, r"give a list of values"),
+        ({"done": [1]}, {}, r"names must differ"),
+        ({"result": [1]}, {}, r"names must differ"),
+        ({"": [1]}, {}, r"axes=\[''\]: a name is text that files can hold"),
+        ({"a/b": [1]}, {}, r"axes=\['a/b'\]: a name is text"),
+        ({"a\0": [1]}, {}, r"a name is text"),
+        ({"a\ud800": [1]}, {}, r"a name is text"),
+        ({"x" * 300: [1]}, {}, r"a name is text"),
+        ({".": [1]}, {}, r"a name is text"),
+        ({3: [1]}, {}, r"axes=\[3\]: a name is text"),
+        ({None: {"a": 1}}, {}, r"axes=\[None\]: a name is text"),
+        ({F: [2**70]}, {}, r"64 bits cannot be stored"),
+        ({F: {2**70: 1}}, {}, r"64 bits cannot be stored"),
+        ({F: {"a\0": 1}}, {}, r"a text label holds"),
+        ({F: {(1, 2): 1}}, {}, r"labels are texts or numbers"),
+        ({F: {"one": "1"}}, {}, r"sweep: axes\['protocol\.aggregator\.f'\]='one': TrimmedMean: f='1': give a number"),
+        ({LR: ["a"]}, {}, r"learning_rate'\]='a': learning_rate='a': give a number"),
+        ({"attack.ddof": [1.5]}, {}, r"axes\['attack\.ddof'\]=1\.5: "),
+        ({"attack": {"x": "alie"}}, {}, r"sweep: axes\['attack'\]='x': "),
+        ({LR: [0.1], "byzantine": [1, 7]}, {}, r"sweep: axes\['byzantine'\]=7: Simulation: byzantine=7"),
+        ({LR: [0.1], "byzantine": {"m": [[1, 0], [1]]}}, {}, r"sweep: axes\['byzantine'\]='m': "),
+        ([gj.Axis("f", [1], paths=(F,)), gj.Axis("b", [9], paths="byzantine")], {}, r"sweep: axes\['b'\]=9: "),
     ],
 )
-def test_refused_before_anything_compiles(axes, kwargs, line):
+def test_refused_before_anything_compiles(axes, kwargs, line, as_users_run):
     TRACES.clear()
-    with pytest.raises(gj.ConfigurationError, match=line):
-        play(simulation(metrics=(Traced(),)), axes, **kwargs)
+    with pytest.raises(gj.ConfigurationError, match=line) as caught:
+        play(WATCHED, axes, **kwargs)
     assert not TRACES
+    assert str(caught.value).startswith("sweep: ") and "\n" not in str(caught.value) and len(str(caught.value)) < 300
 
 
 def test_a_builder_without_that_argument_is_refused():
@@ -191,6 +237,44 @@ def test_a_builder_without_that_argument_is_refused():
         play(lambda f: simulation(f), {"g": [1]})
     with pytest.raises(gj.ConfigurationError, match="must return a Simulation"):
         play(lambda f: f, {"f": [1]})
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: gj.Axis("f", [1], paths=[3]), r"axes\['f'\]\.paths=\[3\]: give dotted paths"),
+        (lambda: gj.Axis("f", [1, 2], labels="ab" * 2), r"axes\['f'\]\.labels='abab': give a list"),
+        (lambda: gj.Axis("f", {"a": 1}), r"axes\['f'\]=.*give a list"),
+        (lambda: gj.Axis("f", [1, 2], labels=[np.nan, 1.0]), r"label nan"),
+        (lambda: gj.Axis("f/g", [1]), r"axes=\['f/g'\]: a name is text"),
+    ],
+)
+def test_an_axis_is_looked_at_when_it_is_made(make, line, as_users_run):
+    with pytest.raises(gj.ConfigurationError, match=line):
+        make()
+
+
+def test_axes_are_taken_for_what_is_meant(as_users_run):
+    assert gj.Axis("f", (i for i in range(2))).values == [0, 1]
+    assert gj.Axis("f", np.float32([0.1, 0.2])).labels == [0.1, 0.2]
+    assert gj.Axis("f", [jnp.asarray(2.0), np.int64(3)]).labels == [2.0, 3]
+    assert gj.Axis("f", [1, 2], labels=[1, "two"]).labels == ["1", "two"]
+    assert gj.Axis("f", [True, 3]).labels == ["True", "3"]
+    assert gj.Axis("z", [np.nan, 1.0]).labels == ["nan", "1.0"]
+    assert gj.Axis("f", [1], paths="byzantine").paths == ("byzantine",)
+    scheduled = simulation(lr=gj.Schedule(optax.exponential_decay, init_value=0.1, transition_steps=1, decay_rate=0.5))
+    set_paths(scheduled, {LR: 0.2})[0].protocol.optimizer.build(jnp.float32)
+
+
+def test_a_builder_that_fails_says_in_which_cell():
+    def build(f):
+        return simulation(f=f, attack=None if f < 2 else [][f])
+
+    with pytest.raises(IndexError) as caught:
+        play(build, {"f": [1, 2]})
+    assert any("axes['f']=2, seed=0" in note for note in caught.value.__notes__)
+    with pytest.raises(gj.ConfigurationError, match=r"sweep: axes\['f'\]=-1: TrimmedMean: f=-1"):
+        play(lambda f: simulation(f=f), {"f": [1, -1]})
 
 
 def test_labels():

@@ -1,0 +1,44 @@
+"""What `sweep` is handed beside simulation and axes: seeds, shard, lanes, chunk."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ghostjax._border import choice, shown, whole
+from ghostjax._random import SEEDS
+from ghostjax._types import require
+
+
+def seeds_of(seeds: Any) -> list[int]:
+    """A number of seeds, from 0 on, or the seeds themselves; no two alike."""
+    if isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes) and getattr(seeds, "ndim", 1):
+        remedy = f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
+        roots = []
+        for seed in seeds:
+            root = whole(seed, "sweep", "seeds")
+            require(0 <= root < SEEDS, "sweep", "seeds", root, remedy)
+            roots.append(root)
+    else:
+        count = whole(seeds, "sweep", "seeds", 0)
+        require(count <= SEEDS, "sweep", "seeds", count, "there are not so many seeds")
+        roots = list(range(count))
+    require(len(set(roots)) == len(roots) > 0, "sweep", "seeds", shown(roots), "give at least one seed, no two alike")
+    return roots
+
+
+def shard_of(shard: Any) -> tuple[int, int]:
+    """`(i, n)` with `0 <= i < n`: this call computes every n-th cell, from the i-th on."""
+    remedy = "give (i, n) with 0 <= i < n"
+    require(isinstance(shard, tuple | list) and len(shard) == 2, "sweep", "shard", shown(shard), remedy)
+    index, count = (whole(one, "sweep", "shard") for one in shard)
+    require(0 <= index < count, "sweep", "shard", shard, remedy)
+    return index, count
+
+
+def check_pace(lanes: Any, chunk: Any) -> None:
+    """`lanes` is None or at least 1, `chunk` "auto" or at least 1."""
+    if lanes is not None:
+        whole(lanes, "sweep", "lanes", 1)
+    if isinstance(chunk, str):
+        choice(chunk, ("auto",), "sweep", "chunk")
+    else:
+        whole(chunk, "sweep", "chunk", 1)
