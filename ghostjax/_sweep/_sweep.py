@@ -8,13 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 
-    rounds = whole(rounds, "sweep", "rounds", low=1)
-    index, count = shard_of(shard)
-    check_pace(lanes, chunk)
-    axes, roots = as_axes(axes), seeds_of(seeds)
-    cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
-    for cell in {id(cell.simulation): cell for cell in cells}.values():
-        _weights(participation, rounds, cell.simulation)
+from ghostjax._border import whole
+from ghostjax._participation import as_given, weights_of
+from ghostjax._run._chunk import Pace
 from ghostjax._run._dataset import declared_dims
 from ghostjax._run._describe import describe
 from ghostjax._run._progress import Progress, Reporter
@@ -28,7 +24,6 @@ from ghostjax._sweep._cells import CellStore, Claim
 from ghostjax._sweep._lanes import default_lanes, play_lanes, play_one, shared_leaves
 from ghostjax._sweep._plan import build_cells, Cell, Group, group_cells
 from ghostjax._sweep._result import assemble, SCHEMA, Sweep, write_plan
-from ghostjax._types import require
 
 
 WAIT = 0.5
@@ -85,32 +80,13 @@ def sweep(
 
     ```
     """
-<<<<<<< HEAD
     rounds = whole(rounds, "sweep", "rounds", low=1)
-    index, count = shard
-    require(0 <= index < count, "sweep", "shard", shard, "give (i, n) with 0 <= i < n")
-    require(lanes is None or lanes >= 1, "sweep", "lanes", lanes, "must be at least 1")
-    Pace(chunk, "sweep")
-    axes = as_axes(axes)
-    roots = list(range(seeds)) if isinstance(seeds, int) else [operator.index(seed) for seed in seeds]
-    names = [axis.name for axis in axes]
-    require("seed" not in names, "sweep", "axes", names, "'seed' cannot be an axis; give seeds=")
-    require(len(set(roots)) == len(roots) > 0, "sweep", "seeds", roots, "give at least one seed, no two alike")
-    for root in roots:
-        root_key(root, "sweep", "seeds")
-    cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
-    for cell in {id(cell.simulation): cell for cell in cells}.values():
-        _weights(participation, rounds, cell.simulation)
-=======
-    require(rounds >= 1, "sweep", "rounds", rounds, "must be at least 1")
     index, count = shard_of(shard)
     check_pace(lanes, chunk)
     axes, roots = as_axes(axes), seeds_of(seeds)
-    given = None if participation is None else np.asarray(participation)
-    cells = build_cells(simulation, axes, roots, rounds, given)
-    for n in {cell.simulation.num_nodes for cell in cells}:
-        weights_of(participation, rounds, n, "sweep")
->>>>>>> f470908 (Axes, seeds, shards and labels of a sweep are looked at before anything compiles; a cell that cannot be built names axis and value)
+    cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
+    for cell in {id(cell.simulation): cell for cell in cells}.values():
+        _weights(participation, rounds, cell.simulation)
     groups = group_cells(cells, merge)
     plan = {
         "schema": SCHEMA,
