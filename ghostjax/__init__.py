@@ -12,6 +12,7 @@ from ghostjax import (
     tasks as tasks,
     topologies as topologies,
 )
+from ghostjax._byzantine import Share as Share
 from ghostjax._compiled import compiler_options as compiler_options
 from ghostjax._optimizer import Optimizer as Optimizer, Schedule as Schedule
 from ghostjax._participation import stake as stake

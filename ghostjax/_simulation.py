@@ -1,14 +1,16 @@
 """A simulation: the stages put together, and one round as a pure function."""
 
 import html
+import warnings
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from ghostjax._border import member, members, shown
+from ghostjax._byzantine import byzantine_mask
 from ghostjax._kernels import present
 from ghostjax._random import per_node, stream
 from ghostjax._round import Round, State
@@ -29,11 +31,14 @@ class Simulation(eqx.Module):
     """A network of nodes that learn `task` by `protocol`, some of them held by an adversary.
 
     One round is `update -> send -> weigh -> corrupt -> aggregate -> apply -> observe`; replace one object to
-    replace one stage. `byzantine` marks the adversary's identities: a mask `[n]`, or a number k for the last
-    k of them. It is not the rule's `f`: one is true, the other assumed. Every leaf is traced, so one compiled
-    program serves all values of all knobs.
+    replace one stage. Every leaf is traced, so one compiled program serves all values of all knobs.
 
-    Errors: `ConfigurationError` for a combination that cannot work, before anything compiles.
+    `byzantine` marks the adversary's identities: a whole number is a count, of the last ones; a fraction between 0
+    and 1, or `gj.Share(0.25)`, a share of the nodes, rounded to the nearest whole number of them; an array a mask
+    `[n]` of booleans or zeros and ones. It is not the rule's `f`: one is true, the other assumed.
+
+    Errors: `ConfigurationError` for a combination that cannot work, before anything compiles. An attack without a
+    Byzantine identity never acts, and a warning says so.
     """
 
     task: AbstractTask
@@ -53,27 +58,21 @@ class Simulation(eqx.Module):
         byzantine: Any = 0,
         metrics: tuple[AbstractMetric, ...] | list[AbstractMetric] | None = None,
     ):
+        self.task = member(task, AbstractTask, "Simulation", "task")
+        self.protocol = member(protocol, AbstractProtocol, "Simulation", "protocol")
+        self.learner = Momentum() if learner is None else member(learner, AbstractLearner, "Simulation", "learner")
+        self.attack = NoAttack() if attack is None else member(attack, AbstractAttack, "Simulation", "attack")
+        self.metrics = (Goal(),) if metrics is None else members(metrics, AbstractMetric, "Simulation", "metrics")
         n = task.num_nodes
         require(n > 0, "Simulation", "task.num_nodes", n, "a network needs at least one node")
-        self.task = task
-        self.protocol = protocol
-        self.learner = Momentum() if learner is None else learner
-        self.attack = NoAttack() if attack is None else attack
-        self.metrics = (Goal(),) if metrics is None else tuple(metrics)
-        if np.ndim(byzantine) == 0:
-            count = int(byzantine)
-            require(0 <= count <= n, "Simulation", "byzantine", count, f"must lie between 0 and the {n} nodes")
-            self.byzantine = jnp.arange(n) >= n - count
-        else:
-            self.byzantine = jnp.asarray(byzantine, bool)
-            require(
-                self.byzantine.shape == (n,),
-                "Simulation",
-                "byzantine",
-                f"mask of shape {self.byzantine.shape}",
-                f"give one entry per node, ({n},)",
-            )
+        self.byzantine = byzantine_mask(byzantine, n)
         self.protocol.validate(n, self.learner, self.attack)
+        if not isinstance(self.attack, NoAttack) and concrete(self.byzantine) and not bool(self.byzantine.any()):
+            warnings.warn(
+                f"Simulation: attack={shown(self.attack)}: no identity is Byzantine, so it never acts; give byzantine= "
+                "a count, a share or a mask",
+                stacklevel=3,
+            )
 
     def __repr__(self) -> str:
         metrics = ", ".join(type(metric).__name__ for metric in self.metrics)

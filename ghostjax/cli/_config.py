@@ -98,11 +98,13 @@ def simulation(config: RunConfig) -> Simulation:
         config.task,
         f"makes {task.num_nodes} nodes where nodes={config.nodes}; write nodes where its partition names a number",
     )
+    # The attack that nobody chose is not missed where nobody would carry it out.
+    attack = "no_attack" if config.byzantine == 0 and config.attack == RunConfig.attack else config.attack
     return Simulation(
         task,
         protocol,
         learner=build("learner", config.learner, "learners", words),
-        attack=build("attack", config.attack, "attacks", words),
+        attack=build("attack", attack, "attacks", words),
         byzantine=config.byzantine,
         metrics=standard(every=config.evaluate_every),
     )

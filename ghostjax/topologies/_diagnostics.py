@@ -66,8 +66,9 @@ def describe(topology: Topology, byzantine: Any = None) -> dict[str, float | int
     `spectral_gap` (of W), `honest_spectral_gap` (of the honest matrix), `algebraic_connectivity` mu_2 and
     `mu_max` of the honest weighted Laplacian, `byzantine_weight` b (the largest over honest receivers), and
     `byzantine_ratio` 2 b / mu_2: no rule survives it above 1 on every graph, and on two worlds it is the
-    predicted breakdown. Also degrees, symmetry, double stochasticity and connectivity (of all nodes, of the
-    honest ones). Computed on the host in float64, O(n^3).
+    predicted breakdown. It is inf where honest nodes hear Byzantine ones and not each other, a single honest node
+    included, and 0 where no honest node hears a Byzantine one. Also degrees, symmetry, double stochasticity and
+    connectivity (of all nodes, of the honest ones). Computed on the host in float64, O(n^3).
 
     Source: Gaucher et al., Unified Breakdown Analysis for Byzantine Robust Gossip, arXiv:2410.10418; He et
     al., Byzantine-Robust Decentralized Learning via ClippedGossip, arXiv:2202.01545.
@@ -94,7 +95,7 @@ def describe(topology: Topology, byzantine: Any = None) -> dict[str, float | int
         "algebraic_connectivity": mu_2,
         "mu_max": float(spectrum[-1]) if len(spectrum) else 0.0,
         "byzantine_weight": b,
-        "byzantine_ratio": 0.0 if b == 0 else 2 * b / mu_2 if honest_connected else float("inf"),
+        "byzantine_ratio": 0.0 if b == 0 else 2 * b / mu_2 if honest_connected and mu_2 > 0 else float("inf"),
     }
 
 

@@ -58,6 +58,7 @@ def test_the_round_restores_honest_identities():
     assert (vandal[N - F :] != honest[N - F :]).any(1).all()
 
 
+@pytest.mark.filterwarnings("ignore:Simulation. attack=.*never acts")
 @pytest.mark.parametrize("graph", [None, lambda: gj.topologies.ring(N)], ids=["server", "gossip"])
 def test_without_byzantine_identities_nothing_changes(graph):
     graph = graph and graph()
@@ -114,7 +115,7 @@ def accuracy(attack, byzantine=4, rule=None):
 @pytest.mark.slow
 def test_attacks_hurt_where_nothing_defends_and_a_rule_helps():
     noise = gj.attacks.Gaussian(std=100.0)
-    clean = accuracy(noise, byzantine=0)
+    clean = accuracy(None, byzantine=0)
     assert clean > 0.8
     assert accuracy(noise) < 0.5
     assert accuracy(noise, rule=gj.aggregators.TrimmedMean(f=4)) > clean - 0.15

@@ -15,6 +15,7 @@ ALLOWED = {
     "_types": set(),
     "_random": {"_types", "_border"},
     "_participation": {"_types", "_border"},
+    "_byzantine": {"_types", "_border"},
     "_tree": {"_types"},
     "_repr": set(),
     "_border": {"_types", "_repr"},
@@ -25,7 +26,7 @@ ALLOWED = {
     "_round": FOUNDATION,
     "metrics": FOUNDATION | {"_round"},
     "protocols": FOUNDATION | {"aggregators", "topologies"},
-    "_simulation": FOUNDATION | STAGES | {"_round", "metrics", "protocols"},
+    "_simulation": FOUNDATION | STAGES | {"_byzantine", "_round", "metrics", "protocols"},
     "_rollout": FOUNDATION | {"_round", "_simulation"},
     "_run": FOUNDATION | {"_participation", "_round", "_simulation", "_rollout", "tasks"},
     "_sweep": FOUNDATION

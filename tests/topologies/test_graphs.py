@@ -289,3 +289,20 @@ def test_double_precision(x64):
     graph = gj.topologies.ring(6, 2)
     assert graph.weights.dtype == jnp.float64
     np.testing.assert_allclose(mixing_matrix(graph).sum(1), 1, atol=1e-15)
+
+
+@pytest.mark.parametrize("byzantine", [[0, 1, 1, 1], [1, 1, 1, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 0]])
+@pytest.mark.parametrize("make", [gj.topologies.ring, gj.topologies.chain, gj.topologies.star, gj.topologies.complete])
+def test_any_honest_part_is_described(make, byzantine):
+    """One honest node, none, a disconnected and a connected honest part."""
+    mask = np.array(byzantine, bool)
+    found = gj.topologies.describe(make(4), mask)
+    heard = bool(found["byzantine_weight"] > 0)
+    lonely = not found["honest_connected"] or (~mask).sum() == 1
+    assert found["byzantine_ratio"] == np.inf if heard and lonely else np.isfinite(found["byzantine_ratio"])
+    assert all(isinstance(value, int | float | bool) and not np.isnan(value) for value in found.values())
+
+
+def test_a_network_of_one_node_is_described():
+    found = gj.topologies.describe(gj.topologies.complete(1), np.array([False]))
+    assert found["connected"] and found["byzantine_ratio"] == 0
