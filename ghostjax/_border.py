@@ -9,8 +9,10 @@ import difflib
 import inspect
 import math
 import operator
+import os
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -128,6 +130,33 @@ def members(values: Any, kind: type, call: str, parameter: str) -> tuple[Any, ..
     return tuple(member(value, kind, call, f"{parameter}[{i}]") for i, value in enumerate(values))
 
 
+def folder(value: Any, call: str, parameter: str) -> Path:
+    """`value` as the path of a folder that is there or can be made; `~` is the home directory."""
+    remedy = "name a folder, as text or a pathlib.Path"
+    require(
+        isinstance(value, str | os.PathLike) and isinstance(os.fspath(value), str),
+        call,
+        parameter,
+        shown(value),
+        remedy,
+    )
+    text = os.fspath(value)
+    require(text.strip() and "\0" not in text, call, parameter, repr(text), remedy)
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as error:  # no such user, or nobody's home is known
+        raise ConfigurationError(f"{call}: {parameter}={text}: {error}; {remedy}") from error
+    for part in (path, *path.parents):
+        try:
+            there, plain = os.path.lexists(part), part.is_dir()
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"{call}: {parameter}={shown(text)}: {error}; {remedy}") from error
+        if there:
+            require(plain, call, parameter, text, f"{'it' if part == path else part} is a file; {remedy}")
+            break
+    return path
+
+
 def _way_in(value: Any, kind: type, what: str) -> str:
     names = {cls.__name__: public_name(cls).replace("ghostjax.", "gj.", 1) for cls in _final(kind)}
     module = getattr(value, "__module__", None) or type(value).__module__
@@ -180,7 +209,10 @@ def shown(value: Any) -> str:
         return getattr(value, "__qualname__", None) or repr(value)
     if isinstance(value, eqx.Module):
         return f"{type(value).__name__}(...)"
-    text = " ".join((repr(value) if isinstance(value, str) or not concrete(value) else str(value)).split())
+    try:
+        text = " ".join((repr(value) if isinstance(value, str) or not concrete(value) else str(value)).split())
+    except Exception:  # what holds itself, or has no text
+        text = _kind_of(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -1,5 +1,6 @@
 """A whole training as one pure function of the participation weights."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -32,6 +33,12 @@ def rollout(
     return jax.lax.scan(play, state, participation)
 
 
+@eqx.filter_jit
+def one_step(simulation: Simulation, state: State, w: Float[Array, " n"], key: Key) -> tuple[State, Record]:
+    """One round as a program of its own, never compiled: its trace is kept, and says what a round records and does."""
+    return simulation.step(state, w, key)
+
+
 def rollout_first(
     simulation: Simulation, key: Key, participation: Float[Array, "T n"], state: State, count: Int[Array, ""]
 ) -> tuple[State, Record]:
@@ -46,7 +53,7 @@ def rollout_first(
         state, row = simulation.step(state, participation[i], key)
         return state, jax.tree.map(lambda column, value: column.at[i].set(value), record, row)
 
-    row = jax.eval_shape(simulation.step, state, participation[0], key)[1]
+    row = eqx.filter_eval_shape(one_step, simulation, state, participation[0], key)[1]
     length = participation.shape[0]
     record = jax.tree.map(lambda like: jnp.full((length, *like.shape), _blank(like.dtype), like.dtype), row)
     return jax.lax.fori_loop(0, count, play, (state, record))

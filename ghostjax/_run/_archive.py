@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 import os
-import uuid
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ghostjax._files import read_plain
+
 
 MANIFEST = "manifest.json"
 DIGEST = 64
@@ -27,26 +29,6 @@ DIGEST = 64
 
 class CorruptFile(Exception):
     """A file whose checksum does not fit its content."""
-
-
-def write_atomic(path: Path, content: bytes) -> None:
-    """Puts `content` at `path` so that a crash at any moment leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":  # the rename itself has to reach the disk; elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def pack(arrays: Mapping[str, Any], manifest: Mapping[str, Any]) -> bytes:
@@ -62,7 +44,7 @@ def pack(arrays: Mapping[str, Any], manifest: Mapping[str, Any]) -> bytes:
         # A fixed date: zip entries carry one, and the same cell must have the same bytes on every day.
         file.writestr(zipfile.ZipInfo(MANIFEST), text)
         for name, array in plain.items():
-            with file.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+            with file.open(zipfile.ZipInfo(f"{stored_name(name)}.npy"), "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, array, allow_pickle=False)
         file.comment = b"0" * DIGEST
     content = buffer.getvalue()[:-DIGEST]
@@ -70,25 +52,69 @@ def pack(arrays: Mapping[str, Any], manifest: Mapping[str, Any]) -> bytes:
 
 
 def unpack(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The arrays and the manifest of the file at `path`; `CorruptFile` if its checksum does not fit."""
-    content = path.read_bytes()
+    """The arrays and the manifest of the file at `path`; `CorruptFile` if it cannot be what `pack` wrote."""
+    try:
+        content = read_plain(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CorruptFile(f"{path}: cannot be read ({error.strerror or error})") from error
+    return unpack_bytes(content, path)
+
+
+def unpack_bytes(content: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As `unpack`, of bytes already read from `path`."""
     if hashlib.sha256(content[:-DIGEST]).hexdigest().encode() != content[-DIGEST:]:
         raise CorruptFile(f"{path}: its checksum does not fit its {len(content)} bytes")
+    try:
+        return _opened(content)
+    except Exception as error:  # sealed all the same: by somebody else, and it may hold anything
+        why = str(error).splitlines() or [type(error).__name__]
+        raise CorruptFile(f"{path}: its checksum fits and its content does not ({why[0]})") from error
+
+
+def _opened(content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     arrays = {}
     with zipfile.ZipFile(io.BytesIO(content)) as file:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in file.infolist()):
+            raise ValueError("it is compressed")  # nothing read can be larger than the file
         manifest = json.loads(file.read(MANIFEST))
         kinds = manifest.pop("arrays")
         for name in file.namelist():
             if name != MANIFEST:
                 array = np.lib.format.read_array(io.BytesIO(file.read(name)), allow_pickle=False)
-                name = name.removesuffix(".npy")
+                name = original_name(name.removesuffix(".npy"))
                 arrays[name] = _from_plain(array, kinds.get(name))
     return arrays, manifest
+
+
+def stored_name(name: str) -> str:
+    """`name` as files take it: `/`, `%` and control characters are written `%2F`, `%25`, `%00`, ..."""
+    return re.sub(r"[%/\x00-\x1f\x7f]", lambda found: f"%{ord(found[0]):02X}", name)
+
+
+def original_name(name: str) -> str:
+    """The inverse of `stored_name`."""
+    return re.sub("%([0-9A-F]{2})", lambda found: chr(int(found[1], 16)), name)
+
+
+def content_digest(arrays: Mapping[str, Any]) -> str:
+    """The sha256 of names, dtypes, shapes and bytes of `arrays`."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        plain, kind = _to_plain(arrays[name])
+        digest.update(f"{name} {plain.dtype.str} {plain.shape} {json.dumps(kind, sort_keys=True)}\n".encode())
+        digest.update(plain.data if plain.size else b"")
+    return digest.hexdigest()
 
 
 def quarantine(path: Path, why: Exception) -> None:
     """Moves a corrupt file aside, kept for whoever wants to know, and says so in one line."""
     aside = path.with_name(f"{path.name}.corrupt")
+    for again in range(2, 1000):
+        if not os.path.lexists(aside):
+            break
+        aside = path.with_name(f"{path.name}.corrupt-{again}")
     try:
         os.replace(path, aside)
     except FileNotFoundError:  # another worker was quicker

@@ -1,5 +1,7 @@
-"""Checkpoints: the whole state and the record so far, in one file per kept round."""
+"""Checkpoints: the whole state in one file per kept round, which binds the pieces of the record so far."""
 
+import re
+import time
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,15 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ghostjax._run._archive import CorruptFile, pack, quarantine, unpack, write_atomic
+from ghostjax._border import folder
+from ghostjax._files import remove, write_atomic
+from ghostjax._run._archive import content_digest, CorruptFile, pack, quarantine, unpack
 from ghostjax._run._chunk import named_leaves
 from ghostjax._run._describe import differences
 from ghostjax._run._provenance import changed, LAYOUT, VERSIONS
+from ghostjax._run._segments import Link, read_segments, remove_others, write_segment
 from ghostjax._types import ConfigurationError, require
 
 
 KEPT = 2
-SCHEMA = 1
+SCHEMA = 2
+NAME = re.compile(r"checkpoint-(\d{8,})\.npz")
 
 
 class CheckpointStatus(NamedTuple):
@@ -33,50 +39,118 @@ class CheckpointStatus(NamedTuple):
         return self.round >= self.rounds
 
 
+class Checkpoint(NamedTuple):
+    """A checkpoint that was read: the arrays of the state, the record so far and the files that hold that."""
+
+    status: CheckpointStatus
+    arrays: dict[str, Any]
+    record: dict[str, np.ndarray]
+    pieces: list[str]
+
+
+class Keeper:
+    """Writes the checkpoints of one run: the state each time, of the record only what is new.
+
+    The last `KEPT` are kept. `done` rounds are on the disk; `last` is the piece of the record that they end with.
+    """
+
+    def __init__(self, directory: Path, manifest: dict[str, Any], seconds: float, found: Checkpoint | None):
+        self._directory, self._manifest, self._seconds = directory, manifest, seconds
+        self.done = 0 if found is None else found.status.round
+        self._last: Link | None = None if found is None else tuple(found.status.manifest["record"])
+        self._when = time.monotonic()
+        remove_others(directory, [] if found is None else found.pieces)
+
+    def due(self) -> bool:
+        """Whether the last checkpoint is old enough for another one."""
+        return time.monotonic() - self._when >= self._seconds
+
+    def save(self, state: Any, pieces: list[dict[str, np.ndarray]], done: int, weights: str) -> None:
+        """The state after `done` rounds; `pieces` are the rows since the last call, `weights` who took part so far."""
+        rows = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+        last = write_segment(self._directory, rows, self.done, done, self._last)
+        arrays = {f"state{name}": leaf for name, leaf in named_leaves(state)}
+        manifest = {
+            **self._manifest,
+            "schema": SCHEMA,
+            "round": done,
+            "weights": weights,
+            "record": last,
+            "state": content_digest(arrays),
+        }
+        write_atomic(self._directory / f"checkpoint-{done:08d}.npz", pack(arrays, manifest))
+        for old in listed(self._directory)[:-KEPT]:
+            remove(old)
+        self.done, self._last, self._when = done, last, time.monotonic()
+
+
 def checkpoint_status(directory: str | Path) -> CheckpointStatus | None:
-    """The newest checkpoint of `directory` whose checksum fits, or None.
+    """The newest usable checkpoint of `directory`, or None.
 
     Corrupt files are set aside with a warning, as when a run is continued.
     """
-    found = newest(Path(directory))
-    return None if found is None else found[0]
+    found = newest(folder(directory, "checkpoint_status", "directory"))
+    return None if found is None else found.status
 
 
-def newest(directory: Path) -> tuple[CheckpointStatus, dict[str, Any]] | None:
-    """The newest usable checkpoint and its arrays; corrupt ones on the way are set aside."""
-    for path in sorted(directory.glob("checkpoint-*.npz"), reverse=True):
+def listed(directory: Path) -> list[Path]:
+    """All that is named as a checkpoint, the oldest first."""
+    found = ((NAME.fullmatch(path.name), path) for path in directory.glob("checkpoint-*.npz"))
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+
+
+def newest(directory: Path) -> Checkpoint | None:
+    """The newest usable checkpoint; corrupt ones on the way are set aside."""
+    for path in reversed(listed(directory)):
         try:
-            arrays, manifest = unpack(path)
+            return read(path)
         except FileNotFoundError:
             continue  # a run that shares the folder has moved on
         except CorruptFile as error:
             quarantine(path, error)
-            continue
-        require(
-            manifest.get("schema") == SCHEMA,
-            "simulate",
-            "directory",
-            directory,
-            f"{path.name} was written in another layout of files (version {manifest.get('schema')}, here {SCHEMA}) by "
-            "another version of ghostjax; give another directory, or resume=False to start over",
-        )
-        return CheckpointStatus(manifest["round"], manifest["rounds"], path, manifest), arrays
     return None
 
 
-def save(directory: Path, state: Any, record: dict[str, np.ndarray], manifest: dict[str, Any]) -> Path:
-    """Writes the checkpoint of `manifest["round"]` and removes all but the last `KEPT`."""
-    arrays = {f"state{name}": leaf for name, leaf in named_leaves(state)}
-    arrays |= {f"record/{name}": column for name, column in record.items()}
-    path = directory / f"checkpoint-{manifest['round']:08d}.npz"
-    write_atomic(path, pack(arrays, {**manifest, "schema": SCHEMA}))
-    for old in sorted(directory.glob("checkpoint-*.npz"))[:-KEPT]:
-        old.unlink(missing_ok=True)
-    return path
+def read(path: Path) -> Checkpoint:
+    """The checkpoint at `path`; `CorruptFile` if anything of it, or of the record that it binds, is not as written."""
+    arrays, manifest = unpack(path)
+    require(
+        manifest.get("schema") == SCHEMA,
+        "simulate",
+        "directory",
+        path.parent,
+        f"{path.name} was written in another layout of files (version {manifest.get('schema')}, here {SCHEMA}) by "
+        "another version of ghostjax; give another directory, or resume=False to start over",
+    )
+    for name, kind in FIELDS.items():
+        if not isinstance(manifest.get(name), kind):
+            raise CorruptFile(f"{path}: its {name} is {type(manifest.get(name)).__name__}")
+    done, named = manifest["round"], NAME.fullmatch(path.name)
+    if named is None or done != int(named[1]) or not 1 <= done <= manifest["rounds"]:
+        raise CorruptFile(f"{path}: it says round {done} of {manifest['rounds']}")
+    if content_digest(arrays) != manifest["state"] or np.asarray(arrays.get("state.round")).tolist() != done:
+        raise CorruptFile(f"{path}: its state is not that of its round")
+    try:
+        record, pieces = read_segments(path.parent, manifest["record"], done)
+    except CorruptFile as error:
+        raise CorruptFile(f"{path}: {error}") from error
+    return Checkpoint(CheckpointStatus(done, manifest["rounds"], path, manifest), arrays, record, pieces)
 
 
-def restore(arrays: dict[str, Any], like: Any, path: Path) -> tuple[Any, dict[str, np.ndarray]]:
-    """The state, laid out on devices as `like` is, and the record."""
+FIELDS = {
+    "round": int,
+    "rounds": int,
+    "key": dict,
+    "simulation": dict,
+    "environment": dict,
+    "program": str,
+    "weights": str,
+    "state": str,
+}
+
+
+def restore(arrays: dict[str, Any], like: Any, path: Path) -> Any:
+    """The state, laid out on devices as `like` is."""
 
     def leaf(name: str, target: jax.Array) -> Any:
         value = arrays.get(f"state{name}")
@@ -91,15 +165,27 @@ def restore(arrays: dict[str, Any], like: Any, path: Path) -> tuple[Any, dict[st
         return jax.device_put(value, target.sharding)
 
     leaves = [leaf(name, target) for name, target in named_leaves(like)]
-    record = {name.removeprefix("record/"): np.asarray(a) for name, a in arrays.items() if name.startswith("record/")}
-    return jax.tree.unflatten(jax.tree.structure(like), leaves), record
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
 def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path, allow_layout_change: bool) -> None:
-    """Refuses a checkpoint of another run; warns where only versions differ."""
-    for part in ("rounds", "key", "participation", "simulation"):
-        if old[part] != new[part]:
-            lines = differences(old[part], new[part], "" if part == "simulation" else part)
+    """Refuses a checkpoint of another run; warns where only versions differ.
+
+    `new` says in `weights` who took part in the rounds that `old` has played.
+    """
+    require(
+        new["rounds"] >= old["round"],
+        "simulate",
+        "rounds",
+        new["rounds"],
+        f"{directory} holds {old['round']} rounds already; give at least {old['round']}, or another directory",
+    )
+    for part in ("key", "participation", "simulation"):
+        if part == "participation" and old["weights"] == new["weights"]:
+            continue
+        if old.get(part) != new[part] or part == "participation":
+            lines = differences(old.get(part), new[part], "" if part == "simulation" else part)
+            lines = lines or ["participation: other weights in rounds that were played"]
             more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
             raise ConfigurationError(
                 f"simulate: directory={directory}: it holds another run ({'; '.join(lines[:3])}{more}); "
@@ -116,3 +202,19 @@ def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path, allow_
         warnings.warn(
             f"continuing a run begun with other versions ({'; '.join(versions)}): bits may differ", stacklevel=3
         )
+
+
+def check_program(old: dict[str, Any], new: dict[str, Any], directory: Path, allow_layout_change: bool) -> None:
+    """Refuses to continue where a round, as it is traced now, is not that of the recorded rounds."""
+    if old["program"] == new["program"]:
+        return
+    other = changed(old["environment"], new["environment"], (*VERSIONS, *LAYOUT))
+    if other and allow_layout_change:
+        warnings.warn(f"continuing with another program ({'; '.join(other)}): bits differ", stacklevel=3)
+        return
+    why = f" ({'; '.join(other)})" if other else ": its code, or something that this calls, is not what it was"
+    out = ", or allow_layout_change=True to mix both" if other else ""
+    raise ConfigurationError(
+        f"simulate: directory={directory}: the program of the simulation has changed{why}; give another directory, or "
+        f"resume=False to start over{out}"
+    )

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ghostjax._border import shown, whole
 from ghostjax._compiled import compiled
 from ghostjax._rollout import rollout_first
 from ghostjax._round import State
@@ -16,6 +17,8 @@ from ghostjax._types import Key, require
 
 CAPACITY = 64
 """Compiled rows of an automatic chunk; how many of them are played is traced."""
+LARGEST = 2**31 - 1
+"""Rounds that an int32 counts."""
 AIM = 1.0
 """Seconds that an automatic chunk should take: signals, progress and heartbeats wait for its end."""
 
@@ -56,11 +59,10 @@ class Pace:
     """How many rounds each chunk plays: `chunk` of them, or as many as take about `AIM` seconds."""
 
     def __init__(self, chunk: int | str, call: str):
-        self._fixed = chunk != "auto"
-        require(
-            chunk == "auto" or (isinstance(chunk, int) and chunk >= 1), call, "chunk", chunk, "'auto' or at least 1"
-        )
-        self.capacity = chunk if isinstance(chunk, int) else CAPACITY
+        self._fixed = not isinstance(chunk, str)
+        if isinstance(chunk, str):
+            require(chunk == "auto", call, "chunk", shown(chunk), "'auto' or at least 1")
+        self.capacity = CAPACITY if isinstance(chunk, str) else whole(chunk, call, "chunk", 1, LARGEST)
         self._next = self.capacity if self._fixed else 1
 
     def take(self, left: int) -> int:

@@ -1,13 +1,15 @@
 """Records as labelled arrays, in memory and on disk."""
 
-import os
-import uuid
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
+from ghostjax._border import shown
+from ghostjax._files import write_atomic
+from ghostjax._run._archive import original_name, stored_name
 from ghostjax._simulation import Simulation
 from ghostjax._types import require
 
@@ -16,17 +18,23 @@ if TYPE_CHECKING:
     import xarray
 
 
-def declared_dims(simulation: Simulation, record: Mapping[str, np.ndarray]) -> dict[str, tuple[str, ...]]:
-    """The dimensions of each entry of `record` after the round, as the metrics declare them.
+LONGEST = 200
+"""Bytes of a name that files take."""
+COORDINATES = ("round", "node", "byzantine")
 
-    An entry that no metric declares gets `name_0`, `name_1`, ...
+
+def declared_dims(simulation: Simulation, record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The dimensions of each entry of `record` (arrays, or their shapes) after the round, as the metrics declare them.
+
+    An entry that no metric declares gets `name_0`, `name_1`, ... What could not be stored is refused here.
     """
     declared: dict[str, tuple[str, ...]] = {}
     for metric in simulation.metrics:
         declared |= dict(metric.dims)
-    dims = {}
+    dims: dict[str, tuple[str, ...]] = {}
     for name, column in record.items():
-        extra = column.ndim - 1
+        _check_name(name)
+        extra = len(column.shape) - 1
         dims[name] = tuple(declared.get(name, tuple(f"{name}_{i}" for i in range(extra))))
         require(
             len(dims[name]) == extra,
@@ -35,7 +43,35 @@ def declared_dims(simulation: Simulation, record: Mapping[str, np.ndarray]) -> d
             f"dims {dims[name]} for {name!r}",
             f"it records arrays of shape {column.shape[1:]}; declare one dimension for each",
         )
+    _check_sizes(simulation.num_nodes, record, dims)
     return dims
+
+
+def _check_name(name: Any) -> None:
+    remedy = f"a recorded name is text of 1 to {LONGEST} bytes"
+    require(isinstance(name, str) and name, "simulate", "metrics", f"name {shown(name)}", remedy)
+    try:
+        short = len(stored_name(name).encode()) <= LONGEST
+    except UnicodeEncodeError:
+        short = False
+    require(short and name.strip(" .") == name, "simulate", "metrics", f"name {shown(name)}", remedy)
+
+
+def _check_sizes(n: int, record: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]]) -> None:
+    """Dimensions have one size each, and no entry has the name of one."""
+    sizes: dict[str, int] = {"node": n}
+    for name, column in record.items():
+        for dim, size in zip(dims[name], column.shape[1:], strict=True):
+            _check_name(dim)
+            require(dim != "round" and dim != "byzantine", "simulate", "metrics", f"dimension {dim!r} of {name!r}",
+                    "that name is taken; give it another one")  # fmt: skip
+            require(
+                sizes.setdefault(dim, size) == size, "simulate", "metrics", f"dimension {dim!r} of {name!r}",
+                f"it has {size} entries here and {sizes[dim]} elsewhere; give one of them another name",
+            )  # fmt: skip
+    for name in record:
+        taken = name in COORDINATES or name in sizes
+        require(not taken, "simulate", "metrics", f"name {name!r}", "a dimension has that name; give it another one")
 
 
 def labelled(
@@ -60,20 +96,22 @@ def plain(column: np.ndarray) -> np.ndarray:
 
 
 def write_dataset(dataset: "xarray.Dataset", path: Path) -> None:
-    """Writes netCDF beside its place, flushes and renames."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
-    try:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes netCDF, whole or not at all."""
+    write_atomic(path, dataset_bytes(dataset))
 
 
-def read_dataset(path: Path) -> "xarray.Dataset":
-    """Reads netCDF into memory."""
+def dataset_bytes(dataset: "xarray.Dataset") -> bytes:
+    """The netCDF file of `dataset`, in memory: what cannot be stored is found here."""
+    buffer = io.BytesIO()
+    names = {name: stored_name(str(name)) for name in {*dataset.variables, *dataset.dims}}
+    dataset.rename({old: new for old, new in names.items() if old != new}).to_netcdf(buffer, engine="h5netcdf")
+    return buffer.getvalue()
+
+
+def dataset_of(content: bytes) -> "xarray.Dataset":
+    """What `dataset_bytes` wrote; only bytes whose checksum was compared may come here, since HDF5 trusts them."""
     import xarray
 
-    return xarray.load_dataset(path, engine="h5netcdf")
+    dataset = xarray.load_dataset(io.BytesIO(content), engine="h5netcdf")
+    names = {name: original_name(str(name)) for name in {*dataset.variables, *dataset.dims}}
+    return dataset.rename({old: new for old, new in names.items() if old != new})

@@ -172,16 +172,17 @@ def _source(value: Any) -> str:
     try:
         text = inspect.getsource(value)
         if getattr(value, "__name__", "") == "<lambda>":  # a line can hold several, and all have its source
-            text += _bytecode(value.__code__)
+            text += bytecode(value.__code__)
     except (OSError, TypeError):  # typed at a prompt, or compiled
-        text = _bytecode(getattr(value, "__code__", None)) or repr(value)
+        text = bytecode(getattr(value, "__code__", None)) or repr(value)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _bytecode(code: Any) -> str:
+def bytecode(code: Any) -> str:
+    """What a function's code does, as text that does not depend on where it stands."""
     if code is None:
         return ""
-    constants = [_bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    constants = [bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
     return repr((code.co_code, constants, code.co_names))
 
 

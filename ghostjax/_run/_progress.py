@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ghostjax._border import shown
 from ghostjax._types import require
 
 
@@ -21,6 +22,14 @@ REFRESH = 0.5
 SHOWN = ("loss", "accuracy")
 
 
+def known_progress(progress: Progress, call: str) -> Progress:
+    """`progress` if it is one of those that a `Reporter` takes."""
+    known = progress is None or callable(progress) or (isinstance(progress, str) and progress in ("auto", "lines"))
+    seen = progress if isinstance(progress, str) else shown(progress)
+    require(known, call, "progress", seen, "use 'auto', 'lines', None or a function (done, total, latest)")
+    return progress
+
+
 class Reporter:
     """Shows `total` units of work getting done, on standard error so that output stays clean.
 
@@ -28,14 +37,7 @@ class Reporter:
     """
 
     def __init__(self, progress: Progress, total: int, unit: str, call: str, start: int = 0):
-        require(
-            progress in (None, "auto", "lines") or callable(progress),
-            call,
-            "progress",
-            progress,
-            "use 'auto', 'lines', None or a function (done, total, latest)",
-        )
-        self._progress, self._total, self._unit = progress, total, unit
+        self._progress, self._total, self._unit = known_progress(progress, call), total, unit
         self._start = start
         self._first: tuple[float, int] | None = None
         self._said = time.monotonic()

@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ghostjax._run._program import package_source
 
-VERSIONS = ("ghostjax", "jax", "jaxlib", "numpy", "python")
+
+VERSIONS = ("ghostjax", "source", "jax", "jaxlib", "numpy", "python")
 """A difference here may change bits; one is told."""
 LAYOUT = ("platform", "device", "devices", "mesh", "x64", "prng", "matmul_precision")
 """A difference here does change bits; resuming is refused."""
@@ -23,6 +25,7 @@ def environment(*placed: Any) -> dict[str, Any]:
     first = min(devices, key=lambda d: d.id) if devices else jax.devices()[0]
     return {
         "ghostjax": _version("ghostjax"),
+        "source": package_source(),
         "jax": jax.__version__,
         "jaxlib": _version("jaxlib"),
         "numpy": np.__version__,

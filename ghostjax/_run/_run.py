@@ -12,20 +12,30 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
+from ghostjax._border import folder, member
 from ghostjax._compiled import compiled
+from ghostjax._files import unwritable
 from ghostjax._round import State
-from ghostjax._run._archive import CorruptFile, pack, unpack, write_atomic
+from ghostjax._run._archive import CorruptFile, pack, unpack_bytes
 from ghostjax._run._checkpoint import restore
 from ghostjax._run._chunk import begin, named_leaves
-from ghostjax._run._dataset import labelled, read_dataset, write_dataset
+from ghostjax._run._dataset import dataset_bytes, dataset_of, labelled
+from ghostjax._run._describe import describe, differences, fingerprint
 from ghostjax._run._result import RunResult
+from ghostjax._run._seal import read_bound, read_seal, write_sealed
 from ghostjax._simulation import Simulation
-from ghostjax._types import ConfigurationError, require
+from ghostjax._types import ConfigurationError, Key, require
 from ghostjax.tasks._splits import evaluate_on, Split
 
 
 if TYPE_CHECKING:
     import xarray
+
+
+SCHEMA = 2
+"""The layout of a saved run."""
+FILES = frozenset({"final.npz", "results.nc"})
+"""What the seal of a run binds."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +56,11 @@ class Run:
     """Dimensions of the entries of `record` that are not scalars, as the metrics declare them."""
     byzantine: Bool[np.ndarray, " n"]
     simulation: Simulation | None = None
+    key: Key | None = None
+    participation: Any = None
+    """The weights as they were given, None for everybody."""
+    directory: Path | None = None
+    """Where the run is kept, if it is."""
 
     @property
     def rounds(self) -> int:
@@ -87,12 +102,31 @@ class Run:
         return {name: float(value.mean()) for name, value in honest.items()} | {k: float(v) for k, v in worst.items()}
 
     def save(self, directory: str | Path) -> Path:
-        """Writes `results.nc` (record and provenance) and `final.npz` (models and state); returns the folder."""
-        directory = Path(directory)
+        """Writes `results.nc` (record and provenance), `final.npz` (models and state), and `seal.json` over both.
+
+        The seal comes last and binds them by sha256, so that a crash never leaves the record of one run with the
+        model of another. Returns the folder.
+        """
+        path = folder(directory, "Run.save", "directory")
+        problem = unwritable(path)
+        require(problem is None, "Run.save", "directory", path, f"cannot be written to ({problem}); choose another")
         arrays = {"models": self.models, **{f"state{name}": leaf for name, leaf in named_leaves(self.state)}}
-        write_atomic(directory / "final.npz", pack(arrays, {"dims": {k: list(v) for k, v in self.dims.items()}}))
-        write_dataset(self.dataset, directory / "results.nc")
-        return directory
+        final = pack(arrays, {"dims": {k: list(v) for k, v in self.dims.items()}})
+        write_sealed(path, {"final.npz": final, "results.nc": dataset_bytes(self.dataset)}, about(self))
+        return path
+
+    def extend(self, rounds: int, *, participation: Any = None, **options: Any) -> "Run":
+        """This run continued until it has `rounds` rounds, those played included, to the bits of one run of so many.
+
+        It needs to know its simulation (`load_run(directory, simulation)`). `participation` has to be given anew where
+        it was one row per round; its first rows are those that were played. `options` are those of `simulate`; a run
+        that is kept in a folder goes on there.
+
+        Errors: `ConfigurationError` for fewer rounds than were played.
+        """
+        from ghostjax._run._simulate import extend
+
+        return extend(self, rounds, participation, options)
 
     def __repr__(self) -> str:
         last = {k: float(v[-1]) for k, v in self.record.items() if v.ndim == 1 and len(v)}
@@ -121,40 +155,90 @@ def _evaluated(simulation: Simulation, models: Float[Array, "*n d"], split: Spli
     return one(models) if models.ndim == 1 else jax.lax.map(one, models)
 
 
-def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run:
-    """Reads what `Run.save` wrote; with the `simulation` also its state, so that `params` works.
+def about(run: Run) -> dict[str, Any]:
+    """What the seal of a run says of its files."""
+    identity = {name: run.provenance.get(name) for name in ("key", "participation", "simulation", "config")}
+    return {
+        "kind": "run",
+        "schema": SCHEMA,
+        "result": run.result.name,
+        "rounds": run.rounds,
+        "run": fingerprint(identity),
+    }
 
-    Errors: `ConfigurationError` if there is no saved run, a file is corrupt, or the simulation has other shapes.
+
+def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run:
+    """Reads what `Run.save` wrote; with the `simulation` also its state, so that `params` and `extend` work.
+
+    Nothing is read whose sha256 is not the one in `seal.json`. A sha256 is no signature: it tells damage and files
+    that do not belong together, not a forger who writes a seal as well.
+
+    Errors: `ConfigurationError` if there is no saved run, a file is corrupt, or another simulation ran.
     """
-    directory = Path(directory)
+    path = folder(directory, "load_run", "directory")
+    if simulation is not None:
+        member(simulation, Simulation, "load_run", "simulation")
     require(
-        (directory / "results.nc").exists() and (directory / "final.npz").exists(),
+        (path / "results.nc").exists() and (path / "final.npz").exists(),
         "load_run",
         "directory",
-        directory,
-        "it needs results.nc and final.npz, which Run.save and simulate(directory=...) write",
+        path,
+        "it needs results.nc, final.npz and seal.json, which Run.save and simulate(directory=...) write",
     )
     try:
-        arrays, manifest = unpack(directory / "final.npz")
+        dataset, arrays, parts = _read(path)
     except CorruptFile as error:
-        raise ConfigurationError(f"load_run: directory={directory}: {error}; run it again") from error
-    try:
-        dataset = read_dataset(directory / "results.nc")
-        result, provenance = RunResult[dataset.attrs["result"]], json.loads(dataset.attrs["provenance"])
-    except (OSError, KeyError, ValueError) as error:
-        raise ConfigurationError(
-            f"load_run: directory={directory}: results.nc cannot be read ({str(error).splitlines()[0]}); run it again"
-        ) from error
-    state = None
+        raise ConfigurationError(f"load_run: directory={path}: {error}; run it again") from error
+    key, participation = None, None
     if simulation is not None:
-        state, _ = restore(arrays, begin(simulation, jax.random.key(0)), directory / "final.npz")
+        _check_simulation(parts["provenance"].get("simulation"), simulation, path)
+        parts["state"] = restore(arrays, begin(simulation, jax.random.key(0)), path / "final.npz")
+        key = _key(parts["provenance"].get("key"))
     return Run(
-        result=result,
         record={str(name): column.values for name, column in dataset.data_vars.items()},
-        state=state,
-        provenance=provenance,
         models=jnp.asarray(arrays["models"]),
-        dims={name: tuple(names) for name, names in manifest["dims"].items()},
         byzantine=dataset.coords["byzantine"].values.astype(bool),
         simulation=simulation,
+        key=key,
+        participation=participation,
+        directory=path,
+        **parts,
     )
+
+
+def _read(path: Path) -> tuple["xarray.Dataset", dict[str, Any], dict[str, Any]]:
+    """Record, arrays and the rest of a saved run; `CorruptFile` unless all is as it was sealed."""
+    seal = read_seal(path)
+    # Both are compared before either is opened: HDF5 may wait for ever in damaged bytes.
+    final, results = (read_bound(path, seal, name) for name in ("final.npz", "results.nc"))
+    arrays, manifest = unpack_bytes(final, path / "final.npz")
+    try:
+        dataset = dataset_of(results)
+        parts = {
+            "result": RunResult[dataset.attrs["result"]],
+            "provenance": dict(json.loads(dataset.attrs["provenance"])),
+            "dims": {name: tuple(names) for name, names in manifest["dims"].items()},
+            "state": None,
+        }
+        assert "models" in arrays and "byzantine" in dataset.coords, "it lacks the models, or who is Byzantine"
+    except Exception as error:  # sealed all the same: by somebody else, and it may hold anything
+        why = str(error).splitlines() or [type(error).__name__]
+        raise CorruptFile(f"its files are sealed and do not hold a run ({why[0]})") from error
+    return dataset, arrays, parts
+
+
+def _check_simulation(ran: Any, simulation: Simulation, path: Path) -> None:
+    lines = differences(ran, describe(simulation))
+    more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
+    require(
+        not lines, "load_run", "simulation", "another one",
+        f"{path} holds a run of a simulation that differs ({'; '.join(lines[:3])}{more}); give the one that ran",
+    )  # fmt: skip
+
+
+def _key(described: Any) -> Key | None:
+    """The root key that a description names."""
+    try:
+        return jax.random.wrap_key_data(jnp.asarray(described["key"], jnp.uint32), impl=described["impl"])
+    except (TypeError, KeyError, ValueError):
+        return None

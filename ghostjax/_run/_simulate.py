@@ -1,27 +1,31 @@
 """Runs a simulation from the host, chunk by chunk."""
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from ghostjax._border import member, whole
+from ghostjax._border import choice, folder, member, number, whole
 from ghostjax._participation import weights_of
 from ghostjax._random import root_key
 from ghostjax._run import _checkpoint
-from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of
-from ghostjax._run._dataset import declared_dims
+from ghostjax._run._chunk import begin, joined, LARGEST, own, Pace
 from ghostjax._run._describe import describe
-from ghostjax._run._progress import Progress, Reporter
+from ghostjax._run._loop import play, Present, Start
+from ghostjax._run._plain import plain_config
+from ghostjax._run._prepare import prepare, recorded_dims, stands
+from ghostjax._run._program import program_digest
+from ghostjax._run._progress import known_progress, Progress, Reporter
 from ghostjax._run._provenance import environment
 from ghostjax._run._result import judge, RunResult
 from ghostjax._run._run import Run
 from ghostjax._run._signals import Interruption
 from ghostjax._run._summary import summary
 from ghostjax._simulation import Simulation
-from ghostjax._types import Key
+from ghostjax._types import ConfigurationError, Key, require
 
 
 def simulate(
@@ -47,18 +51,21 @@ def simulate(
     the result, and one compiled program serves all simulations of one structure, whatever their knobs, keys and
     numbers of rounds.
 
-    With a `directory` the run survives: a checkpoint at most every `checkpoint_seconds`, the last two kept,
-    each written whole or not at all. After a crash, `kill -9` included, the same call continues from the last
-    one; SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 end the chunk, save, and return `RunResult.interrupted`. A
-    finished run is read back and not played again, and is there for `load_run`. `resume=False` starts over.
-    A checkpoint of another simulation, key, participation or number of rounds is refused, naming the
-    difference; so is another device, mesh or float format, unless `allow_layout_change`; other versions of
-    the libraries only warn. A corrupt checkpoint is set aside with a warning and the one before it used.
+    With a `directory` (`~` is the home directory) the run survives: a checkpoint at most every
+    `checkpoint_seconds`, the last two kept, each written whole or not at all. After a crash, `kill -9` included, the
+    same call continues from the last one; SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 end the chunk, save, and return
+    `RunResult.interrupted`. A finished run is read back and not played again, and is there for `load_run`; with more
+    `rounds` it continues, to the bits of one run of so many. `resume=False` starts over. A checkpoint of another
+    simulation, key or participation is refused, naming the difference. So is one whose rounds were played by another
+    program, because a function, a base class or a constant that the simulation uses has changed. Another device,
+    mesh or float format is refused unless `allow_layout_change`; other versions of the libraries only warn where the
+    traced program is the same. A corrupt checkpoint is set aside with a warning and the one before it used.
 
     `progress` is "auto" (a bar on a terminal, otherwise a line every ten seconds), "lines", None for silence, or a
-    function `(done, total, latest)`. `config`, plain data, is kept in the provenance.
+    function `(done, total, latest)`. `config` is kept in the provenance: numbers of numpy become plain ones, arrays
+    and tuples lists, paths text.
 
-    Errors: `ConfigurationError` before anything compiles.
+    Errors: `ConfigurationError` before the first round, also for whatever could not be written after the last one.
 
     ```python
     >>> import ghostjax as gj
@@ -70,11 +77,15 @@ def simulate(
     ```
     """
     member(simulation, Simulation, "simulate", "simulation")
-    rounds = whole(rounds, "simulate", "rounds", low=1)
+    rounds = whole(rounds, "simulate", "rounds", 1, LARGEST)
     key = root_key(key, "simulate")
     counts = getattr(simulation.task, "counts", None)
     weights = weights_of(participation, rounds, simulation.num_nodes, "simulate", counts)
     pace = Pace(chunk, "simulate")
+    known_progress(progress, "simulate")
+    number(checkpoint_seconds, "simulate", "checkpoint_seconds", 0, inf=True)
+    choice(resume, (True, False), "simulate", "resume")
+    choice(allow_layout_change, (True, False), "simulate", "allow_layout_change")
     provenance = {
         "environment": environment(simulation),
         "rounds": rounds,
@@ -82,82 +93,99 @@ def simulate(
         "participation": None if participation is None else describe(weights),
         "simulation": describe(simulation),
         "summary": summary(simulation),
-        "config": None if config is None else dict(config),
+        "config": plain_config(config, "simulate"),
     }
-    directory = None if directory is None else Path(directory)
-    found = _find(directory, resume, provenance, allow_layout_change)
-    done = 0 if found is None else found[0].round
-    pieces: list[dict[str, np.ndarray]] = []
-    saved = done
-
-    def save() -> None:
-        assert directory is not None
-        _checkpoint.save(directory, state, joined(pieces), {**provenance, "round": done})
-
+    path = None if directory is None else folder(directory, "simulate", "directory")
+    found = None if path is None else _find(path, resume, provenance, weights, allow_layout_change)
     with (
-        Interruption(directory is not None) as interruption,
-        Reporter(progress, rounds, "round", "simulate", done) as report,
+        Interruption(path is not None) as interruption,
+        Reporter(progress, rounds, "round", "simulate", 0 if found is None else found.status.round) as report,
     ):
         state = own(begin(simulation, key), simulation, key)
-        if found is not None:
-            state, record = _checkpoint.restore(found[1], state, found[0].path)
-            pieces = [record]
-        pending, clock, last_save = None, None, time.monotonic()
-
-        def collect() -> None:
-            # One chunk behind: the device plays the next one while its predecessor is fetched.
-            nonlocal pending, clock
-            if pending is not None:
-                record, count, upto = pending
-                pieces.append(fetched(record, count))
-                report.update(upto, pieces[-1])
-                now = time.monotonic()
-                if clock is not None:
-                    pace.took(count, now - clock)
-                clock, pending = now, None
-
-        while done < rounds and not interruption.asked:
-            count = pace.take(rounds - done)
-            constants = (simulation, key, *rows_of(weights, done, count, pace.capacity))
-            state, record = advance(constants, state)
-            done += count
-            collect()
-            pending = (record, count, done)
-            if directory is not None and done < rounds and time.monotonic() - last_save >= checkpoint_seconds:
-                collect()
-                save()
-                saved, last_save = done, time.monotonic()
-        collect()
-        if directory is not None and saved < done:
-            save()
-
-    record = joined(pieces)
-    run = Run(
-        result=RunResult.interrupted if done < rounds else judge(simulation, record, state),
-        record=record,
-        state=state,
-        provenance=provenance,
-        models=simulation.protocol.models(state.protocol),
-        dims=declared_dims(simulation, record),
-        byzantine=np.asarray(simulation.byzantine),
-        simulation=simulation,
-    )
-    if directory is not None and done == rounds:
-        run.save(directory)
+        dims = recorded_dims(simulation, key, state)
+        keeper, start = None, Start(0, state, [])
+        if path is not None:
+            provenance["program"] = program_digest(simulation, key, state)
+            if found is not None:
+                _checkpoint.check_program(found.status.manifest, provenance, path, allow_layout_change)
+                restored = _checkpoint.restore(found.arrays, state, found.status.path)
+                start = Start(found.status.round, restored, [found.record])
+            keeper = prepare(path, found, resume, checkpoint_seconds, provenance, simulation, key, state)
+        played = play(simulation, key, weights, pace, start, report, interruption, keeper)
+    run = _run(simulation, key, participation, provenance, dims, played, rounds, path)
+    if path is not None and played.done == rounds and not stands(run, path):
+        run.save(path)
     return run
 
 
+def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -> Run:
+    """`Run.extend`: in the folder of the run if it has one, otherwise from the state that it holds."""
+    rounds = whole(rounds, "Run.extend", "rounds", 1, LARGEST)
+    require(rounds >= run.rounds, "Run.extend", "rounds", rounds, f"{run.rounds} are played; give at least as many")
+    simulation, key = run.simulation, run.key
+    if simulation is None or key is None:
+        raise ConfigurationError(
+            "Run.extend: simulation=None: what was trained is not known; read it with load_run(directory, simulation)"
+        )
+    participation = run.participation if participation is None else participation
+    if run.directory is not None or "directory" in options:
+        options = {"directory": run.directory, "config": run.provenance.get("config"), **options}
+        return simulate(simulation, rounds, key, participation=participation, **options)
+    known = {"chunk", "progress"}
+    require(not options.keys() - known, "Run.extend", "options", sorted(options.keys() - known), f"use {sorted(known)}")
+    pace = Pace(options.get("chunk", "auto"), "Run.extend")
+    counts = getattr(simulation.task, "counts", None)
+    weights = weights_of(participation, rounds, simulation.num_nodes, "Run.extend", counts)
+    before = weights_of(run.participation, run.rounds, simulation.num_nodes, "Run.extend", counts)
+    require(
+        np.array_equal(weights[: run.rounds], before), "Run.extend", "participation", "other weights",
+        f"the first {run.rounds} rows are those that were played",
+    )  # fmt: skip
+    start = Start(run.rounds, jax.tree.map(jnp.copy, run.state), [dict(run.record)])
+    with (
+        Interruption(False) as interruption,
+        Reporter(options.get("progress", "auto"), rounds, "round", "Run.extend", run.rounds) as report,
+    ):
+        played = play(simulation, key, weights, pace, start, report, interruption, None)
+    given = None if participation is None else describe(weights)
+    provenance = {**run.provenance, "rounds": rounds, "participation": given}
+    return _run(simulation, key, participation, provenance, dict(run.dims), played, rounds, None)
+
+
+def _run(
+    simulation: Simulation,
+    key: Key,
+    participation: Any,
+    provenance: dict[str, Any],
+    dims: dict[str, tuple[str, ...]],
+    played: Start,
+    rounds: int,
+    directory: Path | None,
+) -> Run:
+    record = joined(played.pieces)
+    return Run(
+        result=RunResult.interrupted if played.done < rounds else judge(simulation, record, played.state),
+        record=record,
+        state=played.state,
+        provenance=provenance,
+        models=simulation.protocol.models(played.state.protocol),
+        dims=dims,
+        byzantine=np.asarray(simulation.byzantine),
+        simulation=simulation,
+        key=key,
+        participation=participation,
+        directory=directory,
+    )
+
+
 def _find(
-    directory: Path | None, resume: bool, provenance: dict[str, Any], allow_layout_change: bool
-) -> tuple[_checkpoint.CheckpointStatus, dict[str, Any]] | None:
+    directory: Path, resume: bool, provenance: dict[str, Any], weights: np.ndarray, allow_layout_change: bool
+) -> _checkpoint.Checkpoint | None:
     """The checkpoint to continue from, or None to begin."""
-    if directory is None:
-        return None
-    if not resume:
-        for path in directory.glob("checkpoint-*.npz"):
-            path.unlink()
+    if not directory.is_dir() or not resume:
         return None
     found = _checkpoint.newest(directory)
     if found is not None:
-        _checkpoint.check_same(found[0].manifest, provenance, directory, allow_layout_change)
+        now = {**provenance, "weights": Present(weights).upto(min(found.status.round, len(weights)))}
+        _checkpoint.check_same(found.status.manifest, now, directory, allow_layout_change)
     return found

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ghostjax._run._archive import CorruptFile, pack, quarantine, unpack, write_atomic
+from ghostjax._files import write_atomic
+from ghostjax._run._archive import CorruptFile, pack, quarantine, unpack
 
 
 STALE = 600.0

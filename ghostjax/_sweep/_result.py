@@ -6,7 +6,7 @@ from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from ghostjax._run._archive import write_atomic
+from ghostjax._files import write_atomic
 from ghostjax._run._dataset import plain, write_dataset
 from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._stats import difference, final_value, mean_over_seeds, worst_case

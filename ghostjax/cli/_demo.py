@@ -10,10 +10,10 @@ import numpy as np
 from rich.console import Console
 
 from ghostjax import attribution
+from ghostjax._files import unwritable
 from ghostjax._run import Run, simulate
 from ghostjax._types import require
 from ghostjax.cli._config import dump, RunConfig, simulation
-from ghostjax.cli._doctor import unwritable
 from ghostjax.cli._flags import parse
 from ghostjax.cli._tables import print_table
 from ghostjax.report import comparison, render, write

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ghostjax._cores import usable_cores
+from ghostjax._files import unwritable
 
 
 PACKAGES = (
@@ -65,13 +65,3 @@ def examine(console: Console, folder: Path, cache: Path | None) -> bool:
         style=None if good else "red",
     )
     return well and good
-
-
-def unwritable(folder: Path) -> str | None:
-    """Why nothing can be written into `folder`, or None."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return None
-    except OSError as error:
-        return str(error)

@@ -1,13 +1,13 @@
 """One self-contained HTML page: figures, tables and text, with the plotting library inlined once."""
 
 import html
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from ghostjax._files import write_atomic
 
 
 class Heading(NamedTuple):
@@ -110,14 +110,7 @@ def _plotting() -> str:
 
 def write(path: Path, text: str) -> Path:
     """Writes `text` so that `path` holds either the old page or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, path)
+    write_atomic(path, text.encode("utf-8"))
     return path
 
 

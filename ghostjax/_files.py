@@ -1,0 +1,110 @@
+"""The one place that writes and reads files: whole or not at all, and never waiting for what is no plain file."""
+
+import hashlib
+import os
+import re
+import socket
+import stat
+import time
+import uuid
+from functools import cache
+from pathlib import Path
+
+
+ABANDONED = 600.0
+"""Seconds after which a draft counts as left behind where nobody can tell whether its writer lives."""
+DRAFT = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.tmp")
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Puts `content` at `path` so that a crash at any moment leaves the old file or the new one."""
+    os.makedirs(path.parent, exist_ok=True)
+    draft = path.with_name(_draft_name(path.name))
+    try:
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            view = memoryview(content)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(draft, path)
+    except BaseException:
+        remove(draft)
+        raise
+    if os.name == "posix":  # the rename itself has to reach the disk; elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def read_plain(path: Path) -> bytes:
+    """The bytes of a plain file; `OSError` for a folder, a device or a pipe, whose bytes may never end."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(f"{path.name} is no plain file")
+    return path.read_bytes()
+
+
+def remove(path: Path) -> None:
+    """Removes a file that may be gone already."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def unwritable(folder: Path) -> str | None:
+    """Why nothing can be written into `folder`, or None; it is made if it is not there."""
+    probe = folder / _draft_name("probe")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        remove(probe)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def sha256(content: bytes) -> str:
+    """The sha256 of `content` in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def remove_drafts(folder: Path) -> None:
+    """Removes what killed writers left in `folder`, and no draft whose writer may still be alive."""
+    for path in folder.glob(".*.tmp"):
+        found = DRAFT.fullmatch(path.name)
+        if found is None:
+            continue
+        host, pid, born_at = found.groups()
+        try:
+            if host == _host() and born_at != "0":
+                left = born(int(pid)) != born_at
+            else:  # another machine, or one that does not say when a process began
+                left = time.time() - path.stat().st_mtime > ABANDONED
+            if left:
+                remove(path)
+        except OSError:
+            continue
+
+
+def born(pid: int) -> str | None:
+    """When process `pid` of this machine began, so that a reused number is not mistaken; None if unknown or dead."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = text[text.rindex(")") + 2 :].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def _draft_name(name: str) -> str:
+    return f".{name}.{_host()}-{os.getpid()}-{born(os.getpid()) or 0}-{uuid.uuid4().hex[:8]}.tmp"
+
+
+@cache
+def _host() -> str:
+    return sha256(socket.gethostname().encode())[:8]
