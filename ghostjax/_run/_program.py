@@ -14,7 +14,6 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from ghostjax._files import sha256
 from ghostjax._rollout import one_step
-from ghostjax._round import State
 from ghostjax._run._describe import bytecode
 from ghostjax._simulation import Simulation
 from ghostjax._types import Key
@@ -25,7 +24,7 @@ OUTSIDE = {"cli", "report", "formal", "testing"}
 """Parts of the package that no number of a training depends on."""
 
 
-def program_digest(simulation: Simulation, key: Key | None = None, state: State | None = None) -> str:
+def program_digest(simulation: Simulation, key: Key | None = None, state: Any = None) -> str:
     """The sha256 of one round of `simulation` as it is traced now, with all constants.
 
     Two simulations of one structure have equal digests whatever the values of their knobs, the key, the chunk and
@@ -40,7 +39,7 @@ def program_digest(simulation: Simulation, key: Key | None = None, state: State 
     """
     key = jax.random.key(0) if key is None else key
     state = jax.eval_shape(simulation.init, key) if state is None else state
-    weights = jax.ShapeDtypeStruct((simulation.num_nodes,), jax.numpy.result_type(float))
+    weights: Any = jax.ShapeDtypeStruct((simulation.num_nodes,), jax.numpy.result_type(float))
     traced = eqx.filter_make_jaxpr(one_step)(simulation, state, weights, key)[0]
     return _Digester().closed(traced)
 

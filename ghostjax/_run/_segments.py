@@ -67,8 +67,8 @@ def _read(directory: Path, link: Any, stop: int) -> tuple[dict[str, np.ndarray],
     if sha256(content) != digest:
         raise CorruptFile(f"{name}, a piece of its record, is damaged: its checksum does not fit")
     rows, manifest = unpack_bytes(content, directory / name)
-    start = manifest.get("start")
+    start: Any = manifest.get("start")
     fits = isinstance(start, int) and 0 <= start < stop and manifest.get("stop") == stop and bool(rows)
     if not fits or any(not isinstance(v, np.ndarray) or v.ndim < 1 or len(v) != stop - start for v in rows.values()):
         raise CorruptFile(f"{name}, a piece of its record, does not hold the rounds that it should")
-    return rows, start, manifest.get("before")  # type: ignore[return-value]
+    return rows, start, manifest.get("before")

@@ -8,11 +8,23 @@ import pytest
 
 ROOT = Path(__file__).parents[2] / "ghostjax"
 STAGES = {"aggregators", "attacks", "tasks", "learners", "topologies"}
-FOUNDATION = {"_cores", "_files", "_types", "_repr", "_border", "_random", "_tree", "_kernels", "_optimizer", "_compiled"}
+FOUNDATION = {
+    "_cores",
+    "_files",
+    "_types",
+    "_repr",
+    "_border",
+    "_random",
+    "_tree",
+    "_kernels",
+    "_optimizer",
+    "_compiled",
+}
 # What each part may import, beside itself.
 ALLOWED = {
     "_cores": set(),
     "_files": set(),
+    "_intervals": {"_types", "_border"},
     "_types": set(),
     "_random": {"_types", "_border"},
     "_participation": {"_types", "_border"},
