@@ -11,6 +11,7 @@ STAGES = {"aggregators", "attacks", "tasks", "learners", "topologies"}
 FOUNDATION = {
     "_cores",
     "_files",
+    "_intervals",
     "_types",
     "_repr",
     "_border",
@@ -24,7 +25,7 @@ FOUNDATION = {
 ALLOWED = {
     "_cores": set(),
     "_files": set(),
-    "_intervals": {"_types", "_border"},
+    "_intervals": set(),
     "_types": set(),
     "_random": {"_types", "_border"},
     "_participation": {"_types", "_border"},
