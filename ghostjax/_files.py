@@ -19,7 +19,32 @@ DRAFT = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.tmp")
 def write_atomic(path: Path, content: bytes) -> None:
     """Puts `content` at `path` so that a crash at any moment leaves the old file or the new one."""
     os.makedirs(path.parent, exist_ok=True)
-    draft = path.with_name(_draft_name(path.name))
+    draft = _drafted(path, content)
+    try:
+        os.replace(draft, path)
+    except BaseException:
+        remove(draft)
+        raise
+    _sync(path.parent)
+
+
+def create(path: Path, content: bytes) -> bool:
+    """As `write_atomic`, but only where nothing stands: of several that try, one gets True, and its bytes stay."""
+    os.makedirs(path.parent, exist_ok=True)
+    draft = _drafted(path, content)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        remove(draft)
+    _sync(path.parent)
+    return True
+
+
+def _drafted(path: Path, content: bytes) -> Path:
+    """A file beside `path` with `content`, flushed to the disk."""
+    draft = draft_path(path)
     try:
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
         try:
@@ -29,16 +54,19 @@ def write_atomic(path: Path, content: bytes) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-        os.replace(draft, path)
     except BaseException:
         remove(draft)
         raise
+    return draft
+
+
+def _sync(folder: Path) -> None:
     if os.name == "posix":  # the rename itself has to reach the disk; elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(handle)
         finally:
-            os.close(folder)
+            os.close(handle)
 
 
 def read_plain(path: Path) -> bytes:
@@ -58,7 +86,7 @@ def remove(path: Path) -> None:
 
 def unwritable(folder: Path) -> str | None:
     """Why nothing can be written into `folder`, or None; it is made if it is not there."""
-    probe = folder / _draft_name("probe")
+    probe = draft_path(folder / "probe")
     try:
         os.makedirs(folder, exist_ok=True)
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
@@ -101,8 +129,9 @@ def born(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _draft_name(name: str) -> str:
-    return f".{name}.{_host()}-{os.getpid()}-{born(os.getpid()) or 0}-{uuid.uuid4().hex[:8]}.tmp"
+def draft_path(path: Path) -> Path:
+    """A name beside `path` that nobody else uses, and that `remove_drafts` knows once this process is gone."""
+    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{born(os.getpid()) or 0}-{uuid.uuid4().hex[:8]}.tmp")
 
 
 @cache

@@ -1,145 +1,137 @@
-"""Finished cells, and who works on which: in a folder that several processes share, or in memory."""
+"""Finished cells: in a folder that several processes share, or in memory."""
 
-import json
 import os
-import socket
-import time
-import uuid
+import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ghostjax._files import write_atomic
-from ghostjax._run._archive import CorruptFile, pack, quarantine, unpack
+from ghostjax._files import create, read_plain, remove_drafts, sha256, write_atomic
+from ghostjax._run._archive import CorruptFile, pack, quarantine, unpack_bytes
+from ghostjax._run._describe import fingerprint
+from ghostjax._run._result import RunResult
+from ghostjax._sweep._claims import Claim, Claims
 
 
-STALE = 600.0
-"""Seconds without a sign of life after which a claim counts as left behind."""
+NAME = re.compile(r"[0-9a-f]{16}")
+"""A cell's name: the beginning of the sha256 of its whole configuration."""
+
+
+class Loaded(NamedTuple):
+    """A finished cell: its record, its manifest, and the sha256 of its file."""
+
+    record: dict[str, Any]
+    manifest: dict[str, Any]
+    sha256: str
 
 
 class CellStore:
     """One idempotent file per cell, `cells/<name>.npz`; a claim `cells/<name>.claim` while somebody computes it.
 
-    A claim is created exclusively, touched after every chunk, and removed with the file in place. One that was not
-    touched for `STALE` seconds (or five chunks, if those are longer) may be taken over, one of a dead process on
-    this machine at once. Should two workers compute a cell after all, they write the same bytes.
+    A finished cell never changes: of two workers that compute it after all (one was stopped for longer than its claim
+    lives), the first to finish puts its file there and the other's is dropped. Every file says its own name, which is
+    the hash of the configuration in it, and is set aside where that does not fit the name under which it lies.
     """
 
     def __init__(self, directory: Path | None):
         self._folder = None if directory is None else directory / "cells"
-        self._memory: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-        if self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
+        self._claims = None if self._folder is None else Claims(self._folder)
+        self._memory: dict[str, Loaded] = {}
 
-    def load(self, name: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """Arrays and manifest of a finished cell, or None; a corrupt file is set aside."""
+    @property
+    def shared(self) -> bool:
+        """Whether cells are files, which other processes and later ones see."""
+        return self._folder is not None
+
+    def open(self) -> None:
+        """Makes the folder, without what killed writers left there."""
+        if self._folder is not None:
+            os.makedirs(self._folder, exist_ok=True)
+            remove_drafts(self._folder)
+            self.clear()
+
+    def clear(self) -> None:
+        """Removes claims of finished cells whose workers are gone."""
+        if self._folder is None or self._claims is None:
+            return
+        for path in sorted(self._folder.glob("*.claim")):
+            if os.path.lexists(self._path(path.stem)):
+                self._claims.clear(path.stem)
+
+    def load(self, name: str) -> Loaded | None:
+        """A finished cell, or None; a file that cannot be this cell is set aside."""
         if self._folder is None:
             return self._memory.get(name)
-        path = self._folder / f"{name}.npz"
         try:
-            return unpack(path)
+            return read_cell(self._path(name))
         except FileNotFoundError:
             return None
         except CorruptFile as error:
-            quarantine(path, error)
+            quarantine(self._path(name), error)
             return None
 
-    def save(self, name: str, arrays: dict[str, np.ndarray], manifest: dict[str, Any]) -> None:
-        """Keeps a finished cell."""
-        if self._folder is None:
-            self._memory[name] = arrays, manifest
-        else:
-            write_atomic(self._folder / f"{name}.npz", pack(arrays, manifest))
+    def has(self, name: str) -> bool:
+        """Whether something lies where the cell does when it is finished."""
+        return name in self._memory if self._folder is None else os.path.lexists(self._path(name))
 
-    def claim(self, name: str) -> "Claim | None":
+    def save(self, name: str, record: dict[str, np.ndarray], manifest: dict[str, Any], replace: bool = False) -> bool:
+        """Keeps a finished cell; False if there is one already, which stays unless it is to be replaced."""
+        manifest = {**manifest, "name": name}
+        if self._folder is None:
+            self._memory[name] = Loaded(record, manifest, "")
+            return True
+        content = pack(record, manifest)
+        if replace:
+            write_atomic(self._path(name), content)
+            return True
+        return create(self._path(name), content)
+
+    def claim(self, name: str) -> Claim | None:
         """The right to compute a cell, or None while somebody alive has it."""
-        if self._folder is None:
-            return Claim(None)
-        return Claim.take(self._folder / f"{name}.claim")
+        return Claim(None, None) if self._claims is None else self._claims.take(name)
+
+    def others(self, names: Iterable[str]) -> list[str]:
+        """Names of finished cells that are not among `names`."""
+        if self._folder is None or not self._folder.is_dir():
+            return []
+        return sorted({path.stem for path in self._folder.glob("*.npz")} - set(names))
+
+    def _path(self, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{name}.npz"
 
 
-class Claim:
-    """The right to compute one cell."""
-
-    def __init__(self, path: Path | None, owner: str = ""):
-        self._path, self._owner = path, owner
-        self._last, self._longest = time.monotonic(), 0.0
-
-    @classmethod
-    def take(cls, path: Path) -> "Claim | None":
-        """Creates the claim, or takes over one left behind."""
-        held = _read(path)
-        if held is not None:
-            if not _left_behind(path, held):
-                return None
-            aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.stale")
-            try:
-                os.rename(path, aside)  # of several that see it stale, one gets it
-            except FileNotFoundError:
-                return None
-            if _read(aside) != held:  # a new owner came between the look and the rename: give it back
-                try:
-                    os.link(aside, path)
-                finally:
-                    aside.unlink(missing_ok=True)
-                return None
-            aside.unlink(missing_ok=True)
-        me = {"id": uuid.uuid4().hex, "host": socket.gethostname(), "pid": os.getpid(), "born": _born(os.getpid())}
-        owner = json.dumps(me)
-        # Written aside and linked into place: the claim appears with its content or not at all.
-        draft = path.with_name(f".{path.name}.{me['id'][:12]}.tmp")
-        draft.write_text(owner)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return None
-        finally:
-            draft.unlink()
-        return cls(path, owner)
-
-    def beat(self) -> None:
-        """A sign of life, after every chunk."""
-        if self._path is None:
-            return
-        now = time.monotonic()
-        self._longest, self._last = max(self._longest, now - self._last), now
-        # The time until which the claim holds is written as its modification time, `STALE` ahead of which readers wait.
-        ahead = max(0.0, 5 * self._longest - STALE)
-        try:
-            os.utime(self._path, (time.time(), time.time() + ahead))
-        except FileNotFoundError:
-            return
-
-    def release(self) -> None:
-        """Gives the claim up, unless somebody else has taken it over meanwhile."""
-        if self._path is not None and _read(self._path) == self._owner:
-            self._path.unlink(missing_ok=True)
-
-
-def _read(path: Path) -> str | None:
+def read_cell(path: Path) -> Loaded:
+    """The cell in the file at `path`; `CorruptFile` if that is no cell, or another one."""
     try:
-        return path.read_text()
+        content = read_plain(path)
     except FileNotFoundError:
-        return None
+        raise
+    except OSError as error:
+        raise CorruptFile(f"{path}: cannot be read ({error.strerror or error})") from error
+    record, manifest = unpack_bytes(content, path)
+    fault = _fault(path.stem, record, manifest)
+    if fault:
+        raise CorruptFile(f"{path}: {fault}")
+    return Loaded(record, manifest, sha256(content))
 
 
-def _left_behind(path: Path, held: str) -> bool:
+def _fault(name: str, record: dict[str, Any], manifest: dict[str, Any]) -> str | None:
+    """Why this cannot be the cell `name`, or None."""
     try:
-        owner = json.loads(held)
-        age = time.time() - path.stat().st_mtime
-    except (ValueError, FileNotFoundError):
-        return False
-    if owner["host"] == socket.gethostname() and owner["born"] is not None and _born(owner["pid"]) != owner["born"]:
-        return True
-    return age > STALE
-
-
-def _born(pid: int) -> str | None:
-    """When process `pid` of this machine began, so that a reused number is not mistaken; None if unknown or dead."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = text[text.rindex(")") + 2 :].split()
-    return None if fields[0] == "Z" else fields[19]
+        if manifest["name"] != name:
+            return f"holds the cell {str(manifest['name'])[:40]}, and not the one that its name says"
+        config, dims, environment = manifest["config"], manifest["dims"], manifest["environment"]
+        if fingerprint(config)[:16] != name:
+            return "holds a configuration that has another name"
+        shapes = {key: np.shape(column) for key, column in record.items()}
+        whole = manifest["result"] in RunResult.__members__ and isinstance(environment, dict)
+        whole = whole and all(shape[:1] == (config["rounds"],) for shape in shapes.values())
+        whole = whole and all(len(dims.get(key, ())) == len(shape) - 1 for key, shape in shapes.items())
+        whole = whole and isinstance(config["rounds"], int) and isinstance(config["seed"], int)
+        whole = whole and isinstance(manifest["attributes"], dict) and isinstance(manifest["program"], str)
+    except (KeyError, TypeError, AttributeError, ValueError):
+        whole = False
+    return None if whole else "its checksum fits and its content does not"

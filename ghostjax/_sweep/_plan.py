@@ -17,12 +17,13 @@ from ghostjax._run._describe import Describer, fingerprint
 from ghostjax._simulation import Simulation
 from ghostjax._sweep._axis import Axis
 from ghostjax._sweep._paths import set_paths, unknown_path, with_field
-from ghostjax._sweep._result import SCHEMA
 from ghostjax._sweep._switch import AggregatorSwitch, AttackSwitch
 from ghostjax._types import as_count, ConfigurationError, require
 from ghostjax.protocols import Server
 
 
+SCHEMA = 3
+"""The layout of a description; another one gives cells other names."""
 MERGE_ABOVE = 3
 """More structures than this that differ only in attack or rule are merged into one program."""
 

@@ -1,25 +1,26 @@
 """What a sweep leaves behind: all cells as one labelled dataset."""
 
 import json
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
-from ghostjax._files import write_atomic
+from ghostjax._border import folder
+from ghostjax._run._archive import CorruptFile
 from ghostjax._run._dataset import plain, write_dataset
-from ghostjax._sweep._cells import CellStore
+from ghostjax._run._provenance import changed
+from ghostjax._sweep._cells import CellStore, Loaded
+from ghostjax._sweep._sealed import PLAN, read_plan
 from ghostjax._sweep._stats import difference, final_value, mean_over_seeds, worst_case
-from ghostjax._types import require
+from ghostjax._sweep._worker import MAKERS
+from ghostjax._types import ConfigurationError, require
 
 
 if TYPE_CHECKING:
     import xarray
-
-
-PLAN = "sweep.json"
-SCHEMA = 2
-"""The layout of a plan and of its cells."""
 
 
 class Sweep:
@@ -58,7 +59,7 @@ class Sweep:
 
     def save(self, path: str | Path) -> Path:
         """Writes the dataset as netCDF."""
-        path = Path(path)
+        path = Path(path).expanduser()
         write_dataset(self.dataset, path)
         return path
 
@@ -71,54 +72,85 @@ class Sweep:
         return f"<b>{self!r}</b>{self.dataset._repr_html_()}"
 
 
-def write_plan(directory: Path, plan: dict[str, Any]) -> None:
-    """Keeps what the cells mean; every worker writes the same."""
-    write_atomic(directory / PLAN, json.dumps(plan, indent=1).encode())
-
-
 def collect(directory: str | Path) -> Sweep:
-    """Everything of the sweep in `directory` that is there so far, whoever computed it."""
-    path = Path(directory) / PLAN
-    require(
-        path.exists(), "collect", "directory", directory, f"there is no {PLAN}; run sweep(..., directory=...) first"
-    )
+    """Everything of the sweep in `directory` that is there so far, whoever computed it.
+
+    Nothing is used that is not what it says: a damaged `sweep.json` is refused; a damaged cell, one under another's
+    name, and one that is not the file that was sealed when the sweep was finished count as not done, with a warning.
+    """
+    path = folder(directory, "collect", "directory")
+    store = CellStore(path)
+    lost = f" ({len(others)} cells lie there)" if (others := store.others(())) else ""
+    there = (path / PLAN).exists()
+    require(there, "collect", "directory", path, f"there is no {PLAN}{lost}; run sweep(..., directory=...) first")
     try:
-        plan = json.loads(path.read_text())
-        schema = plan["schema"]
-    except (ValueError, KeyError, TypeError):
-        schema = "unreadable"
-    require(
-        schema == SCHEMA,
-        "collect",
-        "directory",
-        directory,
-        f"its {PLAN} is damaged or of another version ({schema}, here {SCHEMA}); the same sweep(..., directory=...) "
-        "writes it again and keeps the cells",
-    )
-    return assemble(plan, CellStore(Path(directory)))
+        seal = read_plan(path)
+    except CorruptFile as error:
+        raise ConfigurationError(
+            f"collect: directory={path}: its {PLAN} is damaged or of another version ({error}); the same "
+            "sweep(..., directory=...) writes it again and keeps the cells"
+        ) from error
+    if others := store.others(seal.about["cells"]):
+        warnings.warn(
+            f"collect: directory={path}: {len(others)} cells belong to no point of {PLAN}, {others[0]} is the first; "
+            "they are left out",
+            stacklevel=2,
+        )
+    return assemble(seal.about, loaded(seal.about, store, seal.files))
 
 
-def assemble(plan: dict[str, Any], store: CellStore, interrupted: bool = False) -> Sweep:
-    """The dataset of a plan from the cells that are in the store."""
+def assemble(plan: dict[str, Any], cells: Mapping[str, Loaded | None], interrupted: bool = False) -> Sweep:
+    """The dataset of a plan from its cells by name."""
     import xarray
 
     axes, seeds, rounds = plan["axes"], plan["seeds"], plan["rounds"]
     dims = [axis["name"] for axis in axes] + ["seed"]
     sizes = (*(len(axis["labels"]) for axis in axes), len(seeds))
-    cells = {name: store.load(name) for name in dict.fromkeys(plan["cells"])}
     found = [cells[name] for name in plan["cells"]]
     done = np.array([cell is not None for cell in found], bool).reshape(sizes)
-    results = np.array(["" if cell is None else cell[1]["result"] for cell in found], str).reshape(sizes)
+    results = np.array(["" if cell is None else cell.manifest["result"] for cell in found], str).reshape(sizes)
     variables: dict[str, Any] = {"done": (dims, done), "result": (dims, results)}
-    for name in dict.fromkeys(name for cell in found if cell is not None for name in cell[0]):
-        pieces = [None if cell is None else cell[0].get(name) for cell in found]
-        inner = next(tuple(cell[1]["dims"].get(name, ())) for cell in found if cell is not None and name in cell[0])
-        variables[name] = ([*dims, "round", *inner], _stacked(pieces).reshape(*sizes, rounds, *_extent(pieces)))
+    for name in dict.fromkeys(name for cell in found if cell is not None for name in cell.record):
+        pieces = [None if cell is None else cell.record.get(name) for cell in found]
+        inner, attributes = _declared(name, [cell for cell in found if cell is not None and name in cell.record])
+        values = _stacked(pieces).reshape(*sizes, rounds, *_extent(pieces))
+        variables[name] = ([*dims, "round", *inner], values, attributes)
     coords: dict[str, Any] = {axis["name"]: axis["labels"] for axis in axes}
     coords |= {"seed": seeds, "round": np.arange(rounds)}
     coords["num_byzantine"] = (dims, np.array(plan["byzantine"], int).reshape(sizes))
-    provenance = {name: value for name, value in plan.items() if name not in ("cells", "byzantine")}
+    provenance = {name: value for name, value in plan.items() if name not in ("kind", "cells", "byzantine")}
     return Sweep(xarray.Dataset(variables, coords, {"provenance": json.dumps(provenance)}), interrupted)
+
+
+def loaded(plan: dict[str, Any], store: CellStore, bound: Mapping[str, str] = {}) -> dict[str, Loaded | None]:
+    """The cells by name; with a warning, without those of `bound` that changed or went since they were sealed."""
+    cells = {name: store.load(name) for name in dict.fromkeys(plan["cells"])}
+    for name, cell in cells.items():
+        sealed = bound.get(f"cells/{name}.npz")
+        if sealed is not None and (cell is None or cell.sha256 != sealed):
+            how = "is missing" if cell is None else "is not the file that was sealed"
+            warnings.warn(f"{name}.npz {how}, although its sweep was finished; it is not used", stacklevel=4)
+            cells[name] = None
+    environments = {
+        json.dumps({key: cell.manifest["environment"].get(key) for key in MAKERS}): cell.manifest["environment"]
+        for cell in cells.values()
+        if cell is not None
+    }
+    if len(environments) > 1:
+        first, second = list(environments.values())[:2]
+        told = "; ".join(changed(first, second, MAKERS))
+        warnings.warn(
+            f"cells of this sweep were made in different environments ({told}): bits may differ", stacklevel=4
+        )
+    return cells
+
+
+def _declared(name: str, cells: list[Loaded]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Dimensions after the round and attributes of an entry, as all of its cells say."""
+    inner = {tuple(cell.manifest["dims"].get(name, ())) for cell in cells}
+    if len(inner) > 1:
+        raise ConfigurationError(f"sweep: metrics={name!r}: cells record it with other dimensions, {sorted(inner)}")
+    return inner.pop(), dict(cells[0].manifest["attributes"].get(name, {}))
 
 
 def _extent(pieces: list[np.ndarray | None]) -> tuple[int, ...]:

@@ -1,11 +1,9 @@
 """Cells on disk: crashes, several workers, shards, damage."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +11,7 @@ import pytest
 from run_problem import simulation, Traced, TRACES
 
 import ghostjax as gj
-from ghostjax._sweep import _cells
-from ghostjax._sweep._cells import CellStore, Claim
+from ghostjax._sweep._cells import CellStore
 
 
 F = "protocol.aggregator.f"
@@ -103,39 +100,6 @@ def test_a_damaged_plan_is_refused_and_written_again(tmp_path):
 def test_seeds_that_cannot_be(seeds, axes, message):
     with pytest.raises(gj.ConfigurationError, match=message):
         gj.sweep(simulation(), axes, 2, seeds=seeds)
-
-
-def test_claims(tmp_path, monkeypatch):
-    path = tmp_path / "a.claim"
-    mine = Claim.take(path)
-    assert mine is not None and Claim.take(path) is None, "only one has it"
-    os.utime(path, (0, time.time() - 601))
-    other = Claim.take(path)
-    assert other is not None, "no sign of life: taken over"
-    mine.release()
-    assert path.exists(), "who lost it cannot give it up"
-    other.beat()
-    assert Claim.take(path) is None
-    other.release()
-    assert not path.exists() and not list(tmp_path.iterdir())
-    # A process of this machine that is gone does not hold a claim for ten minutes.
-    held = json.loads('{"id": "x", "pid": 1, "born": "never"}') | {"host": _cells.socket.gethostname()}
-    path.write_text(json.dumps(held))
-    assert Claim.take(path) is not None
-    path.write_text(json.dumps(held | {"host": "elsewhere"}))
-    assert Claim.take(path) is None, "of another machine nothing is known"
-
-
-def test_a_claim_taken_between_look_and_rename_is_given_back(tmp_path, monkeypatch):
-    path = tmp_path / "a.claim"
-    assert Claim.take(path) is not None
-    fresh = path.read_text()
-    looks = iter(["somebody stale"])
-    read = _cells._read
-    monkeypatch.setattr(_cells, "_read", lambda p: next(looks, None) or read(p))
-    monkeypatch.setattr(_cells, "_left_behind", lambda *args: True)
-    assert Claim.take(path) is None
-    assert path.read_text() == fresh
 
 
 def test_cells_held_by_others_are_waited_for(tmp_path, monkeypatch):

@@ -1,0 +1,58 @@
+"""Whether the folder of a sweep is what it says: every file read, nothing moved."""
+
+import os
+from pathlib import Path
+
+from ghostjax._run._archive import CorruptFile
+from ghostjax._sweep._cells import NAME, read_cell
+from ghostjax._sweep._sealed import PLAN, read_plan
+
+
+def verify_sweep(directory: Path) -> list[str]:
+    """One line for every fault of the sweep in `directory`; none if what is there is whole, finished or not.
+
+    Looked at: the seal of `sweep.json`; of every cell its checksum, its content, its name, and whether it is what the
+    plan says of its place; of a finished sweep, whether each file is the one that was sealed. Cells of earlier, larger
+    plans are no fault. A sha256 is no signature: who can write the folder can seal what he writes.
+    """
+    faults: list[str] = []
+    plan, bound = None, {}
+    try:
+        seal = read_plan(directory)
+        plan, bound = seal.about, seal.files
+    except CorruptFile as error:
+        faults.append(str(error))
+    sound: dict[str, str] = {}
+    meant = {} if plan is None else _meant(plan)
+    for path in sorted((directory / "cells").glob("*.npz")):
+        short = f"cells/{path.name}"
+        if not NAME.fullmatch(path.stem):
+            faults.append(f"{short}: is no name of a cell")
+            continue
+        try:
+            cell = read_cell(path)
+        except FileNotFoundError:  # a link that leads nowhere
+            faults.append(f"{short}: leads nowhere")
+            continue
+        except CorruptFile as error:
+            faults.append(str(error).replace(str(path), short))
+            continue
+        sound[short] = cell.sha256
+        if (
+            path.stem in meant
+            and (cell.manifest["config"]["rounds"], cell.manifest["config"]["seed"]) != meant[path.stem]
+        ):
+            faults.append(f"{short}: is of another seed or number of rounds than {PLAN} says")
+    for name, digest in bound.items():
+        if name not in sound:
+            if not os.path.lexists(directory / name):
+                faults.append(f"{name}: is missing")
+        elif sound[name] != digest:
+            faults.append(f"{name}: is not the file that was sealed")
+    return faults
+
+
+def _meant(plan: dict) -> dict[str, tuple[int, int]]:
+    """Rounds and seed of every cell; equal cells have equal seeds."""
+    seeds = plan["seeds"]
+    return {name: (plan["rounds"], seeds[i % len(seeds)]) for i, name in enumerate(plan["cells"])}

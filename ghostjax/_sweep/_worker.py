@@ -1,0 +1,183 @@
+"""A worker of a sweep: computes what nobody has computed and nobody else is computing."""
+
+import warnings
+from typing import Any
+
+import jax
+import numpy as np
+
+from ghostjax._participation import weights_of
+from ghostjax._run._chunk import Pace
+from ghostjax._run._dataset import declared_dims
+from ghostjax._run._describe import describe
+from ghostjax._run._program import program_digest
+from ghostjax._run._progress import Reporter
+from ghostjax._run._provenance import changed, LAYOUT
+from ghostjax._run._result import judge
+from ghostjax._run._signals import Interruption
+from ghostjax._simulation import Simulation
+from ghostjax._sweep._cells import CellStore
+from ghostjax._sweep._claims import Claim
+from ghostjax._sweep._lanes import default_lanes, play_lanes, play_one, shared_leaves
+from ghostjax._sweep._plan import Cell, Group, structure
+
+
+MAKERS = ("source", "jax", "jaxlib", *LAYOUT)
+"""Of the environment, what a cell's bits may depend on beside its traced program."""
+
+
+class Worker:
+    """Goes through groups of cells, each of which it claims, computes and keeps."""
+
+    def __init__(
+        self,
+        store: CellStore,
+        participation: Any,
+        rounds: int,
+        lanes: int | None,
+        chunk: int | str,
+        report: Reporter,
+        interruption: Interruption,
+        environment: dict[str, Any],
+    ):
+        self.store, self.participation, self.rounds, self.lanes, self.chunk = store, participation, rounds, lanes, chunk
+        self.report, self.interruption, self.environment = report, interruption, environment
+        self.done: set[str] = set()
+        self.postponed: set[str] = set()
+        self._outdated: set[str] = set()
+        self._told = False
+        self._digests: dict[Any, str] = {}
+
+    def play(self, group: Group, mine: set[str]) -> None:
+        """Computes the cells of `group` that are `mine`."""
+        todo: dict[tuple[int, ...], list[int]] = {}
+        for i, cell in enumerate(group.cells):
+            if cell.name in mine and cell.name not in self.done:
+                todo.setdefault(group.branches[i], []).append(i)
+        if not todo:
+            return
+        width = self.lanes or default_lanes(group.cells[0].simulation, max(map(len, todo.values())))
+        shared = shared_leaves(group.programs, group.branches) if width > 1 else []
+        pace = Pace(self.chunk, "sweep")
+        for places in todo.values():
+            batch: list[tuple[int, Claim]] = []
+            try:
+                for i in places:
+                    if self.interruption.asked:
+                        break
+                    claim = self._claim(group.cells[i], {group.cells[j].name for j, _ in batch})
+                    if claim is not None:
+                        batch.append((i, claim))
+                    if len(batch) == width:
+                        self._compute(group, batch, width, shared, pace)
+                        _release(batch)
+                if batch:
+                    self._compute(group, batch, width, shared, pace)
+            finally:
+                _release(batch)
+
+    def _claim(self, cell: Cell, held: set[str]) -> Claim | None:
+        """The right to compute `cell`, or None: it is done, twice in the sweep, or somebody else's for now."""
+        if cell.name in held or cell.name in self.done:
+            return None
+        if self._usable(cell):
+            self._finished(cell)
+            return None
+        claim = self.store.claim(cell.name)
+        if claim is None:
+            self.postponed.add(cell.name)
+            return None
+        try:
+            finished = self._usable(cell)  # between the look and the claim
+        except BaseException:
+            claim.release()
+            raise
+        if finished:
+            claim.release()
+            self._finished(cell)
+            return None
+        return claim
+
+    def _usable(self, cell: Cell) -> bool:
+        """Whether `cell` is finished, by the program that would run now."""
+        loaded = self.store.load(cell.name)
+        if loaded is None:
+            return False
+        other = changed(loaded.manifest["environment"], self.environment, MAKERS)
+        if not other and loaded.manifest["program"] != self._program(cell.simulation):
+            other = ["what its functions compute"]
+        if not other:
+            self._outdated.discard(cell.name)
+            return True
+        self._outdated.add(cell.name)
+        if not self._told:
+            self._told = True
+            warnings.warn(
+                f"sweep: finished cells were made by another program ({'; '.join(other)}), {cell.name} is the first; "
+                "they are computed again",
+                stacklevel=5,
+            )
+        return False
+
+    def _program(self, simulation: Simulation) -> str:
+        """The digest of what one round traces to: one trace per structure, and none without a folder."""
+        if not self.store.shared:
+            return ""
+        key = structure(simulation)
+        if key not in self._digests:
+            self._digests[key] = program_digest(simulation)
+        return self._digests[key]
+
+    def _compute(
+        self, group: Group, batch: list[tuple[int, Claim]], width: int, shared: list[bool], pace: Pace
+    ) -> None:
+        cells = [group.cells[i] for i, _ in batch]
+
+        def beat() -> bool:
+            lost = [cell for cell, (_, claim) in zip(cells, batch, strict=True) if not claim.beat()]
+            # Who was silent for too long goes on, so that somebody ends, unless others have ended already.
+            needless = len(lost) == len(cells) and all(self.store.has(cell.name) for cell in lost)
+            return not (self.interruption.asked or needless)
+
+        programs = [group.programs[i] for i, _ in batch]
+        keys = [jax.random.key(cell.seed) for cell in cells]
+        present = weights(self.participation, self.rounds, programs[0])
+        if width == 1:
+            one = play_one(programs[0], keys[0], present, pace, beat)
+            played = None if one is None else [one]
+        else:
+            played = play_lanes(programs, keys, shared, width, present, pace, beat)
+        if played is None:
+            self.postponed |= {cell.name for cell in cells}
+            return
+        for (i, _), cell, program, (record, state) in zip(batch, cells, programs, played, strict=True):
+            manifest = {
+                "result": judge(program, record, state).name,
+                "dims": {name: list(dims) for name, dims in declared_dims(program, record).items()},
+                "attributes": {},
+                "environment": self.environment,
+                "program": self._program(cell.simulation),
+                "width": width,
+                "merged": describe(group.branches[i]),
+                "config": cell.description,
+            }
+            kept = self.store.save(cell.name, record, manifest, replace=cell.name in self._outdated)
+            if not kept and not self._usable(cell):  # finished meanwhile by another program
+                self.store.save(cell.name, record, manifest, replace=True)
+            self._finished(cell, record)
+
+    def _finished(self, cell: Cell, record: dict[str, np.ndarray] | None = None) -> None:
+        self.done.add(cell.name)
+        self.postponed.discard(cell.name)
+        self.report.update(len(self.done), record)
+
+
+def weights(participation: Any, rounds: int, simulation: Simulation) -> np.ndarray:
+    """The weights of every round and identity of one cell."""
+    counts = getattr(simulation.task, "counts", None)
+    return weights_of(participation, rounds, simulation.num_nodes, "sweep", counts)
+
+
+def _release(batch: list[tuple[int, Claim]]) -> None:
+    while batch:
+        batch.pop()[1].release()
