@@ -119,17 +119,18 @@ def assemble(plan: dict[str, Any], cells: Mapping[str, Loaded | None], interrupt
     coords |= {"seed": seeds, "round": np.arange(rounds)}
     coords["num_byzantine"] = (dims, np.array(plan["byzantine"], int).reshape(sizes))
     provenance = {name: value for name, value in plan.items() if name not in ("kind", "cells", "byzantine")}
-    return Sweep(xarray.Dataset(variables, coords, {"provenance": json.dumps(provenance)}), interrupted)
+    return Sweep(xarray.Dataset(variables, coords, {"provenance": json.dumps(provenance, sort_keys=True)}), interrupted)
 
 
 def loaded(plan: dict[str, Any], store: CellStore, bound: Mapping[str, str] = {}) -> dict[str, Loaded | None]:
     """The cells by name; with a warning, without those of `bound` that changed or went since they were sealed."""
-    cells = {name: store.load(name) for name in dict.fromkeys(plan["cells"])}
-    for name, cell in cells.items():
-        sealed = bound.get(f"cells/{name}.npz")
-        if sealed is not None and (cell is None or cell.sha256 != sealed):
-            how = "is missing" if cell is None else "is not the file that was sealed"
-            warnings.warn(f"{name}.npz {how}, although its sweep was finished; it is not used", stacklevel=4)
+    cells: dict[str, Loaded | None] = {}
+    for name in dict.fromkeys(plan["cells"]):
+        there, sealed = store.has(name), bound.get(f"cells/{name}.npz")
+        cells[name] = cell = store.load(name)  # which says itself why it sets a file aside
+        if sealed is not None and (not there or (cell is not None and cell.sha256 != sealed)):
+            how = "is not the file that was sealed" if there else "is missing"
+            warnings.warn(f"{name}.npz {how}, although its sweep was finished; it is not used", stacklevel=3)
             cells[name] = None
     environments = {
         json.dumps({key: cell.manifest["environment"].get(key) for key in MAKERS}): cell.manifest["environment"]

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ghostjax._sweep._cells import CellStore, STALE
+from ghostjax._run._describe import fingerprint
+from ghostjax._sweep._cells import CellStore
+from ghostjax._sweep._claims import STALE
 from ghostjax.formal import Implementation
 
 
@@ -27,18 +29,30 @@ def allow(condition):
         raise Forbidden
 
 
+ENVIRONMENT = {"jax": "any"}
+
+
+def named(cell):
+    """The configuration of a cell, and the name that it gives its file."""
+    config = {"rounds": 3, "seed": cell}
+    return config, fingerprint(config)[:16]
+
+
 class TwoWorkers:
     """The sweep's own cell store in a folder, under two workers that crash, fall silent and find damaged files."""
 
-    refuses = {"Take": Forbidden, "Finish": Forbidden}
+    refuses = {"Take": Forbidden, "Save": Forbidden, "Release": Forbidden}
 
     def __init__(self, state):
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
-        self.names = [f"cell{c}" for c in range(len(state.done))]
+        self.names = [named(c)[1] for c in range(len(state.done))]
         self.stores = [CellStore(self.folder) for _ in state.busy]
+        for store in self.stores:
+            store.open()
         self.busy: list[int | None] = [None] * len(state.busy)
+        self.saved = [False] * len(state.busy)
         self.claims: list = [None] * len(state.busy)
-        self.owners: dict[int, str] = {}
+        self.owners: dict[int, int] = {}
 
     def _path(self, cell, suffix):
         return self.folder / "cells" / f"{self.names[cell]}.{suffix}"
@@ -52,24 +66,45 @@ class TwoWorkers:
     def claim(self, w, c):
         return self.stores[w].claim(self.names[c])
 
-    def _save(self, w):
-        allow(self.busy[w] is not None)
-        cell = self.busy[w]
-        self.stores[w].save(self.names[cell], {"loss": np.arange(3.0) + cell}, {"result": "completed", "dims": {}})
+    def Save(self, w):
+        allow(self.busy[w] is not None and not self.saved[w])
+        self.save(w, self.busy[w])
+        self.saved[w] = True
 
-    def Finish(self, w):
-        self._save(w)
+    def save(self, w, c, replace=False):
+        # Real workers write the same bytes; these say who wrote, so that a change is seen.
+        manifest = {"result": "completed", "dims": {}, "attributes": {}, "environment": ENVIRONMENT, "program": ""}
+        record = {"writer": np.full(3, w + 1)}
+        self.stores[w].save(self.names[c], record, {**manifest, "config": named(c)[0]}, replace)
+
+    def Release(self, w):
+        allow(self.busy[w] is not None and self.saved[w])
         self.claims[w].release()
-        self.busy[w] = self.claims[w] = None
+        self._leave(w)
+
+    def _leave(self, w):
+        self.busy[w], self.claims[w], self.saved[w] = None, None, False
+
+    def Drop(self, w):
+        allow(self.busy[w] is not None and not self.saved[w] and not self.claims[w].beat())
+        allow(self.stores[w].has(self.names[self.busy[w]]))
+        self.claims[w].release()
+        self._leave(w)
+
+    def Clear(self, c):
+        allow(self.stores[0].has(self.names[c]) and self._path(c, "claim").exists() and self._stale(c))
+        for other in range(len(self.names)):  # all of them are cleared at once; here one at a time
+            if other != c and self._path(other, "claim").exists():
+                os.rename(self._path(other, "claim"), self._path(other, "kept"))
+        self.stores[0].clear()
+        for other in range(len(self.names)):
+            if self._path(other, "kept").exists():
+                os.rename(self._path(other, "kept"), self._path(other, "claim"))
 
     def Crash(self, w):
         allow(self.busy[w] is not None)
         self._silence(w)
-        self.busy[w] = self.claims[w] = None
-
-    def CrashAfterSave(self, w):
-        self._save(w)
-        self.Crash(w)
+        self._leave(w)
 
     def Expire(self, w):
         allow(self.busy[w] is not None and self._owns(w, self.busy[w]) and not self._stale(self.busy[w]))
@@ -86,8 +121,7 @@ class TwoWorkers:
             assert self.stores[0].load(self.names[c]) is None and said
 
     def _owns(self, w, c):
-        path = self._path(c, "claim")
-        return path.exists() and self.claims[w] is not None and path.read_text() == self.claims[w]._owner
+        return self.busy[w] == c and self.claims[w] is not None and self.claims[w].held()
 
     def _silence(self, w):
         """Lets the time pass after which a claim without a sign of life counts as left behind."""
@@ -100,19 +134,18 @@ class TwoWorkers:
         return time.time() - self._path(c, "claim").stat().st_mtime > STALE
 
     def abstraction(self):
-        hold, stale = [], []
-        for c in range(len(self.names)):
-            path = self._path(c, "claim")
-            if path.exists():
-                # Who wrote the claim: a worker remembers its own even after it died.
-                for w, claim in enumerate(self.claims):
-                    if claim is not None and path.read_text() == claim._owner:
-                        self.owners[c] = w
-            hold.append(self.owners[c] + 1 if path.exists() else 0)
-            stale.append(path.exists() and self._stale(c))
-        done = [self.stores[0].load(name) is not None for name in self.names]
+        hold, stale, done = [], [], []
+        for c, name in enumerate(self.names):
+            there = self._path(c, "claim").exists()
+            # Who wrote the claim: it is remembered after a worker died.
+            for w in range(len(self.busy)):
+                self.owners[c] = w if self._owns(w, c) else self.owners.get(c, 0)
+            hold.append(self.owners[c] + 1 if there else 0)
+            stale.append(there and self._stale(c))
+            cell = self.stores[0].load(name)
+            done.append(0 if cell is None else int(cell.record["writer"][0]))
         busy = [0 if cell is None else cell + 1 for cell in self.busy]
-        return {"done": done, "hold": hold, "stale": stale, "busy": busy}
+        return {"done": done, "hold": hold, "stale": stale, "busy": busy, "saved": self.saved}
 
     def close(self):
         shutil.rmtree(self.folder)
@@ -121,12 +154,19 @@ class TwoWorkers:
 class RecklessWorkers(TwoWorkers):
     """Broken twin: a claim is removed without asking whose it is."""
 
-    def Finish(self, w):
-        self._save(w)
+    def Release(self, w):
+        allow(self.busy[w] is not None and self.saved[w])
         self._path(self.busy[w], "claim").unlink(missing_ok=True)
-        self.busy[w] = self.claims[w] = None
+        self._leave(w)
+
+
+class OverwritingWorkers(TwoWorkers):
+    """Broken twin: whoever ends last puts its file over a finished one."""
+
+    def save(self, w, c, replace=True):
+        super().save(w, c, replace)
 
 
 def implementations() -> dict[str, Implementation]:
-    """The store, and workers that remove claims without asking whose they are."""
-    return {"two workers": Implementation(TwoWorkers, {"reckless": RecklessWorkers})}
+    """The store; workers that remove claims without asking whose they are, and that overwrite what is finished."""
+    return {"two workers": Implementation(TwoWorkers, {"reckless": RecklessWorkers, "overwriting": OverwritingWorkers})}
