@@ -18,7 +18,7 @@ demo: $(STAMP)
 
 # What is about the programs themselves compiles as a user's do, all else as fast as it can; `test-all` only as a user's.
 WHOLE := tests/kernels/test_structure.py tests/perf/test_round_structure.py
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=20
 
 test: $(STAMP)
 	$(PYTEST) -m "not slow" $(WHOLE)

@@ -1,4 +1,4 @@
-"""What the documentation shows runs: every Python block of the README and the docs, and every doctest."""
+"""What the documentation shows runs and keeps its own laws: every Python block, every member in it, every doctest."""
 
 import doctest
 import importlib
@@ -9,10 +9,16 @@ from pathlib import Path
 import pytest
 
 import ghostjax
+import ghostjax.testing
 
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+BATTERIES = {
+    ghostjax.aggregators.AbstractAggregator: lambda rule: ghostjax.testing.check_aggregator(rule, examples=8),
+    ghostjax.attacks.AbstractAttack: ghostjax.testing.check_attack,
+}
+"""What the pages tell to run on a member of one's own, and the tests run on every member that a page prints."""
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -23,6 +29,16 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     for block in BLOCK.finditer(page.read_text()):
         line = page.read_text()[: block.start()].count("\n") + 1
         exec(compile("\n" * line + block.group(1), str(page), "exec"), names)
+    members = [value for value in names.values() if isinstance(value, type)]
+    printed = [(check, m) for kind, check in BATTERIES.items() for m in members if defined_here(m, kind)]
+    assert len(printed) == 2 or page.name != "extending.md"
+    for check, member in printed:
+        check(member())
+
+
+def defined_here(value, kind):
+    """Whether a page defines this member of a family."""
+    return issubclass(value, kind) and not value.__module__.startswith("ghostjax.")
 
 
 def modules():

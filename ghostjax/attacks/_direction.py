@@ -22,13 +22,12 @@ class AbstractLineAttack(AbstractMessageAttack):
     """
 
     direction: Direction = static_field(default="std")
-    ddof: int = static_field(default=1)
+    ddof: int = static_field(choices=(0, 1), default=1)
     knows: ClassVar[Knowledge] = "honest"
 
     def __check_init__(self):
         name, known = type(self).__name__, ("std", "unit", "sign")
         require(self.direction in known, name, "direction", self.direction, "use std, unit or sign")
-        require(self.ddof in (0, 1), name, "ddof", self.ddof, "must be 0 or 1")
 
     @abstractmethod
     def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:

@@ -61,12 +61,11 @@ class ALIE(AbstractMessageAttack):
 
     z: Float[Array, ""] = real_field(default=jnp.nan, nan=True)
     sign: Literal[1, -1] = static_field(default=-1)
-    ddof: int = static_field(default=1)
+    ddof: int = static_field(choices=(0, 1), default=1)
     knows: ClassVar[Knowledge] = "honest"
 
     def __check_init__(self):
         require(self.sign in (1, -1), "ALIE", "sign", self.sign, "must be +1 or -1")
-        require(self.ddof in (0, 1), "ALIE", "ddof", self.ddof, "must be 0 or 1")
 
     @classmethod
     def epfml(cls) -> "ALIE":

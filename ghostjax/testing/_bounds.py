@@ -10,8 +10,9 @@ from hypothesis import assume, strategies as st
 from scipy.optimize import nnls
 
 from ghostjax.aggregators import assumed_mass
+from ghostjax.testing._harness import Check
 from ghostjax.testing._laws import each, SEEDS, weights
-from ghostjax.testing._player import Check, Player, scene
+from ghostjax.testing._rules import case, RuleHarness
 
 
 def _others(n: int, d: int, seed: int, family: str) -> np.ndarray:
@@ -60,29 +61,29 @@ def _nearby(a: np.ndarray, b: np.ndarray, rows: np.ndarray, principal: np.ndarra
     return [np.where(principal[:, None], choice, rows) for choice in choices]
 
 
-def _certificate(player: Player) -> None:
-    n, rule = player.d, player.rule
+def _certificate(harness: RuleHarness) -> None:
+    n, rule = harness.d, harness.rule
     bound = eqx.filter_jit(lambda rule, x, w, p: jax.lax.map(lambda xi: rule.certificate(xi, w, p), x))
 
     def body(seed: int, w: list[float], size: int, family: str) -> None:
         assume(any(w))
         principal = np.zeros(n, bool)
         principal[np.random.default_rng(seed).permutation(n)[:size]] = True
-        base = scene(n, player.d, seed, np.float64, w)
-        rows = _others(n, player.d, seed, family)
+        base = case(n, harness.d, seed, np.float64, w)
+        rows = _others(n, harness.d, seed, family)
         choices = _messages(rows, principal, seed)
 
         def play(choices: list[np.ndarray]) -> np.ndarray:
-            return player.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
+            return harness.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
 
         with jax.enable_x64(True):
             said = bound(rule, jnp.asarray(np.stack(choices)), jnp.asarray(base.w), jnp.asarray(principal))
             said = np.asarray(said)
         kind = rule.certificate_kind
         if kind == "none" and np.isfinite(said).any():
-            player.fail("certificate", f"certificate_kind='none' and still promises {said}")
+            harness.fail("certificate", f"certificate_kind='none' and still promises {said}")
         if kind == "unconditional" and not (np.isfinite(said).all() and np.ptp(said) <= 1e-9 * said.max()):
-            player.fail("certificate", f"certificate_kind='unconditional' and still depends on the messages: {said}")
+            harness.fail("certificate", f"certificate_kind='unconditional' and still depends on the messages: {said}")
         if np.isinf(said).all():
             return
         out = play(choices)
@@ -95,28 +96,28 @@ def _certificate(player: Player) -> None:
         excess = moved[: len(said)] - said[:, None] * (1 + 1e-6) - 1e-9 * largest
         if not (excess <= 0).all():
             a, b = np.unravel_index(np.nanargmax(np.where(np.isnan(excess), np.inf, excess)), excess.shape)
-            player.fail(
+            harness.fail(
                 "certificate",
                 f"identities {np.flatnonzero(principal).tolist()} with weights {base.w.tolist()} move the result by "
                 f"{moved[a, b]:.6g}, from {choices[a].tolist()} to {choices[b].tolist()}; promised {said[a]:.6g}",
             )
 
     families = st.sampled_from(["near", "clusters", "clones"])
-    each(player, body, seed=SEEDS, w=weights(n), size=st.integers(1, 3), family=families)
+    each(harness, body, seed=SEEDS, w=weights(n), size=st.integers(1, 3), family=families)
 
 
-def _hull(player: Player) -> None:
+def _hull(harness: RuleHarness) -> None:
     """Only of a rule that says so: no direction in which the result lies beyond all messages."""
-    n, rule = player.d, player.rule
+    n, rule = harness.d, harness.rule
     if not rule.hull:
         return
 
     def body(seed: int, w: list[float], family: str) -> None:
         assume(any(w))
-        base = scene(n, player.d, seed, np.float64, w)
-        rows = _others(n, player.d, seed, family)
+        base = case(n, harness.d, seed, np.float64, w)
+        rows = _others(n, harness.d, seed, family)
         choices = _messages(rows, np.arange(n) == seed % n, seed)
-        out = player.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
+        out = harness.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
         for x, y in zip(choices, out, strict=True):
             heard = x[base.w > 0]
             # The convex combination nearest to the result; a heavy last row makes the shares sum to one.
@@ -124,42 +125,42 @@ def _hull(player: Player) -> None:
             system = np.vstack([heard.T / unit, np.full(len(heard), 1e3)])
             _, distance = nnls(system, np.append(y / unit, 1e3))
             if not distance <= 1e-6:
-                player.fail("hull", f"the result {y.tolist()} lies {distance * unit:.3g} outside of {heard.tolist()}")
+                harness.fail("hull", f"the result {y.tolist()} lies {distance * unit:.3g} outside of {heard.tolist()}")
 
-    each(player, body, seed=SEEDS, w=weights(n), family=st.sampled_from(["near", "clusters", "clones"]))
+    each(harness, body, seed=SEEDS, w=weights(n), family=st.sampled_from(["near", "clusters", "clones"]))
 
 
-def _kappa(player: Player) -> None:
-    n, rule = player.d, player.rule
+def _kappa(harness: RuleHarness) -> None:
+    n, rule = harness.d, harness.rule
     claim = eqx.filter_jit(lambda rule, w: (rule.kappa(w), assumed_mass(rule, w)))
 
     def body(seed: int, w: list[bool], family: str) -> None:
         total = sum(w)
-        base = scene(n, player.d, seed, np.float64, w)
+        base = case(n, harness.d, seed, np.float64, w)
         with jax.enable_x64(True):
             said, mass = (float(value) for value in claim(rule, jnp.asarray(base.w)))
         byzantine = round(mass)
         # The definition speaks of sets of n - f ordinary identities.
         if np.isinf(said) or abs(mass - byzantine) > 1e-6 or not 0 <= byzantine < total:
             return
-        rows = _others(n, player.d, seed, family)
+        rows = _others(n, harness.d, seed, family)
         sets = [list(s) for s in combinations(np.flatnonzero(w), total - byzantine)]
         bad = ~np.isin(np.arange(n), sets[seed % len(sets)])
         choices = _messages(rows, bad, seed)
-        out = player.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
+        out = harness.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
         for x, y in zip(choices, out, strict=True):
             for honest in sets:
                 mean = x[honest].mean(0)
                 error, spread = np.square(y - mean).sum(), np.square(x[honest] - mean).sum(1).mean()
                 if not error <= said * spread * (1 + 1e-6) + 1e-12 * np.square(x).max():
-                    player.fail(
+                    harness.fail(
                         "kappa",
                         f"of {total} identities {honest} are honest, and the result is {error:.6g} (squared) from "
                         f"their mean where kappa {said:.6g} times their variance is {said * spread:.6g}: {x.tolist()}",
                     )
 
     present = st.lists(st.sampled_from([True, True, True, False]), min_size=n, max_size=n)
-    each(player, body, seed=SEEDS, w=present, family=st.sampled_from(["near", "clones", "clusters"]))
+    each(harness, body, seed=SEEDS, w=present, family=st.sampled_from(["near", "clones", "clusters"]))
 
 
 BOUNDS: dict[str, Check] = {"certificate": _certificate, "kappa": _kappa, "hull": _hull}

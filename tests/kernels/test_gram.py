@@ -13,7 +13,7 @@ N = 6
 
 def rows(d, dtype=np.float32):
     rng = np.random.default_rng(d)
-    return jnp.asarray(rng.normal(size=(N, d)) + 100, dtype), jnp.asarray(rng.normal(size=d) + 100, dtype)
+    return (rng.normal(size=(N, d)) + 100).astype(dtype), (rng.normal(size=d) + 100).astype(dtype)
 
 
 @pytest.fixture
@@ -26,19 +26,25 @@ def small_tiles(monkeypatch):
 def test_tiles_are_the_whole(small_tiles, d, dtype):
     with jax.enable_x64(dtype == np.float64):
         x, centre = rows(d, dtype)
-        cotangent = jnp.asarray(np.random.default_rng(0).normal(size=(N, N)), dtype)
-        (got, pull), (expected, pull_whole) = (jax.vjp(f, x, centre) for f in (gram._large, gram._product))
+        cotangent = np.random.default_rng(0).normal(size=(N, N)).astype(dtype)
+
+        @jax.jit
+        def both(x, centre, cotangent):
+            products = [jax.vjp(f, x, centre) for f in (gram._large, gram._product)]
+            return [(value, *pull(cotangent)) for value, pull in products]
+
+        (got, *derivatives), (expected, *whole) = jax.tree.map(np.asarray, both(x, centre, cotangent))
         tolerance = 50 * np.finfo(dtype).eps
-        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * float(jnp.abs(expected).max()))
-        for a, b in zip(pull(cotangent), pull_whole(cotangent), strict=True):
-            np.testing.assert_allclose(a, b, rtol=tolerance, atol=10 * tolerance * float(jnp.abs(b).max()))
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+        for a, b in zip(derivatives, whole, strict=True):
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=10 * tolerance * np.abs(b).max())
 
 
 def test_a_batch_is_a_loop(small_tiles):
     x, centre = rows(21)
-    batch = jnp.stack([x, 2 * x])
-    got = jax.vmap(gram.centred_gram, (0, None))(batch, centre)
-    np.testing.assert_allclose(got, [gram.centred_gram(one, centre) for one in batch], rtol=1e-5)
+    batch, single = np.stack([x, 2 * x]), jax.jit(lambda *a: gram.centred_gram(*a))
+    got = jax.jit(jax.vmap(gram.centred_gram, (0, None)))(batch, centre)
+    np.testing.assert_allclose(got, [single(one, centre) for one in batch], rtol=1e-5)
 
 
 def temporary(kernel, x, centre):

@@ -13,6 +13,7 @@ import pytest
 from ghostjax._kernels import network, window, window_mean
 
 
+pytestmark = pytest.mark.structure
 D = 512
 COMPARISONS = 127
 """Of Batcher's network of 24 rows."""

@@ -9,6 +9,7 @@ import pytest
 import ghostjax as gj
 
 
+pytestmark = pytest.mark.structure
 N, ROUNDS, BATCH, WIDTHS = 48, 4, 8, (64, 32, 10)
 RULES = {
     "mean": lambda f: gj.aggregators.Mean(),

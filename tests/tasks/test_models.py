@@ -1,6 +1,5 @@
 """Every model: shapes, gradients, precision, one compilation; adapters against the native call; convolution."""
 
-import chex
 import equinox as eqx
 import flax.linen as linen
 import jax
@@ -153,7 +152,7 @@ def test_adapters_equal_the_native_call():
         model.apply(params, x, jax.random.key(3)),
         native.apply({"params": params}, x, train=True, rngs={"dropout": jax.random.key(3)}),
     )
-    chex.assert_trees_all_equal(params, native.init(jax.random.key(7), x, train=False)["params"])
+    jax.tree.map(np.testing.assert_array_equal, params, native.init(jax.random.key(7), x, train=False)["params"])
 
     model, whole = M.flax_nnx(NNXNet), NNXNet(nnx.Rngs(jax.random.key(7)))
     whole.eval()
@@ -212,7 +211,7 @@ def test_convolution_equals_xla(size, side, padding):
         return with_gradient(lambda *a: convolve(*a, padding))(*args), with_gradient(reference)(*args)
 
     ours, theirs = both(x, kernel, bias)
-    chex.assert_trees_all_close(ours, theirs, rtol=1e-4, atol=2e-4)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-4), ours, theirs)
 
 
 def test_pool_equals_xla_and_drops_odd_edges():
