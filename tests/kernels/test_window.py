@@ -26,7 +26,7 @@ def trims(w):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n", [1, 5, 17, 129])
+@pytest.mark.parametrize("n", [1, 5, 17, 130])
 def test_equals_the_definition(n, kind):
     x, w = draw(n, kind=kind)
     for trim in trims(w):
@@ -35,7 +35,7 @@ def test_equals_the_definition(n, kind):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("n", [2, 3, 16, 31, 64, 96, 97, 128, 200, 256])
+@pytest.mark.parametrize("n", [2, 3, 16, 31, 64, 96, 97, 128, 129, 200, 256])
 def test_equals_the_definition_for_large_networks(n, kind):
     test_equals_the_definition(n, kind)
 
@@ -50,7 +50,7 @@ def test_columns_beyond_one_tile(n, kind):
 @pytest.mark.parametrize("n", [5, 130])
 def test_ties_and_signed_zeros(n):
     rng = np.random.default_rng(n)
-    x = rng.choice(np.array([-1.0, -0.0, 0.0, 1.0], np.float32), (n, 40))
+    x = rng.choice(np.array([-1.0, -0.0, 0.0, 1.0], np.float32), (n, 23))
     for w in (np.ones(n, np.float32), rng.uniform(0.5, 1.5, n).astype(np.float32)):
         for trim in (1.0, 0.3 * w.sum(), w.sum()):
             expected = window_oracle(x, w, trim)
@@ -85,7 +85,7 @@ def test_float64_is_exact(n, x64):
             np.testing.assert_allclose(y - 1e8, window_oracle(x, w, trim) - 1e8, atol=1e-6)
 
 
-@pytest.mark.parametrize("n", [7, 130])
+@pytest.mark.parametrize("n", [17, 130])
 @pytest.mark.parametrize("kind", ["ones", "real"])
 def test_absent_rows_hold_anything(n, kind):
     x, w = draw(n, kind=kind)
