@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from ghostjax._output import Output
 from ghostjax._round import State
 from ghostjax._simulation import Record, Simulation
 from ghostjax._types import Key
@@ -30,7 +31,9 @@ def rollout(
     def play(state: State, w: Array) -> tuple[State, Record]:
         return simulation.step(state, w, key)
 
-    return jax.lax.scan(play, state, participation)
+    end, record = jax.lax.scan(play, state, participation)
+    outputs, rounds = simulation.outputs, state.round + jnp.arange(participation.shape[0], dtype=state.round.dtype)
+    return end, {name: _with_blanks(column, outputs[name], rounds) for name, column in record.items()}
 
 
 @eqx.filter_jit
@@ -44,7 +47,8 @@ def rollout_first(
 ) -> tuple[State, Record]:
     """Plays the first `count` rows only; `count` is traced, so one program serves every number up to T.
 
-    The record has T rows all the same; those after the first `count` hold nan (zero for integers). The loop
+    The record has T rows all the same; those after the first `count` hold 0, as do entries that were not due: a nan
+    made on purpose would hide those that are not from `jax_debug_nans`, so the host writes it (`with_blanks`). The loop
     runs `count` times, it does not mask: short chunks cost what they play. Forward mode only.
     """
 
@@ -55,9 +59,13 @@ def rollout_first(
 
     row = eqx.filter_eval_shape(one_step, simulation, state, participation[0], key)[1]
     length = participation.shape[0]
-    record = jax.tree.map(lambda like: jnp.full((length, *like.shape), _blank(like.dtype), like.dtype), row)
+    record = jax.tree.map(lambda like: jnp.zeros((length, *like.shape), like.dtype), row)
     return jax.lax.fori_loop(0, count, play, (state, record))
 
 
-def _blank(dtype: jnp.dtype) -> float | int:
-    return jnp.nan if jnp.issubdtype(dtype, jnp.inexact) else 0
+def _with_blanks(column: Array, output: Output, rounds: Int[Array, " T"]) -> Array:
+    """nan where an entry was not due."""
+    if output.every == 1 or not jnp.issubdtype(column.dtype, jnp.inexact):
+        return column
+    due = output.due(rounds).reshape(-1, *(1,) * (column.ndim - 1))
+    return jnp.where(due, column, jnp.nan)

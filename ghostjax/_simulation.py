@@ -11,11 +11,13 @@ from jaxtyping import Array, Bool, Float
 
 from ghostjax._border import member, members, shown
 from ghostjax._byzantine import byzantine_mask
+from ghostjax._declared import outputs_of
 from ghostjax._kernels import present
+from ghostjax._output import Output
 from ghostjax._random import per_node, stream
 from ghostjax._round import Round, State
 from ghostjax._tree import Ravel
-from ghostjax._types import concrete, ConfigurationError, Key, require
+from ghostjax._types import concrete, Key, require
 from ghostjax.attacks import AbstractAttack, NoAttack, View
 from ghostjax.learners import AbstractLearner, Momentum
 from ghostjax.metrics import AbstractMetric, Goal
@@ -24,7 +26,7 @@ from ghostjax.tasks import AbstractTask
 
 
 Record = dict[str, Array]
-"""What one round leaves behind: `present`, `lost` and `slack` of the weights, and what the metrics returned."""
+"""What one round leaves behind: `present`, `lost`, `slack` and `outnumbered`, and what the metrics returned."""
 
 
 class Simulation(eqx.Module):
@@ -67,6 +69,7 @@ class Simulation(eqx.Module):
         require(n > 0, "Simulation", "task.num_nodes", n, "a network needs at least one node")
         self.byzantine = byzantine_mask(byzantine, n)
         self.protocol.validate(n, self.learner, self.attack)
+        self.outputs  # noqa: B018  # what cannot be recorded is refused here
         if not isinstance(self.attack, NoAttack) and concrete(self.byzantine) and not bool(self.byzantine.any()):
             warnings.warn(
                 f"Simulation: attack={shown(self.attack)}: no identity is Byzantine, so it never acts; give byzantine= "
@@ -97,6 +100,11 @@ class Simulation(eqx.Module):
     def num_nodes(self) -> int:
         """Number of identities n."""
         return self.task.num_nodes
+
+    @property
+    def outputs(self) -> dict[str, Output]:
+        """What every entry of the record is, as protocol, task and metrics declare it."""
+        return outputs_of(self.task, self.protocol, self.metrics, self.attack.per_receiver)
 
     @property
     def ravel(self) -> Ravel:
@@ -168,6 +176,7 @@ class Simulation(eqx.Module):
             "present": weights.sum(),
             "lost": lost.sum(),
             "slack": self.protocol.slack(after, weights),
+            "outnumbered": self.protocol.outnumbered(weights, byzantine),
         }
         seen_round = Round(
             index=t,
@@ -189,11 +198,7 @@ class Simulation(eqx.Module):
             mixing=self.protocol.mixing(weights),
         )
         for metric in self.metrics:
-            values = metric(seen_round)
-            clash = sorted(record.keys() & values.keys())
-            if clash:
-                raise ConfigurationError(f"Simulation: metrics={clash}: recorded twice; give one of them another name")
-            record |= values
+            record |= metric(seen_round)
         return State(t + 1, learner, attack, protocol), record
 
 

@@ -42,7 +42,11 @@ def concrete(value: Any) -> bool:
 
 def as_real(value: Any) -> Array:
     """A real knob as a leaf of the default float dtype (never weakly typed, so one trace serves all values)."""
-    return jnp.asarray(value, jnp.result_type(float))
+    dtype = jnp.result_type(float)
+    if isinstance(value, jax.Array | Tracer):
+        return jnp.asarray(value, dtype)
+    # Placed, not computed: a knob whose nan has a meaning is no nan that `jax_debug_nans` looks for.
+    return jax.device_put(np.asarray(value, dtype))
 
 
 def as_count(value: Any) -> Array:

@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from ghostjax._border import shown
+from ghostjax._declared import BUILT_IN
 from ghostjax._files import write_atomic
 from ghostjax._run._archive import original_name, stored_name
 from ghostjax._simulation import Simulation
@@ -26,23 +27,12 @@ COORDINATES = ("round", "node", "byzantine")
 def declared_dims(simulation: Simulation, record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """The dimensions of each entry of `record` (arrays, or their shapes) after the round, as the metrics declare them.
 
-    An entry that no metric declares gets `name_0`, `name_1`, ... What could not be stored is refused here.
+    What could not be stored is refused here.
     """
-    declared: dict[str, tuple[str, ...]] = {}
-    for metric in simulation.metrics:
-        declared |= dict(metric.dims)
-    dims: dict[str, tuple[str, ...]] = {}
-    for name, column in record.items():
+    outputs = simulation.outputs
+    for name in record:
         _check_name(name)
-        extra = len(column.shape) - 1
-        dims[name] = tuple(declared.get(name, tuple(f"{name}_{i}" for i in range(extra))))
-        require(
-            len(dims[name]) == extra,
-            "simulate",
-            "metrics",
-            f"dims {dims[name]} for {name!r}",
-            f"it records arrays of shape {column.shape[1:]}; declare one dimension for each",
-        )
+    dims = {name: outputs[name].dims for name in record}
     _check_sizes(simulation.num_nodes, record, dims)
     return dims
 
@@ -74,16 +64,31 @@ def _check_sizes(n: int, record: Mapping[str, Any], dims: Mapping[str, tuple[str
         require(not taken, "simulate", "metrics", f"name {name!r}", "a dimension has that name; give it another one")
 
 
+SHOWN = 2
+"""Entries that a line has room for."""
+
+
+def directed(record: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The scalars by which a run is followed: the first declared ones of which a direction is better."""
+    told = [name for name, said in outputs.items() if "better" in said and name in record and name not in BUILT_IN]
+    return [name for name in told if np.ndim(record[name]) == 1][:SHOWN]
+
+
 def labelled(
     record: Mapping[str, np.ndarray],
     dims: Mapping[str, tuple[str, ...]],
     byzantine: np.ndarray,
     attributes: dict[str, Any],
+    outputs: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> "xarray.Dataset":
     """The record as a dataset with a `round` coordinate, and which nodes are Byzantine."""
     import xarray
 
-    variables = {name: (("round", *dims.get(name, ())), plain(column)) for name, column in record.items()}
+    said = outputs or {}
+    variables = {
+        name: (("round", *dims.get(name, ())), plain(column), dict(said.get(name, {})))
+        for name, column in record.items()
+    }
     rounds = len(next(iter(record.values()))) if record else 0
     n = len(byzantine)
     coords = {"round": np.arange(rounds), "node": np.arange(n), "byzantine": ("node", byzantine)}

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ghostjax._output import with_blanks
 from ghostjax._run._checkpoint import Keeper
 from ghostjax._run._chunk import advance, fetched, Pace, rows_of
 from ghostjax._run._progress import Reporter
@@ -35,14 +36,14 @@ def play(
     """Plays the rest of the rows of `weights`, chunk by chunk, until it is done or asked to stop."""
     done, state, pieces = start.done, start.state, list(start.pieces)
     rounds, kept, present = len(weights), len(pieces), Present(weights)
-    pending, clock = None, None
+    pending, clock, outputs = None, None, simulation.outputs
 
     def collect() -> None:
         # One chunk behind: the device plays the next one while its predecessor is fetched.
         nonlocal pending, clock
         if pending is not None:
             record, count, upto = pending
-            pieces.append(fetched(record, count))
+            pieces.append(with_blanks(fetched(record, count), outputs, upto - count))
             report.update(upto, pieces[-1])
             now = time.monotonic()
             if clock is not None:

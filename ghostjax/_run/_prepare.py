@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ghostjax._declared import attributes_of
 from ghostjax._files import remove, remove_drafts, unwritable
 from ghostjax._rollout import one_step
 from ghostjax._run._archive import CorruptFile, pack
@@ -43,7 +44,8 @@ def prepare(
     record = _blank(simulation, key, state)
     attributes = {"result": "", "message": "", "provenance": json.dumps(provenance)}
     try:
-        dataset_bytes(labelled(record, declared_dims(simulation, record), np.asarray(simulation.byzantine), attributes))
+        byzantine, said = np.asarray(simulation.byzantine), attributes_of(simulation)
+        dataset_bytes(labelled(record, declared_dims(simulation, record), byzantine, attributes, said))
         pack(dict.fromkeys([name for name, _ in named_leaves(state)], np.zeros(())) | record, {})
     except Exception as error:
         why = str(error).splitlines() or [type(error).__name__]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ghostjax._border import shown
+from ghostjax._run._dataset import directed
 from ghostjax._types import require
 
 
@@ -19,7 +20,6 @@ EVERY = 10.0
 """Seconds between two lines; shorter runs print none."""
 REFRESH = 0.5
 """Seconds between two updates of a notebook's line."""
-SHOWN = ("loss", "accuracy")
 
 
 def known_progress(progress: Progress, call: str) -> Progress:
@@ -36,9 +36,9 @@ class Reporter:
     Speed and time left are measured from the first piece of work that is done: that one waits for the compiler.
     """
 
-    def __init__(self, progress: Progress, total: int, unit: str, call: str, start: int = 0):
+    def __init__(self, progress: Progress, total: int, unit: str, call: str, start: int = 0, outputs: Any = None):
         self._progress, self._total, self._unit = known_progress(progress, call), total, unit
-        self._start = start
+        self._start, self._outputs = start, outputs or {}
         self._first: tuple[float, int] | None = None
         self._said = time.monotonic()
         self._bar: Any = None
@@ -75,7 +75,9 @@ class Reporter:
             return
         now = time.monotonic()
         pace = self._pace(done, now)
-        shown = "  ".join(f"{name} {latest[name]:.4g}" for name in SHOWN if name in latest)
+        shown = "  ".join(
+            f"{name} {latest[name]:.4g}" for name in directed(record or {}, self._outputs) if name in latest
+        )
         line = "  ".join(part for part in (f"{self._unit} {done}/{self._total}", pace, shown) if part)
         if self._bar is not None:
             self._bar.update(self._task, completed=done, speed=pace, latest=shown)

@@ -19,7 +19,7 @@ from ghostjax._round import State
 from ghostjax._run._archive import CorruptFile, pack, unpack_bytes
 from ghostjax._run._checkpoint import restore
 from ghostjax._run._chunk import begin, named_leaves
-from ghostjax._run._dataset import dataset_bytes, dataset_of, labelled
+from ghostjax._run._dataset import dataset_bytes, dataset_of, directed, labelled
 from ghostjax._run._describe import describe, differences, fingerprint
 from ghostjax._run._result import RunResult
 from ghostjax._run._seal import read_bound, read_seal, write_sealed
@@ -56,6 +56,8 @@ class Run:
     """Dimensions of the entries of `record` that are not scalars, as the metrics declare them."""
     byzantine: Bool[np.ndarray, " n"]
     simulation: Simulation | None = None
+    outputs: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    """What the metrics declare of each entry: `long_name`, `units`, `better`, `every`."""
     key: Key | None = None
     participation: Any = None
     """The weights as they were given, None for everybody."""
@@ -75,7 +77,7 @@ class Run:
             "message": self.result.value,
             "provenance": json.dumps(self.provenance),
         }
-        return labelled(self.record, self.dims, self.byzantine, attributes)
+        return labelled(self.record, self.dims, self.byzantine, attributes, self.outputs)
 
     def params(self) -> PyTree:
         """The final model as the tree that the task's model works with; in gossip with a node axis first."""
@@ -129,8 +131,9 @@ class Run:
         return extend(self, rounds, participation, options)
 
     def __repr__(self) -> str:
-        last = {k: float(v[-1]) for k, v in self.record.items() if v.ndim == 1 and len(v)}
-        shown = ", ".join(f"{k}={last[k]:.4g}" for k in ("loss", "accuracy") if k in last)
+        recorded = {k: self.record[k] for k in directed(self.record, self.outputs)}
+        last = {k: column[~np.isnan(column)][-1:] for k, column in recorded.items()}
+        shown = ", ".join(f"{k}={float(value[0]):.4g}" for k, value in last.items() if len(value))
         return f"Run({self.result.name}, {self.rounds} rounds{', ' + shown if shown else ''})"
 
     def _repr_html_(self) -> str:
@@ -219,6 +222,7 @@ def _read(path: Path) -> tuple["xarray.Dataset", dict[str, Any], dict[str, Any]]
             "provenance": dict(json.loads(dataset.attrs["provenance"])),
             "dims": {name: tuple(names) for name, names in manifest["dims"].items()},
             "state": None,
+            "outputs": {str(name): dict(column.attrs) for name, column in dataset.data_vars.items()},
         }
         assert "models" in arrays and "byzantine" in dataset.coords, "it lacks the models, or who is Byzantine"
     except Exception as error:  # sealed all the same: by somebody else, and it may hold anything

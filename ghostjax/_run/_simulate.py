@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ghostjax._border import choice, folder, member, number, whole
+from ghostjax._declared import attributes_of
 from ghostjax._participation import weights_of
 from ghostjax._random import root_key
 from ghostjax._run import _checkpoint
@@ -95,11 +96,11 @@ def simulate(
         "summary": summary(simulation),
         "config": plain_config(config, "simulate"),
     }
-    path = None if directory is None else folder(directory, "simulate", "directory")
+    path, said = None if directory is None else folder(directory, "simulate", "directory"), attributes_of(simulation)
     found = None if path is None else _find(path, resume, provenance, weights, allow_layout_change)
     with (
         Interruption(path is not None) as interruption,
-        Reporter(progress, rounds, "round", "simulate", 0 if found is None else found.status.round) as report,
+        Reporter(progress, rounds, "round", "simulate", 0 if found is None else found.status.round, said) as report,
     ):
         state = own(begin(simulation, key), simulation, key)
         dims = recorded_dims(simulation, key, state)
@@ -144,7 +145,7 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
     start = Start(run.rounds, jax.tree.map(jnp.copy, run.state), [dict(run.record)])
     with (
         Interruption(False) as interruption,
-        Reporter(options.get("progress", "auto"), rounds, "round", "Run.extend", run.rounds) as report,
+        Reporter(options.get("progress", "auto"), rounds, "round", "Run.extend", run.rounds, run.outputs) as report,
     ):
         played = play(simulation, key, weights, pace, start, report, interruption, None)
     given = None if participation is None else describe(weights)
@@ -172,6 +173,7 @@ def _run(
         dims=dims,
         byzantine=np.asarray(simulation.byzantine),
         simulation=simulation,
+        outputs=attributes_of(simulation),
         key=key,
         participation=participation,
         directory=directory,

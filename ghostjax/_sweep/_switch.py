@@ -11,7 +11,7 @@ import jax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ghostjax._types import count_field, Key, require
-from ghostjax.aggregators import AbstractAggregator, Context
+from ghostjax.aggregators import AbstractAggregator, borne_mass, Context
 from ghostjax.attacks import AbstractAttack, Sent, View
 
 
@@ -120,6 +120,11 @@ class AggregatorSwitch(AbstractAggregator):
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return _choose(self.index, self.options, "kappa", w)
+
+    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """What the chosen option bears."""
+        branches = [lambda w, o=option: borne_mass(o, w) for option in self.options]
+        return jax.lax.switch(self.index, branches, w)
 
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from ghostjax._declared import attributes_of
+from ghostjax._output import with_blanks
 from ghostjax._participation import weights_of
 from ghostjax._run._chunk import Pace
 from ghostjax._run._dataset import declared_dims
@@ -151,10 +153,11 @@ class Worker:
             self.postponed |= {cell.name for cell in cells}
             return
         for (i, _), cell, program, (record, state) in zip(batch, cells, programs, played, strict=True):
+            record = with_blanks(record, program.outputs)
             manifest = {
                 "result": judge(program, record, state).name,
                 "dims": {name: list(dims) for name, dims in declared_dims(program, record).items()},
-                "attributes": {},
+                "attributes": attributes_of(program),
                 "environment": self.environment,
                 "program": self._program(cell.simulation),
                 "width": width,

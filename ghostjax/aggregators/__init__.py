@@ -10,7 +10,9 @@ from ghostjax.aggregators._wrapper import (
     AbstractMixing as AbstractMixing,
     AbstractWrapper as AbstractWrapper,
     assumed_mass as assumed_mass,
+    borne_mass as borne_mass,
     geometric_form as geometric_form,
+    outnumbered as outnumbered,
 )
 from ghostjax.aggregators.arc import ARC as ARC
 from ghostjax.aggregators.bucketing import Bucketing as Bucketing

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._kernels import squared_distances, widened
 from ghostjax._random import stream
@@ -120,3 +120,26 @@ def assumed_mass(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array
     if isinstance(rule, AbstractWrapper) and not (hasattr(rule, "f") or hasattr(rule, "share")):
         return assumed_mass(rule.rule, rule.weights(w))
     return own_mass(rule, w)
+
+
+def borne_mass(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:
+    """The Byzantine mass that a rule is set to bear at weights `w`.
+
+    What the rule itself says by a method `bears(w)`; else F = f + share * W of its knobs; else what the rule in a
+    wrapper bears; else any minority, W / 2, where a rule says nothing.
+    """
+    own = getattr(rule, "bears", None)
+    if own is not None:
+        return own(w)
+    if hasattr(rule, "f") or hasattr(rule, "share"):
+        return own_mass(rule, w)
+    if isinstance(rule, AbstractWrapper):
+        return borne_mass(rule.rule, rule.weights(w))
+    return w.sum() / 2
+
+
+def outnumbered(rule: AbstractAggregator, w: Float[Array, " n"], byzantine: Bool[Array, " n"]) -> Bool[Array, ""]:
+    """Whether a receiver hears more Byzantine mass than its rule is set to bear, or no minority of it."""
+    mass, total = jnp.where(byzantine, w, 0).sum(), w.sum()
+    rounding = 4 * max(1, w.shape[0] / 64) * jnp.finfo(w.dtype).eps * total
+    return (mass > 0) & ((mass > borne_mass(rule, w) + rounding) | (2 * mass >= total - rounding))

@@ -7,9 +7,9 @@ from jaxtyping import Array, Bool, Float
 
 from ghostjax._kernels import row_norms
 from ghostjax._types import real_field
-from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law
+from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law, own_mass
 from ghostjax.aggregators._reach import clipped_reach, robust_reach
-from ghostjax.aggregators._wrapper import AbstractWrapper, assumed_mass
+from ghostjax.aggregators._wrapper import AbstractWrapper, assumed_mass, borne_mass
 
 
 class ARC(AbstractWrapper):
@@ -58,6 +58,11 @@ class ARC(AbstractWrapper):
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
         return w
+
+    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """F where one is assumed, else what its rule bears."""
+        mass = own_mass(self, w)
+        return jnp.where(mass > 0, mass, borne_mass(self.rule, w))
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         mass = assumed_mass(self, w)

@@ -9,7 +9,7 @@ from ghostjax._kernels import row_norms
 from ghostjax._types import real_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law
 from ghostjax.aggregators._reach import clipped_reach, gain
-from ghostjax.aggregators._wrapper import AbstractWrapper
+from ghostjax.aggregators._wrapper import AbstractWrapper, borne_mass
 
 
 class Clipping(AbstractWrapper):
@@ -53,6 +53,11 @@ class Clipping(AbstractWrapper):
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
         return w
+
+    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """What its rule bears; where that is nothing, any minority of bounded messages."""
+        inner = borne_mass(self.rule, w)
+        return jnp.where(inner > 0, inner, w.sum() / 2)
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return jnp.asarray(jnp.inf, w.dtype)

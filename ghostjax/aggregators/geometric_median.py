@@ -70,6 +70,11 @@ class GeometricMedian(AbstractGeometricRule):
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return w.sum() - 2 * own_mass(self, w)
 
+    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """F where one is assumed, else any minority."""
+        mass = own_mass(self, w)
+        return jnp.where(mass > 0, mass, w.sum() / 2)
+
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         # With a radius of smoothing, messages that all agree can still be left by as much.
         return median_kappa(self, w) if self.smoothing == "none" else jnp.asarray(jnp.inf, w.dtype)

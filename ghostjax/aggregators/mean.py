@@ -38,6 +38,10 @@ class Mean(AbstractGeometricRule):
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return w.sum()
 
+    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """Nothing."""
+        return jnp.zeros((), w.dtype)
+
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return jnp.asarray(jnp.inf, w.dtype)
 

@@ -48,6 +48,11 @@ class Median(AbstractCoordinateRule):
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return w.sum() - 2 * own_mass(self, w)
 
+    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        """F where one is assumed, else any minority."""
+        mass = own_mass(self, w)
+        return jnp.where(mass > 0, mass, w.sum() / 2)
+
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return median_kappa(self, w)
 

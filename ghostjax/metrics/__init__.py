@@ -1,6 +1,6 @@
 """Metrics: `metric(round) -> {name: array}`, one per file."""
 
-from ghostjax.metrics._base import AbstractMetric as AbstractMetric
+from ghostjax.metrics._base import AbstractMetric as AbstractMetric, Output as Output
 from ghostjax.metrics.consensus import Consensus as Consensus
 from ghostjax.metrics.dissimilarity import (
     Dissimilarity as Dissimilarity,
@@ -8,6 +8,7 @@ from ghostjax.metrics.dissimilarity import (
     fit_dissimilarity as fit_dissimilarity,
 )
 from ghostjax.metrics.drift import cumulative as cumulative, Drift as Drift
+from ghostjax.metrics.every import Every as Every
 from ghostjax.metrics.goal import Goal as Goal
 from ghostjax.metrics.honest_distance import HonestDistance as HonestDistance
 from ghostjax.metrics.influence import Influence as Influence

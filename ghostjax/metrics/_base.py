@@ -1,42 +1,34 @@
 """What a metric is: a pure function of the round that says what to record."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ghostjax._border import Checked
 from ghostjax._kernels import squares_from, weighted_mean
+from ghostjax._output import Output as Output
 from ghostjax._round import Round
-from ghostjax._types import require
 
 
 class AbstractMetric(Checked):
-    """Named arrays per round; each has the dimensions that `dims` gives it (none means a scalar)."""
+    """Named arrays per round, each of them declared: `outputs = {"norm": Output(dims=("node",), better="lower")}`.
 
-    dims: ClassVar[dict[str, tuple[str, ...]]] = {}
-    """Dimensions of the arrays that are not scalars, e.g. `{"influence": ("node",)}`."""
+    What is not declared is a scalar of which nothing is known, or an array with dimensions `name_0`, `name_1`, ...
+    """
+
+    outputs: ClassVar[Mapping[str, Output]] = {}
+    """What it records: dimensions, long name, units, the direction that is better."""
+    dims: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Dimensions alone, for outputs of which there is no more to say."""
+    of_goal: ClassVar[tuple[str, ...]] = ()
+    """Prefixes under which it records the entries of the stated goal, which the task declares."""
 
     @abstractmethod
     def __call__(self, round: Round) -> dict[str, Array]:
         """The values of this round, the same names and shapes every round."""
-
-
-def occasionally(every: int, round: Round, values: Callable[[], dict[str, Array]]) -> dict[str, Array]:
-    """`values()` in the first round and in each `every`-th one, nan between.
-
-    The `every`-th round ends a stretch (rounds `every - 1`, `2 every - 1`, ...), so that a run whose length is
-    a multiple of `every` records its last round.
-    """
-    require(every >= 1, "metric", "every", every, "is a number of rounds, at least 1")
-    if every == 1:
-        return values()
-    blank = jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), jax.eval_shape(values))
-    due = (round.index == 0) | ((round.index + 1) % every == 0)
-    return jax.lax.cond(due, values, lambda: blank)
 
 
 def only(x: Float[Array, "n *rest"], w: Float[Array, " n"]) -> Float[Array, "n *rest"]:

@@ -1,9 +1,12 @@
 """How far apart the honest nodes are."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from jaxtyping import Array
 
 from ghostjax._round import Round
-from ghostjax.metrics._base import AbstractMetric, spread
+from ghostjax.metrics._base import AbstractMetric, Output, spread
 
 
 class Consensus(AbstractMetric):
@@ -15,6 +18,11 @@ class Consensus(AbstractMetric):
     the messages, at a server, where there is one model and hence always consensus. Both are squared; means
     are weighted by the nodes' weights.
     """
+
+    outputs: ClassVar[Mapping[str, Output]] = {
+        "message_spread": Output(long_name="mean squared distance of honest messages to their mean"),
+        "consensus_distance": Output(long_name="mean squared distance of honest models to their mean", better="lower"),
+    }
 
     def __call__(self, round: Round) -> dict[str, Array]:
         if round.shared:

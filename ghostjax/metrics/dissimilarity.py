@@ -1,6 +1,7 @@
 """Gradient dissimilarity: how heterogeneous the honest objectives are, where the training is."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +9,7 @@ from jaxtyping import Array
 
 from ghostjax._round import Round
 from ghostjax._types import require
-from ghostjax.metrics._base import AbstractMetric, spread
+from ghostjax.metrics._base import AbstractMetric, Output, spread
 
 
 class Dissimilarity(AbstractMetric):
@@ -20,6 +21,11 @@ class Dissimilarity(AbstractMetric):
     the values contain what sampling noise the batches leave. `fit_dissimilarity` turns the record of a run
     into (G, B).
     """
+
+    outputs: ClassVar[Mapping[str, Output]] = {
+        "dissimilarity": Output(long_name="mean squared distance of honest updates to their mean"),
+        "update_norm2": Output(long_name="squared norm of the mean honest update"),
+    }
 
     def __call__(self, round: Round) -> dict[str, Array]:
         mean, squares = spread(round.updates, round.honest)

@@ -1,7 +1,7 @@
 """Drift: where the network really moves, compared with the stated goal."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from ghostjax._kernels import weighted_mean
 from ghostjax._round import Round
 from ghostjax._types import require, static_field
-from ghostjax.metrics._base import AbstractMetric, occasionally, only
+from ghostjax.metrics._base import AbstractMetric, only, Output
 
 
 def _flat(value: Any) -> Any:
@@ -33,16 +33,20 @@ class Drift(AbstractMetric):
     merely rescales y is no drift. A small constant push along a hidden objective u is invisible round by
     round and adds up in `cumulative(drift_signed)`. Values are 0 where y or g is.
 
-    Recorded in the first round and each `every`-th one, nan between; costs one gradient of the stated goal.
+    Costs one gradient of the stated goal.
     **Traced:** `direction` `[d]`, the fixed audit direction; `reference` `[d]`, used as g instead of a
-    gradient. **Static:** `every`; `objective`, a function `params -> scalar` that states the goal in place of
+    gradient. **Static:** `objective`, a function `params -> scalar` that states the goal in place of
     `task.evaluate(params)["loss"]`.
     """
 
     direction: Float[Array, " d"] | None
     reference: Float[Array, " d"] | None
     objective: Callable[[Any], Array] | None = static_field()
-    every: int = static_field()
+    outputs: ClassVar[Mapping[str, Output]] = {
+        "drift_cosine": Output(long_name="cosine of the move with the stated goal's descent", better="higher"),
+        "drift_residual": Output(long_name="share of the move that serves something else", better="lower"),
+        "drift_signed": Output(long_name="move along the audit direction beside the stated goal"),
+    }
 
     def __init__(
         self,
@@ -50,7 +54,6 @@ class Drift(AbstractMetric):
         *,
         reference: Any = None,
         objective: Callable[[Any], Array] | None = None,
-        every: int = 1,
     ):
         require(
             reference is None or objective is None,
@@ -60,12 +63,9 @@ class Drift(AbstractMetric):
             "state the goal once: as a function or as a fixed vector",
         )
         self.direction, self.reference = _flat(direction), _flat(reference)
-        self.objective, self.every = objective, every
+        self.objective = objective
 
     def __call__(self, round: Round) -> dict[str, Array]:
-        return occasionally(self.every, round, lambda: self._now(round))
-
-    def _now(self, round: Round) -> dict[str, Array]:
         honest = round.honest
         if round.shared:
             theta, y = round.models, round.result

@@ -1,11 +1,14 @@
 """How far the aggregate is from what honest nodes alone would have decided."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from ghostjax._kernels import weighted_mean
 from ghostjax._round import Round
-from ghostjax.metrics._base import AbstractMetric, only, spread
+from ghostjax.metrics._base import AbstractMetric, only, Output, spread
 
 
 class HonestDistance(AbstractMetric):
@@ -20,8 +23,14 @@ class HonestDistance(AbstractMetric):
     In gossip y is the mean of the honest results, so that the distance is how far one exchange moves the
     honest mean: 0 for symmetric mixing, but not for clipping or trimming, even without an adversary. Each
     receiver is then bounded by the spread of its own neighbours, which differs from the spread of all, so
-    `honest_bound` is nan. Means are weighted by the nodes' weights.
+    nothing is known and `honest_bound` is inf. Means are weighted by the nodes' weights.
     """
+
+    outputs: ClassVar[Mapping[str, Output]] = {
+        "honest_distance": Output(long_name="distance of the result to the honest mean", better="lower"),
+        "honest_sigma": Output(long_name="spread of honest messages"),
+        "honest_bound": Output(long_name="distance that the rule guarantees", better="lower"),
+    }
 
     def __call__(self, round: Round) -> dict[str, Array]:
         honest = round.honest
@@ -35,5 +44,5 @@ class HonestDistance(AbstractMetric):
             bound = jnp.where(finite, root * sigma, jnp.inf)
         else:
             y = weighted_mean(only(round.result, honest), honest)
-            bound = jnp.full_like(sigma, jnp.nan)
+            bound = jnp.full_like(sigma, jnp.inf)
         return {"honest_distance": jnp.linalg.norm(y - mean), "honest_sigma": sigma, "honest_bound": bound}

@@ -1,5 +1,6 @@
 """Whose messages the result is made of."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import jax
@@ -8,8 +9,7 @@ from jaxtyping import Array, Float
 
 from ghostjax._random import stream
 from ghostjax._round import Round
-from ghostjax._types import static_field
-from ghostjax.metrics._base import AbstractMetric, occasionally
+from ghostjax.metrics._base import AbstractMetric, Output
 
 
 class Influence(AbstractMetric):
@@ -30,20 +30,18 @@ class Influence(AbstractMetric):
     by their distance (geometric median, clipping) J is a multiple of the identity plus a few rank-one terms,
     and the standard deviation is of the order of `influence_i / d`.
 
-    Recorded in the first round and each `every`-th one, nan between; costs one more aggregation and its
-    derivative. **Static:** `every`.
+    Costs one more aggregation and its derivative.
 
     Source: the trace estimate is that of Hutchinson, A Stochastic Estimator of the Trace of the Influence
     Matrix for Laplacian Smoothing Splines, 1990.
     """
 
-    every: int = static_field(default=1)
-    dims: ClassVar[dict[str, tuple[str, ...]]] = {"influence": ("node",)}
+    outputs: ClassVar[Mapping[str, Output]] = {
+        "influence": Output(dims=("node",), long_name="share of the result"),
+        "byzantine_share": Output(long_name="share of the result that is Byzantine", better="lower"),
+    }
 
     def __call__(self, round: Round) -> dict[str, Array]:
-        return occasionally(self.every, round, lambda: self._now(round))
-
-    def _now(self, round: Round) -> dict[str, Array]:
         x = round.messages
         d = x.shape[1]
         probe = jax.random.rademacher(stream(round.key, "influence"), (d,), x.dtype)

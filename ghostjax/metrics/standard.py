@@ -6,6 +6,7 @@ from ghostjax.metrics._base import AbstractMetric
 from ghostjax.metrics.consensus import Consensus
 from ghostjax.metrics.dissimilarity import Dissimilarity
 from ghostjax.metrics.drift import Drift
+from ghostjax.metrics.every import Every
 from ghostjax.metrics.goal import Goal
 from ghostjax.metrics.honest_distance import HonestDistance
 from ghostjax.metrics.influence import Influence
@@ -18,13 +19,17 @@ def standard(every: int = 1, *, direction: Any = None) -> tuple[AbstractMetric, 
 
     `direction` is the audit direction of `Drift`.
     """
+
+    def now_and_then(metric: AbstractMetric) -> AbstractMetric:
+        return metric if every == 1 else Every(every, metric)
+
     return (
-        Goal(every),
-        WorstNode(every),
+        now_and_then(Goal()),
+        now_and_then(WorstNode()),
         TrainingLoss(),
         Consensus(),
         Dissimilarity(),
         HonestDistance(),
-        Drift(direction, every=every),
-        Influence(every),
+        now_and_then(Drift(direction)),
+        now_and_then(Influence()),
     )

@@ -1,11 +1,14 @@
 """What the nodes themselves optimise."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from ghostjax._kernels import weighted_mean
 from ghostjax._round import Round
-from ghostjax.metrics._base import AbstractMetric, only
+from ghostjax.metrics._base import AbstractMetric, only, Output
 
 
 class TrainingLoss(AbstractMetric):
@@ -13,6 +16,10 @@ class TrainingLoss(AbstractMetric):
 
     training_loss = sum_H w_i loss_i / sum_H w_i
     """
+
+    outputs: ClassVar[Mapping[str, Output]] = {
+        "training_loss": Output(long_name="mean local loss of honest nodes", better="lower")
+    }
 
     def __call__(self, round: Round) -> dict[str, Array]:
         honest = round.honest

@@ -1,13 +1,16 @@
 """The worst-served honest node."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from ghostjax._kernels import weighted_mean
+from ghostjax._output import GOAL
 from ghostjax._round import Round
-from ghostjax._types import static_field
-from ghostjax.metrics._base import AbstractMetric, occasionally, only
+from ghostjax.metrics._base import AbstractMetric, only, Output
 
 
 class WorstNode(AbstractMetric):
@@ -23,28 +26,28 @@ class WorstNode(AbstractMetric):
     batch, at the model that the round started from) and `node_loss` their mean; there is no local accuracy.
     Only honest nodes with weight count; nan where there is none, and where a loss is.
 
-    Recorded in the first round and each `every`-th one, nan between. In gossip it costs n evaluations.
-    **Static:** `every`.
+    Entries of the goal without a direction that is better have no worst node and are left out. In gossip it costs n
+    evaluations.
     """
 
-    every: int = static_field(default=1)
+    of_goal: ClassVar[tuple[str, ...]] = ("worst_", "node_")
 
     def __call__(self, round: Round) -> dict[str, Array]:
-        def now() -> dict[str, Array]:
-            if round.shared:
-                return self._summary(round, {"loss": round.losses})
-            return self._summary(round, jax.lax.map(round.evaluate, only(round.next_models, round.honest)))
+        if round.shared:
+            return self._summary(round, {"loss": round.losses}, {"loss": Output(better="lower")})
+        each = jax.lax.map(round.evaluate, only(round.next_models, round.honest))
+        return self._summary(round, each, getattr(round.task, "outputs", GOAL))
 
-        return occasionally(self.every, round, now)
-
-    def _summary(self, round: Round, values: dict[str, Array]) -> dict[str, Array]:
+    def _summary(self, round: Round, values: dict[str, Array], known: Mapping[str, Output]) -> dict[str, Array]:
         here = round.honest > 0
         found: dict[str, Array] = {}
-        for name, worst, fill in (("loss", jnp.max, -jnp.inf), ("accuracy", jnp.min, jnp.inf)):
-            if name in values:
-                each = values[name]
-                extreme = worst(jnp.where(here, each, fill))
-                average = weighted_mean(only(each, round.honest)[:, None], round.honest)[0]
-                found[f"worst_{name}"] = jnp.where(here.any(), extreme, jnp.nan)
-                found[f"node_{name}"] = jnp.where(here.any(), average, jnp.nan)
+        for name, each in values.items():
+            better = known[name].better if name in known else None
+            if better is None:
+                continue
+            worst, fill = (jnp.max, -jnp.inf) if better == "lower" else (jnp.min, jnp.inf)
+            extreme = worst(jnp.where(here, each, fill))
+            average = weighted_mean(only(each, round.honest)[:, None], round.honest)[0]
+            found[f"worst_{name}"] = jnp.where(here.any(), extreme, jnp.nan)
+            found[f"node_{name}"] = jnp.where(here.any(), average, jnp.nan)
         return found

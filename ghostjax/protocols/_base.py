@@ -71,6 +71,10 @@ class AbstractProtocol(Checked):
         """The smallest slack of the rule over receivers (see `AbstractAggregator.slack`)."""
 
     @abstractmethod
+    def outnumbered(self, w: Float[Array, " n"], byzantine: Array) -> Float[Array, ""]:
+        """How many honest receivers hear more Byzantine mass than the rule is set to bear, or no minority of it."""
+
+    @abstractmethod
     def kappa(self, state: PyTree, w: Float[Array, " n"]) -> Float[Array, ""]:
         """The largest robustness coefficient of the rule over receivers (see `AbstractAggregator.kappa`)."""
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._optimizer import Optimizer
 from ghostjax._types import concrete, Key, require
-from ghostjax.aggregators import AbstractAggregator, Mean
+from ghostjax.aggregators import AbstractAggregator, Mean, outnumbered
 from ghostjax.protocols._base import AbstractProtocol, require_masses
 from ghostjax.protocols._receivers import aggregate_each, hear
 from ghostjax.topologies import connected, describe, Topology
@@ -149,6 +149,18 @@ class Gossip(AbstractProtocol):
         """The smallest slack over present receivers, Byzantine ones included; inf if there is none."""
         del state
         return jnp.where(w > 0, jax.vmap(self.aggregator.slack)(self._present(w)), jnp.inf).min()
+
+    def outnumbered(self, w: Float[Array, " n"], byzantine: Array) -> Float[Array, ""]:
+        """Each present honest receiver by the mass that it hears from its neighbours, its own included.
+
+        Where all who are present are Byzantine there is no such receiver: all of them count.
+        """
+        over = jax.vmap(lambda slots, held: outnumbered(self.aggregator, slots, held))(
+            self._present(w), byzantine[self.topology.nbr]
+        )
+        honest = (w > 0) & ~byzantine
+        lost = jnp.where(honest.any(), over & honest, w > 0)
+        return lost.sum().astype(w.dtype)
 
     def kappa(self, state: GossipState, w: Float[Array, " n"]) -> Float[Array, ""]:
         """The largest kappa over present receivers, Byzantine ones included; 0 if there is none."""

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 from ghostjax._optimizer import Optimizer
 from ghostjax._tree import select
 from ghostjax._types import Key, require
-from ghostjax.aggregators import AbstractAggregator, Context
+from ghostjax.aggregators import AbstractAggregator, Context, outnumbered
 from ghostjax.protocols._base import AbstractProtocol, require_masses
 
 
@@ -94,6 +94,9 @@ class Server(AbstractProtocol):
     def slack(self, state: ServerState, w: Float[Array, " n"]) -> Float[Array, ""]:
         del state
         return self.aggregator.slack(w)
+
+    def outnumbered(self, w: Float[Array, " n"], byzantine: Array) -> Float[Array, ""]:
+        return outnumbered(self.aggregator, w, byzantine).astype(w.dtype)
 
     def kappa(self, state: ServerState, w: Float[Array, " n"]) -> Float[Array, ""]:
         del state

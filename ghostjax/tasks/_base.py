@@ -1,10 +1,13 @@
 """What a network learns: a stated goal, and each node's own objective, which need not be the same."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
 
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._border import Checked
+from ghostjax._output import GOAL, Output
 from ghostjax._types import Key
 from ghostjax.tasks._splits import Split, Splits
 
@@ -17,6 +20,8 @@ class AbstractTask(Checked):
     two is what drifts.
     """
 
+    outputs: ClassVar[Mapping[str, Output]] = GOAL
+    """What `evaluate` returns: long names, units, and which direction is better."""
     sequential = False
     """Whether a CPU should take one node after the other instead of all as one batch."""
 

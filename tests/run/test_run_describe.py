@@ -48,7 +48,7 @@ def test_every_field_counts():
         simulation(rule=gj.aggregators.Mean()),
         simulation(attack=gj.attacks.NoAttack()),
         simulation(attack=gj.attacks.ALIE(sign=1)),
-        simulation(metrics=(gj.metrics.Goal(every=2),)),
+        simulation(metrics=(gj.metrics.Every(2, gj.metrics.TrainingLoss()),)),
         scaled(1.0),
         scaled(2.0),
         optax.sgd(0.1),

@@ -33,7 +33,7 @@ def test_64_cells_of_one_structure_are_one_trace_and_have_the_bits_of_single_run
     assert data["loss"].sizes == {F: 4, LR: 4, "byzantine": 2, "seed": 2, "round": 5}
     assert data["norm"].dims == (F, LR, "byzantine", "seed", "round", "node")
     assert bool(data["done"].all())
-    assert 1 <= len(TRACES) <= 2  # the shapes of a record row, and the program itself
+    assert 1 <= len(TRACES) <= 3  # what is recorded, the shapes of a record row, and the program itself
     for f, lr, b, seed in [(0.5, 0.05, 1, 0), (1.5, 0.4, 2, 1), (2, 0.1, 1, 1)]:
         run = gj.simulate(simulation(f, lr, n=8, byzantine=b, metrics=(Traced(),)), 5, seed, progress=None)
         cell = data.sel({F: f, LR: lr, "byzantine": b, "seed": seed})
@@ -287,9 +287,10 @@ def test_labels():
 
 
 def test_setting_fields_checks_and_converts():
-    sim, missing = set_paths(simulation(), {F: 2, "learner.beta": 0.5, "nowhere.x": 1, "metrics.0.every": 3})
+    sim = simulation(metrics=(gj.metrics.Every(2, gj.metrics.TrainingLoss()),))
+    sim, missing = set_paths(sim, {F: 2, "learner.beta": 0.5, "nowhere.x": 1, "metrics.2.every": 3})
     assert sim.protocol.aggregator.f.dtype == jnp.result_type(float) and missing == {"nowhere.x"}
-    assert sim.metrics[0].every == 3 and sim.learner.beta == 0.5
+    assert sim.metrics[2].every == 3 and sim.learner.beta == 0.5
     with pytest.raises(gj.ConfigurationError, match="Momentum: convention=median"):
         set_paths(simulation(), {"learner.convention": "median"})
 
@@ -307,7 +308,7 @@ def test_the_name_of_a_cell_changes_with_every_field():
         name(simulation(byzantine=2)),
         name(simulation(attack=gj.attacks.ALIE(z=1.0))),
         name(simulation(attack=gj.attacks.ALIE(ddof=0))),
-        name(simulation(metrics=(gj.metrics.Goal(every=2),))),
+        name(simulation(metrics=(gj.metrics.Every(2, gj.metrics.TrainingLoss()),))),
         name(simulation(n=7)),
         name(rounds=6),
         name(seed=1),
