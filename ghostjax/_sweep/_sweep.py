@@ -101,7 +101,8 @@ def sweep(
     store.open()
     if where is not None:
         begin_plan(where, plan)
-    mine = {cell.name for i, cell in enumerate(cells) if i % count == index}
+    # By point: a part of a sweep then has points with all their seeds, and not seeds of all points.
+    mine = {cell.name for i, cell in enumerate(cells) if i // len(roots) % count == index}
     with (
         Interruption(where is not None) as interruption,
         Reporter(progress, len(mine), "cell", "sweep") as report,

@@ -7,5 +7,7 @@ from ghostjax.report._page import (
     Heading as Heading,
     render as render,
     Table as Table,
+    Verdict as Verdict,
     write as write,
 )
+from ghostjax.report._verdict import Finding as Finding, verdict as verdict

@@ -30,6 +30,7 @@ def _plain(metric: str, title: str) -> Shown:
 
 
 SHOWN = (
+    _percent("test_accuracy", "test accuracy"),
     _percent("accuracy", "accuracy"),
     _plain("loss", "loss"),
     _percent("worst_accuracy", "honest-worst accuracy"),

@@ -1,13 +1,20 @@
-"""One self-contained HTML page: figures, tables and text, with the plotting library inlined once."""
+"""One self-contained HTML page: a verdict, figures, tables and text, with the plotting library inlined once."""
 
 import html
-import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghostjax._files import write_atomic
+from ghostjax.report._plot import drawing, library
+
+
+class Verdict(NamedTuple):
+    """The answer, in one sentence, and what it rests on: the first thing on a page."""
+
+    sentence: str
+    grounds: Sequence[str] = ()
 
 
 class Heading(NamedTuple):
@@ -18,9 +25,11 @@ class Heading(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A plotly figure and the sentence below it."""
+    """A plotly figure, its title, the sentence below it, and what it shows in words for who cannot see it."""
 
     figure: Any
+    title: str
+    text: str
     caption: str = ""
 
 
@@ -39,49 +48,36 @@ class Cards(NamedTuple):
     cards: Sequence[tuple[str, str]]
 
 
-Block = Heading | Figure | Table | Cards
+Block = Verdict | Heading | Figure | Table | Cards
 
 
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""What a page may load: what it holds itself. The browser refuses everything from outside."""
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "form-action 'none'; base-uri 'none'"
+)
+"""What a page may load: what it holds itself. The browser refuses everything from outside, and sends nothing there."""
 
 
 def render(title: str, subtitle: str, blocks: Sequence[Block], provenance: str = "") -> str:
-    """The page as text; `provenance` is shown as it is, folded, at the end."""
-    style = files("ghostjax.report").joinpath("page.css").read_text(encoding="utf-8")
-    body: list[str] = []
+    """The page as text; a verdict that comes first stands above `subtitle`. `provenance` is folded at the end."""
+    first = blocks[0] if blocks and isinstance(blocks[0], Verdict) else None
+    body: list[str] = [_verdict(first)] if first is not None else []
+    body.append(f'<p class="subtitle">{_escape(subtitle)}</p>')
     drawings: list[str] = []
-    for block in blocks:
-        match block:
-            case Heading():
-                body.append(f"<h2>{_escape(block.title)}</h2>")
-                if block.text:
-                    body.append(f'<p class="lead">{_escape(block.text)}</p>')
-            case Cards():
-                cards = "".join(
-                    f'<div class="card"><b>{_escape(v)}</b><span>{_escape(k)}</span></div>' for v, k in block.cards
-                )
-                body.append(f'<div class="cards">{cards}</div>')
-            case Table():
-                body.append(_table(block))
-            case Figure():
-                name = f"figure-{len(drawings)}"
-                height = block.figure.layout.height or 380
-                body.append(
-                    f'<figure><div id="{name}" style="height:{height}px"></div>'
-                    f"<figcaption>{_escape(block.caption)}</figcaption></figure>"
-                )
-                spec = block.figure.to_json().replace("</", "<\\/")
-                drawings.append(
-                    f"{{const f = {spec}; Plotly.newPlot({name!r}, f.data, f.layout, "
-                    "{responsive: true, displaylogo: false, modeBarButtonsToRemove: ['lasso2d', 'select2d']});}"
-                )
+    for block in blocks if first is None else blocks[1:]:
+        if isinstance(block, Figure):
+            name = f"figure-{len(drawings)}"
+            drawings.append(drawing(name, block.figure))
+            body.append(_figure(name, block))
+        else:
+            body.append(_block(block))
     if provenance:
         body.append(
             f"<details><summary>Configuration and provenance</summary><pre>{_escape(provenance)}</pre></details>"
         )
+    style = files("ghostjax.report").joinpath("page.css").read_text(encoding="utf-8")
     return (
-        preamble(title, subtitle, style, _plotting())
+        preamble(title, "", style, library())
         + "\n".join(body)
         + f"</main><script>\n{chr(10).join(drawings)}\n</script></body></html>\n"
     )
@@ -94,18 +90,12 @@ def preamble(title: str, subtitle: str, style: str, script: str = "") -> str:
         '<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark"><meta name="referrer" content="no-referrer">'
         f"<title>{_escape(title)}</title><style>{style}</style>"
         + (f"<script>{script}</script>" if script else "")
-        + f'</head><body><main><h1>{_escape(title)}</h1><p class="subtitle">{_escape(subtitle)}</p>'
+        + f"</head><body><main><h1>{_escape(title)}</h1>"
+        + (f'<p class="subtitle">{_escape(subtitle)}</p>' if subtitle else "")
     )
-
-
-def _plotting() -> str:
-    """The plotting library. It credits sources of maps, which no page here shows, by links in strings: their slashes
-    are escaped (the same string to JavaScript), so that nothing in the page reads as an address."""
-    from plotly.offline import get_plotlyjs
-
-    return re.sub(r"""(href=\\?["'])(https?:)//""", r"\1\2\\/\\/", get_plotlyjs())
 
 
 def write(path: Path, text: str) -> Path:
@@ -114,8 +104,41 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+def _block(block: Verdict | Heading | Table | Cards) -> str:
+    match block:
+        case Verdict():
+            return _verdict(block)
+        case Heading():
+            text = f'<p class="lead">{_escape(block.text)}</p>' if block.text else ""
+            return f"<h2>{_escape(block.title)}</h2>{text}"
+        case Cards():
+            cards = "".join(
+                f'<div class="card"><b>{_escape(v)}</b><span>{_escape(k)}</span></div>' for v, k in block.cards
+            )
+            return f'<div class="cards">{cards}</div>'
+        case Table():
+            return _table(block)
+
+
+def _verdict(block: Verdict) -> str:
+    grounds = "".join(f"<li>{_escape(ground)}</li>" for ground in block.grounds)
+    return f'<p class="verdict">{_escape(block.sentence)}</p>' + (
+        f'<ul class="grounds">{grounds}</ul>' if grounds else ""
+    )
+
+
+def _figure(name: str, block: Figure) -> str:
+    height = block.figure.layout.height or 360
+    caption = f"<figcaption>{_escape(block.caption)}</figcaption>" if block.caption else ""
+    return (
+        f'<figure><h3 id="{name}-title">{_escape(block.title)}</h3>'
+        f'<div id="{name}" class="chart" style="height:{height}px" role="img" aria-label="{_escape(block.text)}"></div>'
+        f"<noscript><p>{_escape(block.text)}</p></noscript>{caption}</figure>"
+    )
+
+
 def _table(table: Table) -> str:
-    head = "".join(f"<th>{_escape(column)}</th>" for column in table.columns)
+    head = "".join(f'<th scope="col">{_escape(column)}</th>' for column in table.columns)
     rows = "".join(
         f'<tr class="{"marked" if i in table.marked else ""}">'
         + "".join(f"<td>{_cell(cell)}</td>" for cell in row)
@@ -123,7 +146,10 @@ def _table(table: Table) -> str:
         for i, row in enumerate(table.rows)
     )
     caption = f"<figcaption>{_escape(table.caption)}</figcaption>" if table.caption else ""
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{caption}'
+    return (
+        '<figure class="table"><div class="scroll" tabindex="0"><table><thead>'
+        f"<tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{caption}</figure>"
+    )
 
 
 def _cell(text: str) -> str:

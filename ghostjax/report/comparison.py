@@ -7,7 +7,11 @@ import numpy as np
 
 from ghostjax.report import _figures as figures
 from ghostjax.report._numbers import caveat, differences, last, paired, Records, table as table
-from ghostjax.report._page import Block, Cards, Figure, Heading, Table
+from ghostjax.report._page import Block, Cards, Heading, Table
+
+
+FLAT = 0.01
+"""Influence this near the fair share in every round needs no map."""
 
 
 class Ranking(NamedTuple):
@@ -26,27 +30,36 @@ def _mean(values: np.ndarray) -> float:
 
 
 def blocks(
-    records: Records, byzantine: np.ndarray, ranking: Ranking | None = None, summary: Mapping[str, Any] | None = None
+    records: Records,
+    byzantine: np.ndarray,
+    ranking: Ranking | None = None,
+    summary: Mapping[str, Any] | None = None,
+    baseline: str | None = None,
+    replayed: str | None = None,
 ) -> list[Block]:
     """The sections of the page, from the headline to the ranking of identities.
 
-    `summary` is what a run's provenance says of its network and data.
+    `summary` is what a run's provenance says of its network and data; `baseline` names the record of the attack-free
+    training, `replayed` that of a counterfactual: both are shown where trainings are compared, not where rules are.
     """
-    page: list[Block] = [_headline(records, byzantine, ranking)]
-    page += _surroundings(summary or {}, byzantine)
-    page += _learning(records)
-    page += _heterogeneity(records)
-    page += _distance(records)
-    page += _influence(records, byzantine)
+    attacked = {name: record for name, record in records.items() if name != baseline}
+    page: list[Block] = [_headline(attacked, byzantine, ranking, records.get(baseline or ""))]
+    page += _learning(records, baseline)
     if ranking is not None:
         page += _ranking(ranking, byzantine)
+    rules = {name: record for name, record in attacked.items() if name != replayed}
+    page += _distance(rules)
+    page += _influence(rules, byzantine)
+    page += _heterogeneity(rules)
+    page += _surroundings(summary or {}, byzantine)
     return page + _final(records)
 
 
 def _final(records: Records) -> list[Block]:
     text = (
-        "Means over the last evaluated rounds and over seeds, with their 95 % intervals below. Moved by: distance of "
-        f"the aggregate from the honest mean. {caveat(records)}"
+        "Means over the last evaluated rounds"
+        + (" and over seeds, with their 95 % intervals below" if _seeds(records) > 1 else "")
+        + f". Moved by: distance of the aggregate from the honest mean. {caveat(records)}"
     )
     page: list[Block] = [Heading("Final values", text), Table(*table(records))]
     if paired(records):
@@ -60,14 +73,17 @@ def _final(records: Records) -> list[Block]:
     return page
 
 
-def _headline(records: Records, byzantine: np.ndarray, ranking: Ranking | None) -> Cards:
+def _headline(
+    records: Records, byzantine: np.ndarray, ranking: Ranking | None, free: Mapping[str, np.ndarray] | None
+) -> Cards:
     cards = [(f"{int(byzantine.sum())} of {len(byzantine)}", "identities held by the adversary")]
-    if all("accuracy" in r for r in records.values()):
-        final = {name: _mean(last(r["accuracy"])) for name, r in records.items()}
-        best, worst = max(final, key=final.__getitem__), min(final, key=final.__getitem__)
-        cards += [(f"{final[best]:.1%}", f"accuracy with {best}")]
-        if worst != best:
-            cards += [(f"{final[worst]:.1%}", f"accuracy with {worst}")]
+    # Test data is read once, for tables; where nobody asked for it the goal's own data has to do.
+    key = "test_accuracy" if all("test_accuracy" in r for r in records.values()) else "accuracy"
+    title = key.replace("_", " ")
+    if free is not None and key in free:
+        cards.append((f"{_mean(last(free[key])):.1%}", f"{title} without an attack"))
+    if all(key in r for r in records.values()):
+        cards += [(f"{_mean(last(record[key])):.1%}", f"{title} with {name}") for name, record in records.items()]
     if ranking is not None:
         top = np.argsort(ranking.predicted)[: int(byzantine.sum())]
         cards += [
@@ -88,11 +104,11 @@ def _surroundings(summary: Mapping[str, Any], byzantine: np.ndarray) -> list[Blo
                 f"average (total variation; 0 is alike, 1 disjoint), it holds {data['classes_per_node']:.1f} classes, "
                 f"and the largest node has {data['imbalance']:.1f} times the mean number of examples.",
             ),
-            Figure(
-                figures.histogram(np.array(data["histogram"]), [str(c) for c in data["classes"]], byzantine, "Labels"),
-                "Byzantine nodes carry a red mark.",
+            figures.histogram(
+                np.array(data["histogram"]), [str(c) for c in data["classes"]], byzantine, "Labels of each node",
+                "Byzantine nodes carry an orange mark below." if byzantine.any() else "",
             ),
-        ]
+        ]  # fmt: skip
     if network:
         rows = [[name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value)]
                 for name, value in network.items() if isinstance(value, bool | int | float | str)]  # fmt: skip
@@ -100,87 +116,70 @@ def _surroundings(summary: Mapping[str, Any], byzantine: np.ndarray) -> list[Blo
     return page
 
 
-def _learning(records: Records) -> list[Block]:
-    page: list[Block] = [
-        Heading("Learning", "The stated goal on held-out data. Bands show the range over seeds; seeds are paired.")
-    ]
-    for key, title, percent in (("accuracy", "Accuracy", True), ("loss", "Loss", False)):
-        if all(key in r for r in records.values()):
-            series = {name: r[key] for name, r in records.items()}
-            page.append(Figure(figures.trajectories(series, title, title.lower(), percent=percent)))
-    for key, title in (
-        ("worst_accuracy", "Accuracy of the worst honest node"),
-        ("worst_loss", "Loss of the worst honest node"),
+def _learning(records: Records, baseline: str | None) -> list[Block]:
+    seeds = _seeds(records)
+    bands = "" if seeds == 1 else f" Lines are means over {seeds} seeds, bands their range; seeds are paired."
+    page: list[Block] = [Heading("Learning", f"The stated goal on validation data, which no node trains on.{bands}")]
+    worst = "The honest node that fares worst: an average hides it."
+    for key, title, axis, caption in (
+        ("accuracy", "Accuracy", "accuracy", ""),
+        ("loss", "Loss", "loss", ""),
+        ("worst_accuracy", "Accuracy of the worst honest node", "accuracy", worst),
+        ("worst_loss", "Loss of the worst honest node", "loss", worst),
     ):
-        if all(key in r for r in records.values()):
-            series = {name: r[key] for name, r in records.items()}
-            page.append(
-                Figure(
-                    figures.trajectories(series, title, title.split()[0].lower(), percent=key == "worst_accuracy"),
-                    "The honest node that fares worst: what an average hides.",
-                )
-            )
+        series = _all(records, key)
+        if series:
+            percent = axis == "accuracy"
+            log = axis == "loss" and _wide(series)
+            page.append(figures.trajectories(series, title, axis, caption, percent=percent, log=log, baseline=baseline))
     return page
 
 
 def _heterogeneity(records: Records) -> list[Block]:
-    found = [
-        (key, title, caption)
-        for key, title, caption in (
-            ("consensus_distance", "Consensus distance", "Mean squared distance of honest models from their mean."),
-            ("message_spread", "Spread of honest messages", "Mean squared distance of honest messages to their mean."),
-            ("dissimilarity", "Heterogeneity of honest updates",
-             "Mean squared distance of honest updates from their mean: what a robust rule has to tell from an attack."),
-        )
-        if all(key in r for r in records.values())
-    ]  # fmt: skip
-    page: list[Block] = (
-        [Heading("Consensus and heterogeneity", "How far honest identities are from each other.")] if found else []
-    )
-    for key, title, caption in found:
-        series = {name: r[key] for name, r in records.items()}
-        page.append(Figure(figures.trajectories(series, title, "squared distance", log=True), caption))
-    return page
+    page: list[Block] = [Heading("Consensus and heterogeneity", "How far honest identities are from each other.")]
+    for key, title, caption in (
+        ("consensus_distance", "Consensus distance", "Mean squared distance of honest models from their mean."),
+        ("message_spread", "Spread of honest messages", "Mean squared distance of honest messages to their mean."),
+        ("dissimilarity", "Heterogeneity of honest updates",
+         "Mean squared distance of honest updates from their mean: what a robust rule has to tell from an attack."),
+    ):  # fmt: skip
+        series = _all(records, key)
+        if series:
+            page.append(figures.trajectories(series, title, "squared distance", caption, log=True))
+    return page if len(page) > 1 else []
 
 
 def _distance(records: Records) -> list[Block]:
-    if not all("honest_distance" in r for r in records.values()):
+    series = _all(records, "honest_distance")
+    if not series:
         return []
-    page: list[Block] = [
-        Heading(
-            "How far the aggregate was moved",
-            "Distance of the aggregate from the mean of honest messages, against what the rule guarantees for the "
-            "spread of this round (a rule without a guarantee shows none).",
-        )
-    ]
-    for i, (name, record) in enumerate(records.items()):
-        bound = (
-            record["honest_bound"][0]
-            if "honest_bound" in record
-            else np.full_like(record["honest_distance"][0], np.nan)
-        )
-        figure = figures.distance_and_bound(
-            record["honest_distance"][0], bound, name, figures.PALETTE[i % len(figures.PALETTE)]
-        )
-        page.append(Figure(figure, "First seed."))
-    return page
+    text = (
+        "Distance of the aggregate from the mean of the honest messages, in each round. A rule with a certificate "
+        "guarantees a limit for the spread that honest messages have in this round (thin dots)."
+    )
+    title = "Distance from the honest mean"
+    bounds = {name: record["honest_bound"] for name, record in records.items() if "honest_bound" in record}
+    chart = figures.trajectories(series, title, "distance", log=True, bounds=bounds)
+    return [Heading("How far the aggregate was moved", text), chart]
 
 
 def _influence(records: Records, byzantine: np.ndarray) -> list[Block]:
-    if not all("influence" in r for r in records.values()):
-        return []
-    page: list[Block] = [
-        Heading(
-            "Who made the model",
-            "Share of each round's result owed to each identity, in multiples of the fair share 1/n. "
-            "Byzantine identities carry a red mark.",
-        )
-    ]
-    for name, record in records.items():
-        shares = record["influence"][0]
-        kept = np.isfinite(shares).all(1)
-        page.append(Figure(figures.influence(shares[kept], np.flatnonzero(kept) + 1, byzantine, name), "First seed."))
-    return page
+    shares = {name: values.mean(0) for name, values in _all(records, "influence").items()}
+    page: list[Block] = []
+    flat = []
+    for name, share in shares.items():
+        kept = np.isfinite(share).all(1)
+        if kept.any() and np.abs(share[kept] * share.shape[1] - 1).max() < FLAT:
+            flat.append(name)
+        elif kept.any():
+            page.append(figures.influence(share[kept], np.flatnonzero(kept) + 1, byzantine, f"Influence with {name}"))
+    text = (
+        "Influence: the share of a round's result that is owed to an identity's message, in multiples of the fair "
+        "share 1/n" + (f" (mean over {_seeds(records)} seeds)" if _seeds(records) > 1 else "") + "."
+        + (" Byzantine identities carry an orange mark." if byzantine.any() and page else "")
+        + (f" With {' and '.join(flat)} everybody has the fair share in every round." if flat else "")
+    )  # fmt: skip
+    return [Heading("Who made the model", text), *page] if shares else []
 
 
 def _ranking(ranking: Ranking, byzantine: np.ndarray) -> list[Block]:
@@ -193,16 +192,34 @@ def _ranking(ranking: Ranking, byzantine: np.ndarray) -> list[Block]:
     return [
         Heading(
             "Who is to blame",
-            "Predicted change of the final loss when an identity is removed from the whole training with "
-            f"{ranking.rule} (one backward pass through the run, seed {ranking.seed}), against exact replays without "
-            "it. Below zero: the collective is better off without it. "
-            f"Spearman correlation with the replays: {ranking.spearman:.3f}.",
+            f"Change of the final loss when one identity is removed from the whole training with {ranking.rule}: "
+            "predicted by one backward pass through the training (the adjoint), and by replaying the training without "
+            f"it (exact), seed {ranking.seed}. Below zero the collective is better off without it. The two rankings "
+            f"agree with a Spearman correlation of {ranking.spearman:.3f} (1: the same order).",
         ),
-        Figure(figures.ranking(ranking.predicted, ranking.exact, byzantine, "Effect of removing each identity")),
+        figures.ranking(ranking.predicted, ranking.exact, byzantine, "Effect of removing each identity", ""),
         Table(
             ["identity", "is", "predicted", "replayed"],
             rows,
-            "The fifteen identities whose removal helps most.",
+            "The fifteen identities whose removal helps most; Byzantine ones are marked.",
             marked,
         ),
     ]
+
+
+def _all(records: Records, key: str) -> dict[str, np.ndarray]:
+    """The metric of every run; nothing where one lacks it, or nothing finite was recorded."""
+    if not records or not all(key in record for record in records.values()):
+        return {}
+    series = {name: record[key] for name, record in records.items()}
+    return series if any(np.isfinite(values).any() for values in series.values()) else {}
+
+
+def _seeds(records: Records) -> int:
+    return max((len(values) for record in records.values() for values in record.values()), default=1)
+
+
+def _wide(series: Mapping[str, np.ndarray]) -> bool:
+    """Whether positive values span so much that a linear axis would hide the smaller ones."""
+    there = np.concatenate([values[np.isfinite(values)] for values in series.values()])
+    return bool(len(there) and there.min() > 0 and there.max() > 20 * there.min())

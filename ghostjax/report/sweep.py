@@ -7,7 +7,7 @@ import numpy as np
 
 from ghostjax._sweep import Sweep
 from ghostjax.report import _figures as figures
-from ghostjax.report._page import Block, Cards, Figure, Heading, Table
+from ghostjax.report._page import Block, Cards, Heading, Table, Verdict
 
 
 def blocks(sweep: Sweep) -> list[Block]:
@@ -15,33 +15,83 @@ def blocks(sweep: Sweep) -> list[Block]:
     dataset = sweep.dataset
     axes = [str(d) for d in dataset["done"].dims if d != "seed"]
     done = dataset["done"].values
+    metric = next((name for name in ("accuracy", "loss") if name in dataset), None)
+    attack = next((a for a in axes if a.split(".")[-1] == "attack"), None)
     page: list[Block] = [
+        _verdict(sweep, metric, attack, axes),
         Cards(
             [
-                (f"{int(done.sum())} of {done.size}", "cells done"),
+                (f"{int(done.sum())} of {done.size}", "cells done (one training each)"),
                 (" x ".join(str(dataset.sizes[a]) for a in axes) or "1", f"points: {', '.join(axes) or 'one'}"),
-                (str(dataset.sizes["seed"]), "seeds"),
+                (str(dataset.sizes["seed"]), "seeds at each point"),
             ]
-        )
+        ),
     ]
-    metric = next((name for name in ("accuracy", "loss") if name in dataset), None)
     if metric is None:
         return page
-    attack = next((a for a in axes if a.split(".")[-1] == "attack"), None)
     if attack is not None:
         page += _worst(sweep, metric, attack, [a for a in axes if a != attack])
     page += _final(sweep, axes)
     return page
 
 
+def _verdict(sweep: Sweep, metric: str | None, attack: str | None, axes: list[str]) -> Verdict:
+    """The best point, by its worst case where attacks are an axis; what is missing where cells are."""
+    done = sweep.dataset["done"]
+    seeds, points = done.sizes["seed"], done.size // done.sizes["seed"]
+    whole = int(done.all("seed").sum())
+    if whole < points:
+        partly = int((done.any("seed") & ~done.all("seed")).sum())
+        return Verdict(
+            f"Unfinished: {int(done.sum())} of {done.size} cells are done. {whole} of {points} points have all their "
+            f"{seeds} seeds, {partly} some of them."
+        )
+    if metric is None:
+        return Verdict(f"All {done.size} cells are done; they recorded neither accuracy nor loss.")
+    others = [axis for axis in axes if axis != attack]
+    best = np.nanargmax if metric == "accuracy" else np.nanargmin
+    found = sweep.mean(metric) if attack is None else _worst_of(sweep, metric, attack)
+    values = found["value"].transpose(*others)
+    if np.isnan(values.values).all():
+        return Verdict(f"All {done.size} cells are done; no point has a final {metric} in every seed.")
+    at = dict(zip(others, np.unravel_index(int(best(values.values)), values.shape), strict=True))
+    chosen = found.isel({name: int(i) for name, i in at.items()})
+    point = ", ".join(f"{_short(a)} = {found[a].values[i]}" for a, i in at.items())
+    text = f"{metric} {_with_interval(*(float(chosen[k]) for k in ('value', 'low', 'high')))}"
+    where = f"with {point}" if point else "at the one point"
+    if attack is None:
+        return Verdict(f"The best mean is {text}, {where}.")
+    return Verdict(f"The best worst case is {text}, {where}; the worst attack there is {chosen['worst'].item()}.")
+
+
+def _worst_of(sweep: Sweep, metric: str, attack: str) -> Any:
+    return sweep.worst_case(metric, over=attack, worst="lowest" if metric == "accuracy" else "highest")
+
+
+def _with_interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f}" + ("" if np.isnan(low) else f" [{low:.3f}, {high:.3f}]")
+
+
 def _worst(sweep: Sweep, metric: str, attack: str, others: list[str]) -> list[Block]:
-    worst = sweep.worst_case(metric, over=attack, worst="lowest" if metric == "accuracy" else "highest")
-    note = worst.attrs.get("note", "")
+    worst = _worst_of(sweep, metric, attack)
+    missing = int(np.isnan(worst["value"].values).sum())
+    if missing == worst["value"].size:
+        text = f"No point has all its attacks and seeds yet: a worst {metric} is known once all of them are done."
+        return [Heading("Worst case over attacks", text)]
+    note = _note(worst.attrs)
     page: list[Block] = [
         Heading(
             "Worst case over attacks",
             f"Each cell: the worst mean {metric} that any attack leaves (last rounds, never the best one on test data) "
-            f"with its 95 % interval over seeds, for this partition and data set. {note}",
+            + (
+                "with its 95 % interval over seeds, for this partition and data set"
+                if _several(sweep)
+                else "of one seed"
+            )
+            + f".{note}"
+            + (
+                f" {missing} of {worst['value'].size} points are blank: cells of theirs are missing." if missing else ""
+            ),
         )
     ]
     sizes = worst["value"].sizes
@@ -55,13 +105,17 @@ def _worst(sweep: Sweep, metric: str, attack: str, others: list[str]) -> list[Bl
         text = np.empty(grid["value"].shape, object)
         for at in np.ndindex(text.shape):
             value, low, high = (float(grid[k][at]) for k in ("value", "low", "high"))
-            text[at] = "" if np.isnan(value) else f"{value:.2f}<br><sub>[{low:.2f}, {high:.2f}]</sub>"
-        title = ", ".join(f"{a.split('.')[-1]} = {v}" for a, v in zip(rest, point, strict=True)) or f"worst {metric}"
-        figure = figures.worst_case(
-            grid["value"], _labels(worst, row), _labels(worst, column), text, title,
-            (_short(row), _short(column)), metric == "accuracy",
+            interval = "" if np.isnan(low) else f"<br><sub>[{low:.2f}, {high:.2f}]</sub>"
+            text[at] = "" if np.isnan(value) else f"{value:.2f}{interval}"
+        if np.isnan(grid["value"]).all():
+            continue
+        title = ", ".join(f"{_short(a)} = {v}" for a, v in zip(rest, point, strict=True)) or f"Worst {metric}"
+        page.append(
+            figures.worst_case(
+                grid["value"], _labels(worst, row), _labels(worst, column), text, title,
+                (_short(row), _short(column)), metric == "accuracy",
+            )
         )  # fmt: skip
-        page.append(Figure(figure))
     return page
 
 
@@ -79,6 +133,16 @@ def _short(axis: str | None) -> str:
     return "" if axis is None else axis.split(".")[-1]
 
 
+def _note(attributes: Any) -> str:
+    """What there is to say about an interval, as a sentence after another one."""
+    note = attributes.get("note", "")
+    return f" {note[0].upper()}{note[1:]}." if note else ""
+
+
+def _several(sweep: Sweep) -> bool:
+    return sweep.dataset.sizes["seed"] > 1
+
+
 def _final(sweep: Sweep, axes: list[str]) -> list[Block]:
     dataset = sweep.dataset
     shown = [m for m in ("accuracy", "loss", "worst_accuracy", "byzantine_share", "honest_distance") if m in dataset]
@@ -86,7 +150,8 @@ def _final(sweep: Sweep, axes: list[str]) -> list[Block]:
     points = list(product(*(dataset[a].values.tolist() for a in axes)))
     rows = []
     for point in points:
-        row = [" | ".join(str(v) for v in point) or "all"]
+        here = dataset["done"].sel(dict(zip(axes, point, strict=True)))
+        row = [" | ".join(str(v) for v in point) or "all", f"{int(here.sum())} of {here.size}"]
         for m in shown:
             value, low, high = (
                 float(means[m][k].sel(dict(zip(axes, point, strict=True)))) for k in ("value", "low", "high")
@@ -96,9 +161,11 @@ def _final(sweep: Sweep, axes: list[str]) -> list[Block]:
             )
         rows.append(row)
     name = " | ".join(a.split(".")[-1] for a in axes) or "point"
-    note = next((one.attrs["note"] for one in means.values() if "note" in one.attrs), "")
-    text = (
-        "Means over the last evaluated rounds and over seeds, with their 95 % intervals in brackets: for other seeds "
-        f"of this partition and data set. {note}"
-    )
-    return [Heading("Final values", text), Table([name, *shown], rows)]
+    note = next((_note(one.attrs) for one in means.values() if "note" in one.attrs), "")
+    text = "Means over the last evaluated rounds"
+    if _several(sweep):
+        text += (
+            " and over seeds, with their 95 % intervals in brackets: for other seeds of this partition and data set. A "
+            "point has a mean once all its seeds are done"
+        )
+    return [Heading("Final values", f"{text}.{note}"), Table([name, "seeds done", *shown], rows)]

@@ -68,6 +68,9 @@ def test_run_writes_results_a_page_and_can_be_read_back(capsys):
     assert run.rounds == 4
     assert "loss" in run.dataset
     assert self_contained(Path("here/report.html"))
+    page = Path("here/report.html").read_text().partition("<main>")[2]
+    setting = "for 4 rounds with the rule trimmed_mean(f=byzantine) at a server, attacked by alie(z=1.5) from 1 of 6"
+    assert setting in page and "Completed: " in page and "seed 0" in page and "band" not in page
     Path("here/report.html").unlink()
     assert main(["report", "here"]) == 0
     assert Path("here/report.html").exists()
@@ -91,6 +94,9 @@ def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):
     config = wrote("sweep.yaml", SWEEP)
     assert main(["sweep", config, "--out", "there", "--shard", "0/2"]) == 0
     assert "4 of 8 cells done" in capsys.readouterr().out
+    # A part holds whole points: no seed is elsewhere.
+    unfinished = Path("there/report.html").read_text().partition("<main>")[2]
+    assert "Unfinished: 4 of 8 cells are done. 2 of 4 points have all their 2 seeds, 0 some of them." in unfinished
     assert main(["sweep", config, "--out", "there", "--shard", "1/2"]) == 0
     assert "8 of 8 cells done" in capsys.readouterr().out
     page = Path("there/report.html")
