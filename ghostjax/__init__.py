@@ -31,6 +31,7 @@ from ghostjax._sweep import (
     worst_case as worst_case,
 )
 from ghostjax._types import ConfigurationError as ConfigurationError
+from ghostjax._verify import verify as verify
 
 
 __version__ = _version("ghostjax")

@@ -60,6 +60,7 @@ class Keeper:
         self._last: Link | None = None if found is None else tuple(found.status.manifest["record"])
         self._when = time.monotonic()
         remove_others(directory, [] if found is None else found.pieces)
+        self._prune()
 
     def due(self) -> bool:
         """Whether the last checkpoint is old enough for another one."""
@@ -79,9 +80,12 @@ class Keeper:
             "state": content_digest(arrays),
         }
         write_atomic(self._directory / f"checkpoint-{done:08d}.npz", pack(arrays, manifest))
+        self._prune()
+        self.done, self._last, self._when = done, last, time.monotonic()
+
+    def _prune(self) -> None:
         for old in listed(self._directory)[:-KEPT]:
             remove(old)
-        self.done, self._last, self._when = done, last, time.monotonic()
 
 
 def checkpoint_status(directory: str | Path) -> CheckpointStatus | None:

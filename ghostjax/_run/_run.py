@@ -189,7 +189,7 @@ def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run
         "it needs results.nc, final.npz and seal.json, which Run.save and simulate(directory=...) write",
     )
     try:
-        dataset, arrays, parts = _read(path)
+        dataset, arrays, parts = read_saved(path)
     except CorruptFile as error:
         raise ConfigurationError(f"load_run: directory={path}: {error}; run it again") from error
     key, participation = None, None
@@ -209,7 +209,7 @@ def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run
     )
 
 
-def _read(path: Path) -> tuple["xarray.Dataset", dict[str, Any], dict[str, Any]]:
+def read_saved(path: Path) -> tuple["xarray.Dataset", dict[str, Any], dict[str, Any]]:
     """Record, arrays and the rest of a saved run; `CorruptFile` unless all is as it was sealed."""
     seal = read_seal(path)
     # Both are compared before either is opened: HDF5 may wait for ever in damaged bytes.

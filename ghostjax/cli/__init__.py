@@ -4,12 +4,14 @@
     ghostjax run [CONFIG] ...     one training
     ghostjax sweep CONFIG ...     every point of a product of axes
     ghostjax resume DIR           continue an interrupted run or sweep to the same bits
+    ghostjax resume DIR --rounds N  continue a run to N rounds, those played included
     ghostjax report DIR           write the page of a run or sweep again
+    ghostjax verify DIR           read every file of a run or sweep: one line for each that is not what it was
     ghostjax check [PATH ...]     explore specifications, kill their mutants, play them at random
     ghostjax list [FAMILY ...]    what exists, by name
     ghostjax doctor               devices, versions, writable folders
 
-Exit codes: 0 ok, 1 an invariant was violated, 2 usage, 3 the run failed, 75 stopped and resumable.
+Exit codes: 0 ok, 1 an invariant was violated or a file is damaged, 2 usage, 3 the run failed, 75 stopped and resumable.
 """
 
 from ghostjax.cli._main import main as main

@@ -3,6 +3,8 @@
 OK = 0
 VIOLATED = 1
 """An invariant was violated."""
+DAMAGED = 1
+"""A file is not what was written."""
 USAGE = 2
 """A wrong flag, key or value."""
 FAILED = 3

@@ -13,8 +13,9 @@ from ghostjax._run import load_run, RunResult, simulate
 from ghostjax._simulation import Simulation
 from ghostjax._sweep import collect, sweep as run_sweep
 from ghostjax._types import ConfigurationError, require
+from ghostjax._verify import verify as verify_folder
 from ghostjax.cli import _pages
-from ghostjax.cli._codes import FAILED, OK, RESUMABLE
+from ghostjax.cli._codes import DAMAGED, FAILED, OK, RESUMABLE
 from ghostjax.cli._config import at, dump, load, RunConfig, simulation, SweepConfig
 from ghostjax.cli._flags import parse
 from ghostjax.cli._tables import print_table
@@ -62,15 +63,58 @@ def sweep(argv: Sequence[str], console: Console) -> int:
 
 
 def resume(argv: Sequence[str], console: Console) -> int:
-    """`ghostjax resume DIR`."""
-    folder = _folder("resume", argv)
+    """`ghostjax resume DIR [--rounds N]`."""
+    words, rounds = _rounds(list(argv))
+    folder = _folder("resume", words)
     if folder is None:
         console.print(_HELP["resume"])
         return OK
     if (folder / "run.yaml").exists():
-        config = load(folder / "run.yaml", RunConfig)
-        return _finish_run(config, simulation(config), folder, console, "auto")
+        return _continue_run(folder, rounds, console)
+    require(rounds is None, "resume", "--rounds", rounds, "only a run continues to more rounds; sweep again with more")
     return _finish_sweep(load(folder / "sweep.yaml", SweepConfig), folder, console)
+
+
+def _continue_run(folder: Path, rounds: int | None, console: Console) -> int:
+    """Plays what is missing; a new number of rounds is written down first, and taken back if it is refused."""
+    path = folder / "run.yaml"
+    before = path.read_text()
+    config = load(path, RunConfig)
+    sim = simulation(config)
+    if rounds is not None:
+        config = dataclasses.replace(config, rounds=rounds)
+        write(path, dump(config))
+    try:
+        return _finish_run(config, sim, folder, console, "auto")
+    except ConfigurationError:
+        write(path, before)
+        raise
+
+
+def _rounds(argv: list[str]) -> tuple[list[str], int | None]:
+    """The words without `--rounds N`, and N."""
+    for i, word in enumerate(argv):
+        name, _, value = word.partition("=")
+        if name == "--rounds":
+            length = 1 if "=" in word else 2
+            value = value if "=" in word else "".join(argv[i + 1 : i + 2])
+            good = value.isascii() and value.isdigit() and 0 < len(value) < 12
+            require(good, "resume", "--rounds", value or "nothing", "give a whole number, those played included")
+            return argv[:i] + argv[i + length :], int(value)
+    return argv, None
+
+
+def verify(argv: Sequence[str], console: Console) -> int:
+    """`ghostjax verify DIR`."""
+    if "-h" in argv or "--help" in argv:
+        console.print(_HELP["verify"])
+        return OK
+    require(len(argv) == 1, "verify", "DIR", " ".join(argv) or "nothing", "name one folder of a run or sweep")
+    faults = verify_folder(argv[0])
+    for fault in faults:
+        console.print(fault)
+    console.print(f"{argv[0]}: {f'{len(faults)} faults' if len(faults) > 1 else '1 fault' if faults else 'whole'}")
+    return DAMAGED if faults else OK
 
 
 def report(argv: Sequence[str], console: Console) -> int:
@@ -137,7 +181,11 @@ def _parse(name: str, kind: type, config_kind: type, argv: Sequence[str]) -> Any
 
 
 _HELP = {
-    "resume": "ghostjax resume DIR\n\nContinues the interrupted run or sweep in DIR to the same bits.",
+    "resume": "ghostjax resume DIR [--rounds N]\n\nContinues the interrupted run or sweep in DIR to the same bits; "
+    "a run, finished or not, to N rounds in all.",
+    "verify": "ghostjax verify DIR\n\nReads every file of the run or sweep in DIR and says of each that is not what "
+    "was written. Exit codes: 0 whole, 1 damaged or forged, 2 nothing that ghostjax wrote.\nA sha256 is no signature: "
+    "who can write the folder can seal what he writes.",
     "report": "ghostjax report DIR\n\nWrites the page of the run or sweep in DIR again.",
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from ghostjax._types import ConfigurationError
-from ghostjax.cli import _check, _commands, _demo, _doctor, _list
+from ghostjax.cli import _cache, _check, _commands, _demo, _doctor, _list
 from ghostjax.cli._codes import FAILED, OK, RESUMABLE, USAGE
 
 
@@ -24,6 +24,7 @@ COMMANDS = {
     "sweep": _commands.sweep,
     "resume": _commands.resume,
     "report": _commands.report,
+    "verify": _commands.verify,
     "check": _check.check,
 }
 CONTINUED = ("run", "sweep", "resume")
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal = sys.stdout.isatty()
     console = _Console(highlight=False, markup=False, soft_wrap=not terminal, width=None if terminal else WIDE)
     try:
-        with _terminable(), _told():
+        with _terminable(), _told(None):
             return _dispatch(name, rest, console)
     except ConfigurationError as error:
         _say(error)
@@ -85,7 +86,12 @@ def _dispatch(name: str, rest: list[str], console: Console) -> int:
     known = [*COMMANDS, "list", "doctor"]
     if name not in known:
         raise ConfigurationError(f"{name}: no such command; known: {', '.join(known)}")
-    cache = _cache()
+    cache = _cache.switch_on(_say)
+    with _told(cache):
+        return _run_command(name, rest, console, cache)
+
+
+def _run_command(name: str, rest: list[str], console: Console, cache: Path | None) -> int:
     if name == "doctor":
         if rest:
             raise ConfigurationError(f"doctor: {' '.join(rest)}: it takes no arguments")
@@ -114,12 +120,12 @@ def _terminable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
-    """Warnings in one line, without the line of code that gave them."""
+def _told(cache: Path | None) -> Iterator[None]:
+    """Warnings in one line, without the line of code that gave them; damaged entries of the cache are removed."""
 
     def show(message: Any, category: Any, *place: Any) -> None:
         del category, place
-        _say(f"warning: {message}")
+        _say(f"warning: {_cache.mend(cache, str(message)) or message}")
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -129,23 +135,6 @@ def _told() -> Iterator[None]:
 def _say(text: Any) -> None:
     with contextlib.suppress(OSError):  # nobody listens any more
         print(f"ghostjax: {text}", file=sys.stderr, flush=True)
-
-
-def _cache() -> Path | None:
-    """Switches jax's persistent compilation cache on, unless the user has said where it is or that it is off."""
-    if os.environ.get("JAX_ENABLE_COMPILATION_CACHE", "").lower() in ("0", "false"):
-        return None
-    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
-        return Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
-    from jax.experimental.compilation_cache.compilation_cache import set_cache_dir
-
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ghostjax"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    set_cache_dir(str(folder))
-    return folder
 
 
 def _usage() -> str:

@@ -88,6 +88,16 @@ def test_run_writes_results_a_page_and_can_be_read_back(capsys):
         assert main(["report", "here"]) == 0
     assert main(["run", config, "--out", "here"]) == 2
     assert "holds another configuration (rounds: 4 -> 6" in capsys.readouterr().err
+    assert main(["resume", "here", "--rounds", "3"]) == 2
+    assert "resume: --rounds" not in (told := capsys.readouterr().err) and "holds 4 rounds already" in told
+    for words in (["--rounds"], ["--rounds", "many"], ["--rounds=-1"]):
+        assert main(["resume", "here", *words]) == 2
+        assert "resume: --rounds=" in capsys.readouterr().err
+    assert main(["resume", "--rounds=6", "here"]) == 0
+    assert gj.load_run("here").rounds == 6
+    assert main(["run", config, "--out", "here"]) == 0  # the configuration knows it
+    assert main(["verify", "here"]) == 0
+    assert "here: whole" in capsys.readouterr().out
 
 
 def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):

@@ -51,6 +51,7 @@ ALLOWED = {
     | {"_declared", "_participation", "_round", "_simulation", "_rollout", "_run", "metrics", "protocols"},
     "attribution": FOUNDATION | {"_participation", "_round", "_simulation", "_rollout"},
     "report": FOUNDATION | {"_run", "_sweep", "attribution"},
+    "_verify": FOUNDATION | {"_run", "_sweep"},
     "testing": None,
     "formal": None,
     "cli": None,
