@@ -36,6 +36,8 @@ class Checked(eqx.Module):
         call = type(self).__name__
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if value is None and field.default is None:  # left open
+                continue
             if (knob := field.metadata.get("knob")) is not None:
                 _check_knob(value, call, field.name, knob)
                 single = getattr(field.type, "dim_str", None) == ""

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from ghostjax._border import shown
+from ghostjax._optimizer import for_model
 from ghostjax._output import GOAL, Output
 from ghostjax._round import Round
 from ghostjax._tree import Ravel
@@ -122,7 +123,7 @@ def _any_round(task: Any, protocol: Any, told: bool) -> Round:
     ravel = Ravel(jax.eval_shape(task.init, key))
     theta = jnp.zeros(ravel.size, ravel.dtype)
     x, w = jnp.zeros((n, ravel.size), ravel.dtype), jnp.ones(n, ravel.dtype)
-    models = protocol.models(protocol.init(theta, n))
+    models = protocol.models(for_model(protocol, ravel).init(theta, n))
 
     def respond(messages: Any, by_receiver: Any = None) -> Any:
         # It depends on what it is given, so that it has a derivative.

@@ -13,6 +13,7 @@ from ghostjax._border import member, members, shown
 from ghostjax._byzantine import byzantine_mask
 from ghostjax._declared import outputs_of
 from ghostjax._kernels import present
+from ghostjax._optimizer import for_model
 from ghostjax._output import Output
 from ghostjax._random import per_node, stream
 from ghostjax._round import Round, State
@@ -69,6 +70,8 @@ class Simulation(eqx.Module):
         require(n > 0, "Simulation", "task.num_nodes", n, "a network needs at least one node")
         self.byzantine = byzantine_mask(byzantine, n)
         self.protocol.validate(n, self.learner, self.attack)
+        for_model((self.protocol, self.learner), self.ravel)
+        self.attack.on(task)
         self.outputs  # noqa: B018  # what cannot be recorded is refused here
         if not isinstance(self.attack, NoAttack) and concrete(self.byzantine) and not bool(self.byzantine.any()):
             warnings.warn(
@@ -114,22 +117,25 @@ class Simulation(eqx.Module):
     def init(self, key: Key) -> State:
         """The state before the first round; the initial model depends on `key` alone, not on any rule."""
         theta = self.ravel.ravel(self.task.init(stream(key, "init")))
+        protocol, learner = for_model((self.protocol, self.learner), self.ravel)
         like = jax.ShapeDtypeStruct((self.num_nodes, theta.shape[0]), theta.dtype)
         return State(
             round=jnp.zeros((), jnp.int32),
-            learner=self.learner.init(like),
+            learner=learner.init(like),
             attack=self.attack.init(like),
-            protocol=self.protocol.init(theta, self.num_nodes),
+            protocol=protocol.init(theta, self.num_nodes),
         )
 
     def step(self, state: State, w: Float[Array, " n"], key: Key) -> tuple[State, Record]:
         """One round under participation weights `w`; `key` is the root key of the run."""
         ravel, t, n = self.ravel, state.round, self.num_nodes
-        models = self.protocol.models(state.protocol)
+        protocol, learner = for_model((self.protocol, self.learner), ravel)
+        attack = self.attack.on(self.task)
+        models = protocol.models(state.protocol)
 
         def objective(at: Array, draw: Any) -> tuple[Array, Array]:
             batch = self.task.sample(stream(key, "batch", t, draw))
-            poisoned = self.attack.poison(batch, self.byzantine, stream(key, "poison", t, draw))
+            poisoned = attack.poison(batch, self.byzantine, stream(key, "poison", t, draw))
             batch = _rewritten(self.byzantine, poisoned, batch)
             keys = per_node(stream(key, "node", t, draw), n)
 
@@ -142,15 +148,15 @@ class Simulation(eqx.Module):
                 return jax.lax.map(lambda row: one(at, *row) if at.ndim == 1 else one(*row), rows)
             return jax.vmap(one, in_axes=(None if at.ndim == 1 else 0, 0, 0))(at, batch, keys)
 
-        learner, updates, losses = self.learner.step(state.learner, models, objective)
-        pending, messages = self.protocol.send(state.protocol, updates)
+        learned, updates, losses = learner.step(state.learner, models, objective)
+        pending, messages = protocol.send(state.protocol, updates)
         w = w.astype(messages.dtype)
 
         seen, seen_w, _ = present(messages, w)
         byzantine = self.byzantine
 
         def aggregate(x, by_receiver, weights):
-            return self.protocol.aggregate(pending, x, by_receiver, byzantine, weights, stream(key, "rule", t))
+            return protocol.aggregate(pending, x, by_receiver, byzantine, weights, stream(key, "rule", t))
 
         def respond(x):
             x, weights, _ = present(x, w)
@@ -164,19 +170,19 @@ class Simulation(eqx.Module):
             respond=lambda x: respond(jnp.where(byzantine[:, None], x, seen)),
             key=stream(key, "attack", t),
             round=t,
-            mixing=self.protocol.mixing(seen_w),
+            mixing=protocol.mixing(seen_w),
         )
-        attack, sent = self.attack.step(state.attack, view)
+        attacked, sent = attack.step(state.attack, view)
         by_sender = jnp.where(byzantine[:, None], sent.by_sender, messages)
         x, weights, lost = present(by_sender, w)
         after, result = aggregate(x, sent.by_receiver, weights)
-        protocol = self.protocol.apply(state.protocol, after, result, weights)
+        applied = protocol.apply(state.protocol, after, result, weights)
 
         record: Record = {
             "present": weights.sum(),
             "lost": lost.sum(),
-            "slack": self.protocol.slack(after, weights),
-            "outnumbered": self.protocol.outnumbered(weights, byzantine),
+            "slack": protocol.slack(after, weights),
+            "outnumbered": protocol.outnumbered(weights, byzantine),
         }
         seen_round = Round(
             index=t,
@@ -191,15 +197,15 @@ class Simulation(eqx.Module):
             lost=lost,
             models=models,
             result=result,
-            next_models=self.protocol.models(protocol),
-            kappa=self.protocol.kappa(after, weights),
+            next_models=protocol.models(applied),
+            kappa=protocol.kappa(after, weights),
             respond=lambda messages, told=sent.by_receiver: aggregate(messages, told, weights)[1],
             by_receiver=sent.by_receiver,
-            mixing=self.protocol.mixing(weights),
+            mixing=protocol.mixing(weights),
         )
         for metric in self.metrics:
             record |= metric(seen_round)
-        return State(t + 1, learner, attack, protocol), record
+        return State(t + 1, learned, attacked, applied), record
 
 
 def _rewritten(byzantine: Array, by_attack: Any, honest: Any) -> Any:

@@ -58,6 +58,9 @@ class AttackSwitch(AbstractAttack):
         """Whether the options send different vectors to different receivers."""
         return self.options[0].per_receiver
 
+    def on(self, task: Any) -> AbstractAttack:
+        return AttackSwitch(tuple(option.on(task) for option in self.options), self.index)
+
     def init(self, like: Any) -> PyTree:
         return tuple(option.init(like) for option in self.options)
 

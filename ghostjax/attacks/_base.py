@@ -76,6 +76,11 @@ class AbstractAttack(Checked):
     def init(self, like: Any) -> PyTree:
         """The adversary's memory before the first round; `like` has the shape and dtype of the messages."""
 
+    def on(self, task: Any) -> "AbstractAttack":
+        """This attack on `task`: itself, unless the task decides a knob that was left open."""
+        del task
+        return self
+
     @abstractmethod
     def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
         """The batches `[n, b, ...]` of all nodes, with those of Byzantine nodes rewritten."""
@@ -146,6 +151,16 @@ class AbstractDataAttack(AbstractAttack):
     """An adversary that rewrites the data of its nodes and otherwise follows the protocol."""
 
     knows: ClassVar[Knowledge] = "own"
+
+    def on(self, task: Any) -> "AbstractAttack":
+        """Itself, once it is clear that it can rewrite the batches of `task`."""
+
+        def poisoned(key: Key) -> PyTree:
+            draw, own = jax.random.split(key)
+            return self.poison(task.sample(draw), jnp.zeros(task.num_nodes, bool), own)
+
+        jax.eval_shape(poisoned, jax.random.key(0))
+        return self
 
     def init(self, like: Any) -> PyTree:
         """No memory."""

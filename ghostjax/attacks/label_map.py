@@ -5,8 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
-from ghostjax._types import as_count, Key, require
-from ghostjax.attacks._base import AbstractDataAttack
+from ghostjax._border import shown, whole
+from ghostjax._types import as_count, concrete, Key, require
+from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack
 from ghostjax.attacks._labels import relabel
 
 
@@ -18,7 +19,8 @@ class LabelMap(AbstractDataAttack):
     `mapping` is `{source: target, ...}` or pairs of them, e.g. `LabelMap({2: 7})`.
 
     **Knows:** its own identities' data. **Traced:** sources and targets (their number is static). **State:**
-    none. Errors: a class that is mapped twice, an empty map, a batch without integer labels `y`.
+    none. Errors: a class that is mapped twice or that the task does not have, an empty map, a batch without integer
+    labels `y`.
 
     Source: Tolpegin et al., Data Poisoning Attacks Against Federated Learning Systems, arXiv:2007.08432.
     """
@@ -27,13 +29,26 @@ class LabelMap(AbstractDataAttack):
     target: Int[Array, " m"]
 
     def __init__(self, mapping: Any):
-        pairs = list(mapping.items() if isinstance(mapping, dict) else mapping)
-        require(pairs, "LabelMap", "mapping", mapping, "name at least one class, e.g. {2: 7}")
+        call = "LabelMap"
+        listed = mapping.items() if isinstance(mapping, dict) else mapping
+        pairs = list(listed) if isinstance(mapping, dict | list | tuple) else []
+        fits = pairs and all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs)
+        require(fits, call, "mapping", shown(mapping), "name at least one class, e.g. {2: 7}")
         sources, targets = zip(*pairs, strict=True)
+        for one in (*sources, *targets):
+            if concrete(one):
+                whole(one, call, "mapping", low=0)
         require(
             len(set(sources)) == len(sources), "LabelMap", "mapping", mapping, "give every class at most one new name"
         )
         self.source, self.target = as_count(sources), as_count(targets)
+
+    def on(self, task: Any) -> AbstractAttack:
+        known = getattr(task, "num_classes", None)
+        if known is not None and concrete((self.source, self.target)):
+            top = max(int(self.source.max()), int(self.target.max()))
+            require(top < known, "LabelMap", "mapping", f"class {top}", f"the task has classes 0 to {known - 1}")
+        return super().on(task)
 
     def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
         del key

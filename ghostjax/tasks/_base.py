@@ -51,6 +51,11 @@ class AbstractTask(Checked):
         """
 
     @property
+    def num_classes(self) -> int | None:
+        """Number of classes that integer labels `batch.y` tell apart; None where there are none, or it is unknown."""
+        return None
+
+    @property
     def splits(self) -> Splits:
         """The four sets of examples; none by default."""
         return Splits(note="the task states its goal without sets of examples")

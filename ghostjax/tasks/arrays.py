@@ -8,19 +8,20 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from ghostjax._border import member, shown, whole
 from ghostjax._kernels import widened
 from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
 from ghostjax.tasks._splits import carve, Examples, NOTHING_HELD_OUT, ONE_FOR_BOTH, Split, Splits
+from ghostjax.tasks._targets import check_criterion, check_finite, counts_hits, Criterion, outputs_of, paired, stored
 from ghostjax.tasks.criteria import cross_entropy
-from ghostjax.tasks.partition import describe, dirichlet, Heterogeneity, Partition
+from ghostjax.tasks.models import AbstractModel
+from ghostjax.tasks.partition import checked, describe, dirichlet, Heterogeneity, Partition
 
 
 Shares = Partition | Callable[[np.ndarray], Partition]
 """Who holds which example, or a function of the targets that says it."""
-Criterion = Callable[[Array, Array], Array]
-"""`criterion(outputs [b, ...], targets [b, ...]) -> [b]`: what is paid per example."""
 
 
 class Batch(NamedTuple):
@@ -39,8 +40,9 @@ class ArrayTask(AbstractTask):
 
     Every node draws `batch_size` of its own examples, uniformly and with replacement, at each call of `sample`;
     what it draws depends on the key and its number of examples alone, in float32 and float64 alike.
-    `evaluate` reports `loss` and, for integer targets, `accuracy`, `eval_batch` examples of a set at a time; sums are
-    taken in float32 at least. `splits` names the sets; only `x` and `y`, the training set, belong to nodes.
+    `evaluate` reports `loss` and, where integer targets number the outputs of their own position, `accuracy` over all
+    positions, `eval_batch` examples of a set at a time; sums are taken in float32 at least. `splits` names the sets;
+    only `x` and `y`, the training set, belong to nodes.
     Images as bytes (uint8) are stored as they are and divided by 255 when they are drawn; then `shift` is subtracted
     and `scale` divided by, along the last axes.
 
@@ -73,6 +75,11 @@ class ArrayTask(AbstractTask):
     @property
     def num_nodes(self) -> int:
         return self.indices.shape[0]
+
+    @property
+    def num_classes(self) -> int | None:
+        outputs = outputs_of("ArrayTask.num_classes", self.model, self.x)
+        return outputs.shape[-1] if counts_hits(outputs, self.y) else None
 
     def init(self, key: Key) -> PyTree:
         return self.model.init(key)
@@ -129,8 +136,11 @@ class ArrayTask(AbstractTask):
         # The sum of many float16 losses would leave their range.
         losses = widened(self.criterion(outputs, y))
         sums = {"loss": jnp.where(counts, losses, 0).sum()}
-        if jnp.issubdtype(y.dtype, jnp.integer):
-            sums["accuracy"] = (counts & (outputs.argmax(-1).astype(y.dtype) == y)).sum(dtype=losses.dtype)
+        if counts_hits(outputs, y):
+            hits = outputs.argmax(-1).astype(y.dtype) == y
+            positions = hits.size // hits.shape[0]
+            counted = (hits & counts.reshape(-1, *(1,) * (hits.ndim - 1))).sum(dtype=losses.dtype)
+            sums["accuracy"] = counted if positions == 1 else counted / positions
         return sums
 
 
@@ -160,8 +170,12 @@ def from_arrays(
     replaces `criterion` in training, and `weights` says what example j counts, `[N]`, or what node i's slot k
     counts, `[n, m]` as `partition.indices`. Floating inputs get the default float dtype.
 
+    Labels are whole numbers from 0: `[N]`, a column `[N, 1]`, booleans or whole floats, or `[N, L]` where the model has
+    scores `[b, L, c]` for a sequence. Under `squared_error`, targets `[N]` belong to outputs `[b, 1]` one to one.
+
     Errors: a node without examples, an index beyond N, arrays of different length, numbers that are not finite, a
-    model that cannot take the examples, a class label that the model has no output for.
+    model that cannot take the examples, labels that are texts or that the model has no output for, a criterion that
+    returns anything else than one loss per example, each of its own example alone.
 
     ```python
     >>> import numpy as np
@@ -173,13 +187,30 @@ def from_arrays(
 
     ```
     """
-    x, y = _stored(x), _stored(y)
     call = "from_arrays"
-    require(len(x) == len(y), call, "y", f"{len(y)} targets", f"needs one per example, {len(x)}")
-    require(len(x) > 0, call, "x", "no examples", "give at least one per node")
-    require(batch_size >= 1, call, "batch_size", batch_size, "must be at least 1")
-    require(eval_batch >= 1, call, "eval_batch", eval_batch, "must be at least 1")
-    parts = partition if isinstance(partition, Partition) else partition(np.asarray(y))
+    batch_size, eval_batch = whole(batch_size, call, "batch_size", low=1), whole(eval_batch, call, "eval_batch", low=1)
+    if not (hasattr(model, "init") and hasattr(model, "apply")):
+        member(model, AbstractModel, call, "model")
+    pairs = {"audit": audit, "validation": validation, "test": test}
+    given = {"x": (x, y)} | {name: pair for name, pair in pairs.items() if pair is not None}
+    known = {name: _examples(call, name, pair) for name, pair in given.items()}
+    outputs = outputs_of(call, model, known["x"].x)
+    for name, (inputs, targets) in known.items():
+        require(
+            inputs.shape[1:] == known["x"].x.shape[1:],
+            call,
+            name,
+            f"examples of shape {inputs.shape[1:]}",
+            f"x has examples of shape {known['x'].x.shape[1:]}",
+        )
+        known[name] = Examples(inputs, paired(call, "y" if name == "x" else name, targets, outputs, criterion))
+    x, y = known["x"]
+    local = criterion if local_criterion is None else local_criterion
+    check_criterion(call, "criterion", criterion, outputs, y)
+    if local is not criterion:
+        check_criterion(call, "local_criterion", local, outputs, y)
+    parts = partition if isinstance(partition, Partition) else _shares(call, partition, y)
+    parts = checked(call, parts, len(x))
     empty = np.flatnonzero(parts.counts == 0).tolist()
     require(
         not empty,
@@ -188,10 +219,9 @@ def from_arrays(
         f"nodes {empty} without examples",
         "use a larger alpha, fewer nodes, or min_size >= 1",
     )
-    low, top = int(parts.indices.min()), int(parts.indices.max())
-    require(low >= 0 and top < len(x), call, "partition", f"indices {low} to {top}", f"x has {len(x)} examples")
     if weights is not None:
-        weights = jnp.asarray(weights, jnp.result_type(float))
+        weights = stored(call, "weights", weights).astype(jnp.result_type(float))
+        check_finite(call, "weights", jnp.atleast_1d(weights))
         weights = weights[parts.indices] if weights.shape == (len(x),) else weights
         require(
             weights.shape == parts.indices.shape,
@@ -200,38 +230,24 @@ def from_arrays(
             f"array of shape {weights.shape}",
             f"give one per example, ({len(x)},), or one per node and slot, {parts.indices.shape}",
         )
-    pairs = {"audit": audit, "validation": validation, "test": test}
-    held = {name: Examples(_stored(pair[0]), _stored(pair[1])) for name, pair in pairs.items() if pair is not None}
-    for name, part in held.items():
-        require(
-            len(part.x) == len(part.y) > 0,
-            call,
-            name,
-            f"{len(part.x)} examples, {len(part.y)} targets",
-            "needs one target per example, and at least one",
-        )
-    known = {"x": Examples(x, y), **held}
-    for name, part in known.items():
-        _check_finite(call, name, part.x)
-        _check_finite(call, f"{name} targets" if name != "x" else "y", part.y)
-    _check_model(call, model, x, {"y" if name == "x" else name: part.y for name, part in known.items()}, criterion)
-    goal = held.get("validation", held.get("test", known["x"]))
-    note = "" if len(held.keys() - {"audit"}) == 2 else ONE_FOR_BOTH if goal is not known["x"] else NOTHING_HELD_OUT
+    goal = known.get("validation", known.get("test", known["x"]))
+    both = "validation" in known and "test" in known
+    note = "" if both else ONE_FOR_BOTH if goal is not known["x"] else NOTHING_HELD_OUT
     return ArrayTask(
         x=x,
         y=y,
         validation=goal,
-        test=held.get("test", goal),
-        audit=held.get("audit"),
+        test=known.get("test", goal),
+        audit=known.get("audit"),
         note=note,
         indices=jnp.asarray(parts.indices, jnp.int32),
         counts=jnp.asarray(parts.counts, jnp.int32),
         model=model,
         weights=weights,
-        shift=None if shift is None else jnp.asarray(shift, jnp.result_type(float)),
-        scale=None if scale is None else jnp.asarray(scale, jnp.result_type(float)),
+        shift=None if shift is None else stored(call, "shift", shift).astype(jnp.result_type(float)),
+        scale=None if scale is None else stored(call, "scale", scale).astype(jnp.result_type(float)),
         criterion=criterion,
-        local_criterion=criterion if local_criterion is None else local_criterion,
+        local_criterion=local,
         batch_size=batch_size,
         eval_batch=eval_batch,
         sequential=getattr(model, "sequential", False),
@@ -252,6 +268,7 @@ def over_nodes(
 
     Errors: `ConfigurationError` for a partition of another number of nodes than was asked for.
     """
+    num_nodes = whole(num_nodes, call, "num_nodes", low=1)
     sets = data if isinstance(data, Splits) else carve(*data[0], data[1])
     train = sets.of("train", call)
     if partition is None:
@@ -268,38 +285,30 @@ def over_nodes(
     return task
 
 
-def _check_finite(call: str, name: str, values: Array) -> None:
-    if jnp.issubdtype(values.dtype, jnp.floating):
-        bad = int((~np.isfinite(np.asarray(values)).reshape(len(values), -1).all(1)).sum())
-        require(bad == 0, call, name, f"{bad} rows with nan or inf", "drop or fill them, or the goal is never a number")
+def _examples(call: str, name: str, pair: Any) -> Examples:
+    """A pair of inputs and targets, as numbers."""
+    targets = "y" if name == "x" else f"{name} targets"
+    require(isinstance(pair, tuple | list) and len(pair) == 2, call, name, shown(pair), "give a pair (inputs, targets)")
+    found = Examples(stored(call, name, pair[0]), stored(call, targets, pair[1]))
+    lengths = [len(values) if values.ndim else 0 for values in found]
+    if name == "x":
+        require(lengths[0] == lengths[1], call, "y", f"{lengths[1]} targets", f"needs one per example, {lengths[0]}")
+        require(lengths[0] > 0, call, "x", "no examples", "give at least one per node")
+    require(
+        lengths[0] == lengths[1] > 0,
+        call,
+        name,
+        f"{lengths[0]} examples, {lengths[1]} targets",
+        "needs one target per example, and at least one",
+    )
+    check_finite(call, name, found.x)
+    check_finite(call, targets, found.y)
+    return found
 
 
-def _check_model(call: str, model: Any, x: Array, labels: dict[str, Array], criterion: Criterion) -> None:
-    """Whether the model takes the examples, and has an output for every class: no index error would ever say so."""
-    like = jax.ShapeDtypeStruct((2, *x.shape[1:]), jnp.result_type(float) if x.dtype == jnp.uint8 else x.dtype)
-    try:
-        outputs = jax.eval_shape(lambda key, x: model.apply(model.init(key), x, None), jax.random.key(0), like)
-    except (TypeError, ValueError) as error:
-        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ConfigurationError(
-            f"{call}: model={type(model).__name__}: cannot take examples of shape {x.shape[1:]} ({why}); give it that "
-            "input, or the examples that shape"
-        ) from error
-    if criterion is not cross_entropy:
-        return
-    for name, y in labels.items():
-        low, top = int(y.min()), int(y.max())
-        require(
-            low >= 0 and top < outputs.shape[-1],
-            call,
-            name,
-            f"labels {low} to {top}",
-            f"the model has {outputs.shape[-1]} outputs; number classes from 0, and give the model one output for each",
-        )
-
-
-def _stored(values: Any) -> Array:
-    values = jnp.asarray(values)
-    if values.dtype in (jnp.float32, jnp.float64):
-        return values.astype(jnp.result_type(float))
-    return values.astype(jnp.int32) if values.dtype == jnp.int64 else values
+def _shares(call: str, partition: Any, y: Array) -> Partition:
+    made = partition(np.asarray(y)) if callable(partition) else partition
+    remedy = "give one of tasks.partition, or a function of the labels that returns one"
+    if not isinstance(made, Partition):
+        raise ConfigurationError(f"{call}: partition={shown(made)}: {remedy}")
+    return made

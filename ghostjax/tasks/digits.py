@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax.tasks._splits import Examples, Splits
 from ghostjax.tasks.arrays import ArrayTask, over_nodes, Shares
 from ghostjax.tasks.models import AbstractModel, MLP
@@ -15,7 +16,7 @@ def load_digits(*, seed: int = 0) -> Splits:
     from sklearn.datasets import load_digits as load
 
     x, y = load(return_X_y=True)
-    order = np.random.default_rng(seed).permutation(len(x))
+    order = np.random.default_rng(whole(seed, "load_digits", "seed", low=0)).permutation(len(x))
     x, y = (x[order] / 16).astype(np.float32), y[order].astype(np.int32)
     cuts = [1200, 1300, 1547]
     train, audit, validation, test = map(Examples, np.split(x, cuts), np.split(y, cuts))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._border import choice
+from ghostjax._border import choice, number, whole
 from ghostjax._types import as_real, Key, real_field, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
@@ -114,11 +114,11 @@ def logistic(
     ```
     """
     call = "logistic"
-    require(num_nodes >= 1, call, "num_nodes", num_nodes, "must be at least 1")
-    require(dim >= 1, call, "dim", dim, "must be at least 1")
-    require(examples >= 1, call, "examples", examples, "must be at least 1")
-    require(batch_size >= 1, call, "batch_size", batch_size, "must be at least 1")
-    require(ridge > 0, call, "ridge", ridge, "must be positive, or the optimum need not exist")
+    num_nodes, dim = whole(num_nodes, call, "num_nodes", low=1), whole(dim, call, "dim", low=1)
+    examples, batch_size = whole(examples, call, "examples", low=1), whole(batch_size, call, "batch_size", low=1)
+    whole(seed, call, "seed", low=0)
+    number(spread, call, "spread", low=0)
+    require(number(ridge, call, "ridge") > 0, call, "ridge", ridge, "must be positive, or the optimum need not exist")
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((num_nodes, examples, dim))
     teachers = rng.standard_normal(dim) + spread * rng.standard_normal((num_nodes, dim)) / np.sqrt(dim)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._border import choice
+from ghostjax._border import choice, number, whole
 from ghostjax._types import Key, real_field, require
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._splits import NAMES, Split, Splits
@@ -38,8 +38,8 @@ class Quadratic(AbstractTask):
     curvature: Float[Array, "n d"]
     directions: Float[Array, "n d"]
     optimum: Float[Array, " d"]
-    heterogeneity: Float[Array, ""] = real_field(default=1.0)
-    noise: Float[Array, ""] = real_field(default=0.0)
+    heterogeneity: Float[Array, ""] = real_field(default=1.0, low=0)
+    noise: Float[Array, ""] = real_field(default=0.0, low=0)
 
     @property
     def num_nodes(self) -> int:
@@ -108,12 +108,18 @@ def quadratic(
     ```
     """
     call = "quadratic"
-    require(num_nodes >= 1, call, "num_nodes", num_nodes, "must be at least 1")
-    require(dim >= 1, call, "dim", dim, "must be at least 1")
-    require(condition >= 1, call, "condition", condition, "must be at least 1")
-    require(0 <= spread < 1, call, "spread", spread, "must lie in [0, 1), so that objectives stay convex")
-    require(radius >= 0, call, "radius", radius, "must not be negative")
-    require(np.all(np.asarray(heterogeneity) >= 0), call, "heterogeneity", heterogeneity, "must not be negative")
+    num_nodes, dim = whole(num_nodes, call, "num_nodes", low=1), whole(dim, call, "dim", low=1)
+    whole(seed, call, "seed", low=0)
+    number(condition, call, "condition", low=1)
+    number(radius, call, "radius", low=0)
+    require(
+        number(spread, call, "spread", 0) < 1,
+        call,
+        "spread",
+        spread,
+        "must lie in [0, 1), so that objectives stay convex",
+    )
+    number(heterogeneity, call, "heterogeneity", low=0)
     require(
         num_nodes > 1 or not np.any(np.asarray(heterogeneity) > 0),
         call,

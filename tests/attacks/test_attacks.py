@@ -141,6 +141,10 @@ def test_labels_that_cannot_be_flipped_are_refused():
     batch = gj.tasks.Batch(jnp.zeros((2, 3)), jnp.zeros((2, 3)))
     with pytest.raises(gj.ConfigurationError, match=r"LabelFlip: batch=y of dtype float32: needs integer"):
         gj.attacks.LabelFlip().poison(batch, jnp.array([False, True]), jax.random.key(0))
+    with pytest.raises(gj.ConfigurationError, match=r"LabelFlip: num_classes=None: the task does not say how many"):
+        gj.attacks.LabelFlip().poison(
+            batch._replace(y=jnp.zeros((2, 1), int)), jnp.array([False, True]), jax.random.key(0)
+        )
     with pytest.raises(gj.ConfigurationError, match=r"LabelMap: batch=no field y: "):
         gj.attacks.LabelMap({1: 2}).poison((batch.x,), jnp.array([False, True]), jax.random.key(0))
 

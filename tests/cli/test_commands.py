@@ -155,7 +155,7 @@ def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):
         (["report", "begun"], "its run is not finished: ghostjax resume begun"),
         (["run", "--aggregator", "trimmed_mean(f=40)"], r"Server\(TrimmedMean\): f=40.0: .*lower f or add nodes"),
         (["run", "--byzantine", "65"], "byzantine=65: must lie between 0 and the 64 nodes"),
-        (["run", "--nodes", "600", "--task", "digits(alpha=0.01)"], "dirichlet: min_size=1: .*raise alpha"),
+        (["run", "--nodes", "600", "--task", "digits(alpha=0.01)"], "dirichlet: min_size=1: .*use partition.iid"),
         (["run", "--protocol", "gossip", "--topology", "from_edges(edges=((0, 1), (2, 3)))", "--nodes", "4",
           "--byzantine", "0", "--aggregator", "mean"], "connected"),
         (["sweep", "run.yaml"], "name at least one axis"),

@@ -153,8 +153,9 @@ def test_describe_by_hand():
 REFUSED = {
     "iid": (lambda: P.iid(np.zeros(3), 4), "num_nodes=4: only 3 examples"),
     "no nodes": (lambda: P.iid(np.zeros(3), 0), "num_nodes=0"),
-    "two axes": (lambda: P.iid(np.zeros((3, 2)), 2), "labels=.*one label per example"),
-    "dirichlet": (lambda: P.dirichlet(LABELS, 60, 0.01, attempts=3), "min_size=1: no draw of 3 .*raise alpha"),
+    "two axes": (lambda: P.extreme(np.zeros((3, 2)), 2), "labels=.*one label per example"),
+    "dirichlet": (lambda: P.dirichlet(LABELS, 60, 0.01, attempts=3), "min_size=1: no draw of 3 .*use partition.iid"),
+    "dirichlet alpha": (lambda: P.dirichlet(LABELS, 6, 0.01, min_size=9, attempts=3), "no draw of 3 .*raise alpha"),
     "dirichlet size": (lambda: P.dirichlet(LABELS, 6, 1.0, min_size=90), "min_size=90: .*lower it"),
     "alpha": (lambda: P.dirichlet(LABELS, 6, -1.0), "alpha=-1.0"),
     "per node alpha": (lambda: P.dirichlet_per_node(LABELS, 6, 0.0), "alpha=0.0"),
@@ -175,3 +176,103 @@ def test_what_cannot_work_is_refused(name):
     call, message = REFUSED[name]
     with pytest.raises(ConfigurationError, match=message):
         call()
+
+
+BY_LABEL = {
+    "iid": P.iid,
+    "dirichlet": lambda y, n: P.dirichlet(y, n, 1.0),
+    "dirichlet_per_node": lambda y, n: P.dirichlet_per_node(y, n, 1.0),
+    "shards": lambda y, n: P.shards(y, n, 2),
+    "pathological": lambda y, n: P.pathological(y, n, 2),
+    "gamma_similarity": lambda y, n: P.gamma_similarity(y, n, 0.4),
+    "extreme": P.extreme,
+}
+TWO = np.arange(40) % 3 == 0
+
+
+@pytest.mark.parametrize("name", BY_LABEL)
+def test_labels_of_any_form_are_dealt_alike(name, as_users_run):
+    expected = BY_LABEL[name](TWO.astype(int), 4).indices
+    for labels in (TWO, TWO[:, None], TWO.astype(float), TWO.astype(np.uint8), TWO.astype(int).tolist()):
+        np.testing.assert_array_equal(BY_LABEL[name](labels, np.int64(4)).indices, expected)
+    np.testing.assert_array_equal(BY_LABEL[name](np.where(TWO, "b", "a"), 4).indices, expected)
+    np.testing.assert_array_equal(BY_LABEL[name](np.where(TWO, "b", "a").astype(object), 4).indices, expected)
+
+
+@pytest.mark.parametrize("name", BY_LABEL)
+def test_labels_and_nodes_that_mean_nothing_are_refused(name, as_users_run):
+    call = BY_LABEL[name]
+    missing = np.where(TWO, np.nan, 1.0)
+    for labels, nodes, words in (
+        (missing, 4, f"{name}: labels=14 missing"),
+        (np.ma.masked_array(TWO, TWO), 4, f"{name}: labels=masked values"),
+        ([[1], [1, 2]], 4, f"{name}: labels=rows of unlike lengths"),
+        ([1, None, {}], 2, f"{name}: labels=objects: number the classes"),
+        (TWO, 2.5, f"{name}: num_nodes=2.5: give a whole number of at least 1"),
+        (TWO, True, f"{name}: num_nodes=True: give a whole number"),
+        (TWO, 0, f"{name}: num_nodes=0: give a whole number"),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            call(labels, nodes)
+        assert str(caught.value).startswith(words)
+
+
+def test_infinite_alpha_is_the_even_split():
+    for alpha in (np.inf, 1e300):
+        partition = P.dirichlet(LABELS, 6, alpha)
+        assert np.ptp(partition.counts) <= 1 and held_once(partition, len(LABELS))
+        assert (np.ptp(P.describe(partition, LABELS).histogram, axis=0) <= 1).all()
+        mixed = P.describe(P.dirichlet_per_node(LABELS, 6, alpha, size=20), LABELS).histogram
+        assert mixed.sum(1).tolist() == [20] * 6 and (mixed.max(1) < 12).all()
+
+
+NUMBERS = {
+    "alpha": (lambda: P.dirichlet(LABELS, 4, np.nan), "dirichlet: alpha=nan: give a number"),
+    "text": (lambda: P.dirichlet(LABELS, 4, "1"), "dirichlet: alpha='1': give a number"),
+    "zero": (lambda: P.dirichlet(LABELS, 4, 0), "dirichlet: alpha=0: must be positive"),
+    "per node": (lambda: P.dirichlet_per_node(LABELS, 4, np.nan), "dirichlet_per_node: alpha=nan"),
+    "seed": (lambda: P.iid(LABELS, 4, seed=-1), "iid: seed=-1: give a whole number of at least 0"),
+    "shards": (lambda: P.shards(LABELS, 4, 1.5), "shards: shards_per_node=1.5: give a whole number"),
+    "classes": (lambda: P.pathological(LABELS, 4, 2.0), "pathological: classes_per_node=2.0: give a whole number"),
+    "gamma": (lambda: P.gamma_similarity(LABELS, 4, np.nan), "gamma_similarity: gamma=nan: give a number between 0"),
+    "beta": (lambda: P.long_tail(LABELS, np.nan), "long_tail: beta=nan: give a number"),
+    "ids": (lambda: P.by_id([1.0, np.nan]), "by_id: ids=1 missing (nan)"),
+    "fractions": (lambda: P.pack([[0.5]]), "pack: groups[0]=float64 of shape (1,): give the indices of examples"),
+    "mask": (lambda: P.pack([[True, False]]), "pack: groups[0]=bool of shape (2,)"),
+    "ragged": (lambda: P.pack([[[1], [1, 2]]]), "pack: groups[0]=object of shape ()"),
+    "negative": (lambda: P.pack([[0], [-1]]), "pack: groups[1]=index -1: count examples from 0"),
+    "twice": (lambda: P.pack([[3, 3]]), "pack: groups[0]=1 repeated examples"),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_that_mean_nothing_are_refused(name, as_users_run):
+    make, words = NUMBERS[name]
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert str(caught.value).startswith(words)
+
+
+BY_HAND = {
+    "beyond the width": (([[0, 1, 2], [3, 4, 5]], [30, 3]), "a count of 30 in 3 slots: make it by partition.pack"),
+    "negative count": (([[0, 1]], [-1]), "a count of -1"),
+    "fractions": (([[0.5, 1.0]], [2]), "indices float64[1, 2], counts int"),
+    "ragged": (([[0], [1, 2]], [1, 2]), "rows of unlike lengths"),
+    "other length": (([[0], [1]], [1]), "indices int"),
+    "negative": (([[0, -1]], [2]), "indices -1 to 0"),
+    "outside": (([[0, 6]], [2]), "indices 0 to 6: x has 6 examples"),
+    "twice": (([[0, 1], [2, 2]], [2, 2]), "nodes [1] hold an example twice"),
+}
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_partition_made_by_hand_is_looked_at(name, as_users_run):
+    (indices, counts), words = BY_HAND[name]
+    with pytest.raises(ConfigurationError) as caught:
+        P.checked("call", P.Partition(indices, counts), 6)
+    assert str(caught.value).startswith(f"call: partition={words}")
+
+
+def test_padding_may_repeat_and_nodes_may_share(as_users_run):
+    partition = P.checked("call", P.Partition([[0, 0, 0], [0, 1, 2]], [1, 3]), 3)
+    assert [group.tolist() for group in partition.groups] == [[0], [0, 1, 2]]

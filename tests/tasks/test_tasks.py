@@ -8,7 +8,7 @@ import pytest
 
 import ghostjax as gj
 from ghostjax import ConfigurationError
-from ghostjax.tasks import models as M, partition as P
+from ghostjax.tasks import models as M, partition as P, squared_error
 from ghostjax.tasks._draw import draw_slots
 
 
@@ -162,7 +162,7 @@ def test_describe_reports_the_partition():
     task = small()
     assert task.describe().histogram.sum() == 40
     np.testing.assert_array_equal(task.describe().sizes, task.counts)
-    floats = gj.tasks.from_arrays(np.zeros((4, 2)), np.zeros(4), M.Linear(2, 1), lambda y: P.iid(y, 2))
+    floats = gj.tasks.from_arrays(np.zeros((4, 2)), np.zeros(4), M.Linear(2, 1), lambda y: P.iid(y, 2), squared_error)
     with pytest.raises(ConfigurationError, match="a label histogram needs one integer label"):
         floats.describe()
 

@@ -1,6 +1,6 @@
 """Partitioners: labels -> who holds which example, one per file."""
 
-from ghostjax.tasks.partition._base import pack as pack, Partition as Partition
+from ghostjax.tasks.partition._base import checked as checked, pack as pack, Partition as Partition
 from ghostjax.tasks.partition.by_id import by_id as by_id
 from ghostjax.tasks.partition.describe import describe as describe, Heterogeneity as Heterogeneity
 from ghostjax.tasks.partition.dirichlet import dirichlet as dirichlet

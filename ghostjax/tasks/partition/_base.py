@@ -1,10 +1,11 @@
 """A partition of examples over nodes."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ghostjax._types import require
+from ghostjax._border import number, whole
+from ghostjax._types import ConfigurationError, require
 
 
 class Partition(NamedTuple):
@@ -44,21 +45,104 @@ class Partition(NamedTuple):
 
 
 def pack(groups: list[np.ndarray]) -> Partition:
-    """The partition whose node i holds `groups[i]`."""
-    width = max(1, max((len(group) for group in groups), default=0))
-    indices = np.zeros((len(groups), width), np.int32)
-    for i, group in enumerate(groups):
-        if len(group):
-            indices[i] = group[0]
-            indices[i, : len(group)] = group
-    return Partition(indices, np.array([len(group) for group in groups], np.int32))
+    """The partition whose node i holds `groups[i]`.
+
+    Errors: a group that is no list of whole numbers of at least 0, or names an example twice.
+    """
+    arrays = [_whole_numbers("pack", f"groups[{i}]", group) for i, group in enumerate(groups)]
+    width = max(1, max((len(array) for array in arrays), default=0))
+    indices = np.zeros((len(arrays), width), np.int32)
+    for i, array in enumerate(arrays):
+        twice = len(array) - len(np.unique(array))
+        require(not twice, "pack", f"groups[{i}]", f"{twice} repeated examples", "name each once; weights= says more")
+        if len(array):
+            indices[i] = array[0]
+            indices[i, : len(array)] = array
+    return Partition(indices, np.array([len(array) for array in arrays], np.int32))
 
 
-def check_nodes(call: str, labels: np.ndarray, num_nodes: int) -> np.ndarray:
-    """The labels as an array, once it is clear that every node can hold an example."""
-    labels = np.asarray(labels)
-    require(labels.ndim == 1, call, "labels", f"array of shape {labels.shape}", "give one label per example, [N]")
-    require(num_nodes >= 1, call, "num_nodes", num_nodes, "must be at least 1")
+def _whole_numbers(call: str, name: str, group: Any) -> np.ndarray:
+    try:
+        array = np.asarray(group)
+    except ValueError:  # ragged
+        array = np.asarray(None)
+    array = array.astype(int) if array.shape == (0,) else array
+    seen = f"{array.dtype} of shape {array.shape}"
+    remedy = "give the indices of examples, one list of whole numbers per node (np.flatnonzero of a mask)"
+    require(array.ndim == 1 and array.dtype.kind in "iu", call, name, seen, remedy)
+    low, top = int(array.min(initial=0)), int(array.max(initial=0))
+    require(low >= 0 and top < 2**31, call, name, f"index {low if low < 0 else top}", "count examples from 0")
+    return array
+
+
+def checked(call: str, partition: Partition, total: int | None = None) -> Partition:
+    """`partition` once its indices and counts are found to belong together, and to `total` examples.
+
+    Errors: counts beyond the width, indices that are no whole numbers, lie outside the data, or are repeated at a node.
+    """
+    name, hint = "partition", "make it by partition.pack(groups)"
+    try:
+        indices, counts = np.asarray(partition.indices), np.asarray(partition.counts)
+    except ValueError as error:
+        raise ConfigurationError(f"{call}: {name}=rows of unlike lengths: {hint}") from error
+    seen = f"indices {indices.dtype}{list(indices.shape)}, counts {counts.dtype}{list(counts.shape)}"
+    whole = indices.dtype.kind in "iu" and counts.dtype.kind in "iu"
+    fits = indices.ndim == 2 and counts.shape == indices.shape[:1] and indices.size > 0
+    require(whole and fits, call, name, seen, f"needs whole numbers [n, m] and [n]; {hint}")
+    low, top = int(counts.min()), int(counts.max())
+    require(low >= 0, call, name, f"a count of {low}", f"a node cannot hold less than nothing; {hint}")
+    require(top <= indices.shape[1], call, name, f"a count of {top} in {indices.shape[1]} slots", hint)
+    first, last = int(indices.min()), int(indices.max())
+    within = first >= 0 and (total is None or last < total)
+    require(within, call, name, f"indices {first} to {last}", f"x has {total} examples" if total else hint)
+    held = np.arange(indices.shape[1])[None, :] < counts[:, None]
+    own = np.sort(np.where(held, indices.astype(np.int64), -1 - np.arange(indices.shape[1])[None, :]), axis=1)
+    twice = np.flatnonzero((own[:, 1:] == own[:, :-1]).any(1)).tolist()
+    require(not twice, call, name, f"nodes {twice[:5]} hold an example twice", "name each once; weights= says more")
+    return Partition(indices.astype(np.int32), counts.astype(np.int32))
+
+
+def labels_of(call: str, labels: Any, name: str = "labels", *, flat: bool = True) -> np.ndarray:
+    """`labels` as an array `[N]` without missing values: numbers, booleans or texts, in a row or a column."""
+    missing = "drop those examples (y[~np.isnan(y)]), or give them a class of their own"
+    require(not np.ma.is_masked(labels), call, name, "masked values", missing)
+    try:
+        array = np.asarray(labels)
+    except ValueError as error:
+        raise ConfigurationError(f"{call}: {name}=rows of unlike lengths: give one label per example, [N]") from error
+    if array.dtype == object:
+        text = all(isinstance(value, str) for value in array.reshape(-1))
+        require(text, call, name, "objects", "number the classes: classes, y = np.unique(y, return_inverse=True)")
+        array = array.astype(str)
+    if array.dtype.kind in "fcmM":
+        lost = int((np.isnat(array) if array.dtype.kind in "mM" else np.isnan(array)).sum())
+        require(not lost, call, name, f"{lost} missing (nan)", missing)
+    array = array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+    require(
+        array.ndim == 1 or (array.ndim > 1 and not flat),
+        call,
+        name,
+        f"array of shape {array.shape}",
+        "give one label per example, [N]",
+    )
+    return array
+
+
+EVEN = 1e12
+"""The alpha from which on shares differ by less than a millionth: the even split, before numpy's sums overflow."""
+
+
+def positive(call: str, alpha: Any) -> None:
+    """Refuses an `alpha` that is not above 0; inf is the even split, and below 1e-6 numpy's shares are no numbers."""
+    number(alpha, call, "alpha", inf=True)
+    require(alpha >= 1e-6, call, "alpha", alpha, "must be positive, at least 1e-6; np.inf is the even split")
+
+
+def check_nodes(call: str, labels: Any, num_nodes: Any, seed: Any = 0, *, flat: bool = True) -> tuple[np.ndarray, int]:
+    """The labels as an array and the number of nodes, once it is clear that every node can hold an example."""
+    labels = labels_of(call, labels, flat=flat)
+    num_nodes = whole(num_nodes, call, "num_nodes", low=1)
+    whole(seed, call, "seed", low=0)
     require(
         num_nodes <= len(labels),
         call,
@@ -66,4 +150,4 @@ def check_nodes(call: str, labels: np.ndarray, num_nodes: int) -> np.ndarray:
         num_nodes,
         f"only {len(labels)} examples, so a node would be empty; use at most as many nodes as examples",
     )
-    return labels
+    return labels, num_nodes

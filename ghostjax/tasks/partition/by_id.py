@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax._types import require
-from ghostjax.tasks.partition._base import pack, Partition
+from ghostjax.tasks.partition._base import labels_of, pack, Partition
 
 
 def by_id(ids: np.ndarray, *, min_size: int = 1) -> Partition:
@@ -20,8 +21,8 @@ def by_id(ids: np.ndarray, *, min_size: int = 1) -> Partition:
 
     ```
     """
-    ids = np.asarray(ids)
-    require(ids.ndim == 1, "by_id", "ids", f"array of shape {ids.shape}", "give one id per example, [N]")
+    ids = labels_of("by_id", ids, "ids")
+    min_size = whole(min_size, "by_id", "min_size", low=0)
     _, first = np.unique(ids, return_inverse=True)
     order = np.argsort(first, kind="stable")
     counts = np.bincount(first)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ghostjax.tasks.partition._base import Partition
+from ghostjax.tasks.partition._base import checked, labels_of, Partition
 
 
 class Heterogeneity(NamedTuple):
@@ -38,7 +38,9 @@ def describe(partition: Partition, labels: np.ndarray) -> Heterogeneity:
 
     ```
     """
-    classes, codes = np.unique(np.asarray(labels), return_inverse=True)
+    labels = labels_of("describe", labels)
+    partition = checked("describe", partition, len(labels))
+    classes, codes = np.unique(labels, return_inverse=True)
     sizes = np.asarray(partition.counts)
     held = np.arange(partition.indices.shape[1])[None, :] < sizes[:, None]
     node = np.broadcast_to(np.arange(len(sizes))[:, None], held.shape)[held]

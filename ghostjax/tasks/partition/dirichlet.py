@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax._types import ConfigurationError, require
-from ghostjax.tasks.partition._base import check_nodes, pack, Partition
+from ghostjax.tasks.partition._base import check_nodes, EVEN, pack, Partition, positive
 
 
 def dirichlet(
@@ -13,9 +14,10 @@ def dirichlet(
 
         p_c ~ Dirichlet(alpha 1_n),   node i holds a share p_ci of class c
 
-    Small `alpha` gives each class to few nodes and makes sizes unequal. Every index is held exactly once. The
-    whole draw is repeated until every node holds at least `min_size` examples, which conditions the law:
-    `min_size=0` keeps it exact and may leave nodes empty. Errors: no draw of `attempts` does.
+    Small `alpha` gives each class to few nodes and makes sizes unequal; `alpha=np.inf` is the even split, where sizes,
+    and each class among nodes, differ by at most one. Every index is held exactly once. The whole draw is repeated
+    until every node holds at least `min_size` examples, which conditions the law: `min_size=0` keeps it exact and may
+    leave nodes empty. Errors: no draw of `attempts` does.
 
     ```python
     >>> import numpy as np
@@ -28,9 +30,10 @@ def dirichlet(
 
     Source: Hsu et al., Measuring the Effects of Non-Identical Data Distribution, arXiv:1909.06335.
     """
-    labels = check_nodes("dirichlet", labels, num_nodes)
-    require(alpha > 0, "dirichlet", "alpha", alpha, "must be positive")
-    require(attempts >= 1, "dirichlet", "attempts", attempts, "must be at least 1")
+    labels, num_nodes = check_nodes("dirichlet", labels, num_nodes, seed)
+    positive("dirichlet", alpha)
+    min_size = whole(min_size, "dirichlet", "min_size", low=0)
+    attempts = whole(attempts, "dirichlet", "attempts", low=1)
     require(
         num_nodes * min_size <= len(labels),
         "dirichlet",
@@ -40,6 +43,9 @@ def dirichlet(
     )
     rng = np.random.default_rng(seed)
     classes = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    if alpha >= EVEN:
+        dealt = np.concatenate([rng.permutation(members) for members in classes])
+        return pack([dealt[node::num_nodes] for node in range(num_nodes)])
     best = 0
     for _ in range(attempts):
         # Sizes decide whether a draw is kept; examples are dealt only then.
@@ -52,7 +58,11 @@ def dirichlet(
         if np.min(sizes) >= min_size:
             split = [np.split(rng.permutation(members), cut) for cut, members in zip(cuts, classes, strict=True)]
             return pack([np.concatenate(parts) for parts in zip(*split, strict=True)])
+    each = len(labels) / num_nodes
+    remedy = "raise alpha, or lower num_nodes or min_size"
+    if each < 20:  # hardly any draw leaves nobody out
+        remedy = f"with {each:.3g} examples a node, use partition.iid or alpha=np.inf (even shares), or fewer nodes"
     raise ConfigurationError(
         f"dirichlet: min_size={min_size}: no draw of {attempts} gave each of {num_nodes} nodes that many examples "
-        f"(best smallest node: {best}); raise alpha, or lower num_nodes or min_size"
+        f"(best smallest node: {best}); {remedy}"
     )

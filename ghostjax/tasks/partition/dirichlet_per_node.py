@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax._types import require
-from ghostjax.tasks.partition._base import check_nodes, pack, Partition
+from ghostjax.tasks.partition._base import check_nodes, EVEN, pack, Partition, positive
 
 
 def dirichlet_per_node(
@@ -11,15 +12,17 @@ def dirichlet_per_node(
 ) -> Partition:
     """Draws each node's class proportions from Dirichlet(alpha, ..., alpha) over classes, sizes being equal.
 
-    Nodes take their examples in turn, in random order and without replacement; a node whose class has run out
-    takes its share from its other classes. With `size` every node holds exactly that many examples and the rest
-    is unused; without, every index is held exactly once and the last nodes take what is left, which flattens
-    their mixtures. `dirichlet` draws over nodes per class instead and has unequal sizes.
+    Nodes take their examples in turn, in random order and without replacement; a node whose class has run out takes
+    its share from its other classes. `alpha=np.inf` is the same even mixture for all. With `size` every node holds
+    exactly that many examples and the rest is unused; without, every index is held exactly once and the last nodes
+    take what is left, which flattens their mixtures. `dirichlet` draws over nodes per class instead and has unequal
+    sizes.
 
     Source: Yurochkin et al., Bayesian Nonparametric Federated Learning of Neural Networks, arXiv:1905.12022.
     """
-    labels = check_nodes("dirichlet_per_node", labels, num_nodes)
-    require(alpha > 0, "dirichlet_per_node", "alpha", alpha, "must be positive")
+    labels, num_nodes = check_nodes("dirichlet_per_node", labels, num_nodes, seed)
+    positive("dirichlet_per_node", alpha)
+    size = None if size is None else whole(size, "dirichlet_per_node", "size")
     require(
         size is None or 1 <= size <= len(labels) // num_nodes,
         "dirichlet_per_node",
@@ -30,7 +33,8 @@ def dirichlet_per_node(
     rng = np.random.default_rng(seed)
     pools = [rng.permutation(np.flatnonzero(labels == label)) for label in np.unique(labels)]
     sizes = [len(part) for part in np.array_split(labels, num_nodes)] if size is None else [size] * num_nodes
-    mixtures = rng.dirichlet(np.full(len(pools), alpha), num_nodes)
+    even = np.full((num_nodes, len(pools)), 1 / len(pools))
+    mixtures = even if alpha >= EVEN else rng.dirichlet(np.full(len(pools), alpha), num_nodes)
     groups: list[np.ndarray] = [np.zeros(0, int)] * num_nodes
     for node in rng.permutation(num_nodes):
         parts: list[np.ndarray] = []

@@ -13,5 +13,5 @@ def extreme(labels: np.ndarray, num_nodes: int) -> Partition:
     Source: Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing,
     arXiv:2006.09365.
     """
-    labels = check_nodes("extreme", labels, num_nodes)
+    labels, num_nodes = check_nodes("extreme", labels, num_nodes)
     return pack(np.array_split(np.argsort(labels, kind="stable"), num_nodes))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ghostjax._border import number
 from ghostjax._types import require
 from ghostjax.tasks.partition._base import check_nodes, pack, Partition
 
@@ -15,8 +16,8 @@ def gamma_similarity(labels: np.ndarray, num_nodes: int, gamma: float, *, seed: 
     Source: Karimireddy et al., SCAFFOLD, arXiv:1910.06378 (similarity); Allouah et al., Fixing by Mixing,
     arXiv:2302.01772.
     """
-    labels = check_nodes("gamma_similarity", labels, num_nodes)
-    require(0 <= gamma <= 1, "gamma_similarity", "gamma", gamma, "must lie between 0 and 1")
+    labels, num_nodes = check_nodes("gamma_similarity", labels, num_nodes, seed)
+    number(gamma, "gamma_similarity", "gamma", 0, 1)
     order = np.random.default_rng(seed).permutation(len(labels))
     # 0.29 * 100 is 28.999..., so the product is rounded before it is floored.
     count = int(np.floor(np.round(gamma * len(labels), 9)))

@@ -18,5 +18,5 @@ def iid(labels: np.ndarray, num_nodes: int, *, seed: int = 0) -> Partition:
 
     ```
     """
-    labels = check_nodes("iid", labels, num_nodes)
+    labels, num_nodes = check_nodes("iid", labels, num_nodes, seed, flat=False)
     return pack(np.array_split(np.random.default_rng(seed).permutation(len(labels)), num_nodes))

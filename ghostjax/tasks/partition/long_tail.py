@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from ghostjax._border import number, whole
 from ghostjax._types import require
+from ghostjax.tasks.partition._base import labels_of
 
 
 def long_tail(labels: np.ndarray, beta: float, *, seed: int = 0) -> np.ndarray:
@@ -14,8 +16,9 @@ def long_tail(labels: np.ndarray, beta: float, *, seed: int = 0) -> np.ndarray:
 
     Source: Karimireddy et al., arXiv:2006.09365 (long-tailed MNIST, beta = 1/2).
     """
-    labels = np.asarray(labels)
-    require(0 < beta <= 1, "long_tail", "beta", beta, "must lie in (0, 1]")
+    labels = labels_of("long_tail", labels)
+    require(number(beta, "long_tail", "beta") > 0 and beta <= 1, "long_tail", "beta", beta, "must lie in (0, 1]")
+    whole(seed, "long_tail", "seed", low=0)
     rng = np.random.default_rng(seed)
     kept = []
     for i, label in enumerate(np.unique(labels)):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax._types import require
 from ghostjax.tasks.partition._base import check_nodes, pack, Partition
 
@@ -16,8 +17,9 @@ def pathological(labels: np.ndarray, num_nodes: int, classes_per_node: int = 2, 
     Source: McMahan et al., arXiv:1602.05629 (the pathological split); Huang et al., Personalized Cross-Silo
     Federated Learning on Non-IID Data, arXiv:2007.03797.
     """
-    labels = check_nodes("pathological", labels, num_nodes)
+    labels, num_nodes = check_nodes("pathological", labels, num_nodes, seed)
     classes = np.unique(labels)
+    classes_per_node = whole(classes_per_node, "pathological", "classes_per_node")
     require(
         1 <= classes_per_node <= len(classes),
         "pathological",
@@ -44,8 +46,8 @@ def pathological(labels: np.ndarray, num_nodes: int, classes_per_node: int = 2, 
         members = rng.permutation(np.flatnonzero(labels == label))
         for node, part in zip(nodes, np.array_split(members, len(nodes)), strict=True):
             groups[node].append(part)
-    whole = [np.concatenate(group) for group in groups]
-    empty = sum(len(group) == 0 for group in whole)
+    packed = [np.concatenate(group) for group in groups]
+    empty = sum(len(group) == 0 for group in packed)
     require(
         not empty,
         "pathological",
@@ -53,4 +55,4 @@ def pathological(labels: np.ndarray, num_nodes: int, classes_per_node: int = 2, 
         num_nodes,
         f"{empty} nodes would be empty because their classes have too few examples; use fewer nodes or more classes",
     )
-    return pack(whole)
+    return pack(packed)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax._types import require
 from ghostjax.tasks.partition._base import check_nodes, pack, Partition
 
@@ -15,8 +16,8 @@ def shards(labels: np.ndarray, num_nodes: int, shards_per_node: int = 2, *, seed
     Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data,
     arXiv:1602.05629.
     """
-    labels = check_nodes("shards", labels, num_nodes)
-    require(shards_per_node >= 1, "shards", "shards_per_node", shards_per_node, "must be at least 1")
+    labels, num_nodes = check_nodes("shards", labels, num_nodes, seed)
+    shards_per_node = whole(shards_per_node, "shards", "shards_per_node", low=1)
     total = num_nodes * shards_per_node
     require(
         total <= len(labels),
