@@ -29,6 +29,10 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
     for block in BLOCK.finditer(page.read_text()):
         line = page.read_text()[: block.start()].count("\n") + 1
         exec(compile("\n" * line + block.group(1), str(page), "exec"), names)
+    if page.name == "README.md":  # what its first example says is true
+        attackers = names["simulation"].byzantine.nonzero()[0].tolist()
+        assert sorted(names["blame"].ranking[:4].tolist()) == attackers == [20, 21, 22, 23]
+        assert names["run"].result is ghostjax.RunResult.completed
     members = [value for value in names.values() if isinstance(value, type)]
     printed = [(check, m) for kind, check in BATTERIES.items() for m in members if defined_here(m, kind)]
     assert len(printed) == 2 or page.name != "extending.md"

@@ -1,6 +1,7 @@
 """The trajectory adjoint: every (round, identity) cell attributed by one backward pass."""
 
 import math
+import warnings
 from typing import Any, Literal
 
 import jax
@@ -20,6 +21,9 @@ from ghostjax.attribution._outcome import goal_loss, Outcome
 from ghostjax.attribution._replay import replay, unobserved, weights_for
 from ghostjax.attribution._result import Attribution, Certificate
 
+
+AGREES = 0.8
+"""Spearman with exact removals below which the ranking is doubted."""
 
 Checkpoints = Literal["nested", "round", "none"]
 
@@ -101,9 +105,11 @@ def adjoint(
     gradient of the goal) it follows a message through all later rounds, memories and reactions of the rule.
 
     **Guarantee:** exact to first order in w; how far first order carries is measured each time: `certificate`
-    compares with the exact removal of `probes` random identities (0 skips it). For rules that do not change
-    when all weights are scaled (`f` as a share, the mean, the geometric median) every row sums to 0 under w:
-    scores are relative to the average participant. **Not:** rules that select whole rows (Krum) have a
+    compares with the exact removal of `probes` random identities (0 skips it; all of them where there are no more).
+    Below a Spearman correlation of 0.8 a warning and `note` say so, and that `leave_one_out` is exact by n + 1 runs.
+    For rules that do not change when all weights are scaled (`f` as a share, the mean, the geometric median), under an
+    attack that does not either (not ALIE's own z, which counts), every row sums to 0 under w: scores are relative to
+    the average participant. **Not:** rules that select whole rows (Krum) have a
     derivative that is 0 almost everywhere; `note` says so when all cells are 0, and when a cell is not finite.
     Large steps and kinks (ReLU with few examples) loosen the agreement.
 
@@ -145,6 +151,10 @@ def adjoint(
     if probes == 0:
         return found
     check = certificate(found, simulation, rounds, key, outcome=outcome, probes=probes, batch_size=batch_size)
+    doubt = _doubt(check, int((weights > 0).any(0).sum()))
+    if doubt and not found.note:
+        warnings.warn(f"adjoint: {doubt}", stacklevel=2)
+        found = found._replace(note=doubt)
     return found._replace(certificate=check)
 
 
@@ -158,7 +168,10 @@ def certificate(
     probes: int = 8,
     batch_size: int = 1,
 ) -> Certificate:
-    """Compares an attribution with the exact removal of `probes` identities, drawn at random among those present."""
+    """Compares an attribution with the exact removal of `probes` identities, drawn at random among those present.
+
+    As many as are present or more are all of them: `exact` is then the whole truth, by as many runs and one.
+    """
     probes = whole(probes, "certificate", "probes", low=1)
     require(attribution.over == "node", "certificate", "attribution", "of groups", "give one that scores identities")
     key = root_key(key, "certificate")
@@ -185,6 +198,18 @@ def certificate(
         probes=chosen,
         predicted=predicted,
         exact=exact,
+    )
+
+
+def _doubt(check: Certificate, present: int) -> str:
+    """What to say of a poor agreement, else nothing."""
+    if not check.spearman < AGREES:
+        return ""
+    count, (low, high) = len(check.probes), check.interval
+    more = f"more probes (here {count} of {present}) or " if count < present else ""
+    return (
+        f"poor agreement with exact removals, Spearman {check.spearman:.2f} over {count} probes (95 % interval "
+        f"{low:.2f} to {high:.2f}); use {more}leave_one_out, which is exact and takes {present + 1} runs"
     )
 
 

@@ -26,6 +26,15 @@ class Certificate(NamedTuple):
     predicted: np.ndarray
     exact: np.ndarray
 
+    @property
+    def interval(self) -> tuple[float, float]:
+        """A 95 % interval for `spearman` over all identities, by Fisher's transform; (-1, 1) below five probes."""
+        count = len(self.probes)
+        if count < 5 or not abs(self.spearman) < 1:
+            return (self.spearman, self.spearman) if abs(self.spearman) == 1 and count >= 5 else (-1.0, 1.0)
+        centre, half = np.arctanh(self.spearman), 1.96 * np.sqrt(1.06 / (count - 3))
+        return float(np.tanh(centre - half)), float(np.tanh(centre + half))
+
 
 class Attribution(NamedTuple):
     """Who moved the outcome J of a run, and how far.
@@ -33,7 +42,8 @@ class Attribution(NamedTuple):
     `scores` `[n]` (one per group where `over` is "group"): what the removal of that identity adds to J, so that
     a positive score means that it helped (J is better when lower). `outcome` is J of the run itself and
     `participation` `[T, n]` its weights. `cells` `[T, n]` is `-dJ/dw` (adjoint only), `values` J after each
-    removal (exact replays only). `note` says what makes the numbers unusable, and is empty when nothing does.
+    removal (exact replays only). `note` says what makes the numbers unusable or doubtful, and is empty when nothing
+    does.
     """
 
     scores: np.ndarray

@@ -1,5 +1,7 @@
 """The laws of dJ/dw, and the adjoint against exact replays."""
 
+import importlib
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -189,3 +191,23 @@ def test_errors():
         gj.attribution.adjoint(simulation, 3, 0, participation=np.ones((2, 8)))
     with pytest.raises(gj.ConfigurationError, match="adjoint: rounds=0"):
         gj.attribution.adjoint(simulation, 0, 0)
+
+
+def test_a_poor_agreement_is_told(mean_run, monkeypatch):
+    """With signs turned the certificate must disagree; more probes than nodes are all of them."""
+    simulation, key, _, exact = mean_run
+    module = importlib.import_module("ghostjax.attribution._adjoint")
+    honest = module._gradient
+    monkeypatch.setattr(module, "_gradient", lambda *args: (honest(*args)[0], -honest(*args)[1]))
+    with pytest.warns(UserWarning, match=r"adjoint: poor agreement .*Spearman -.* over 8 probes .*takes 9 runs"):
+        found = gj.attribution.adjoint(simulation, ROUNDS, key, probes=50)
+    assert "leave_one_out" in found.note and "more probes" not in found.note
+    np.testing.assert_array_equal(found.certificate.probes, np.arange(NODES))
+    np.testing.assert_allclose(found.certificate.exact, exact.scores, atol=1e-5)
+
+
+def test_the_interval_of_an_agreement():
+    make = lambda r, k: gj.attribution.Certificate(r, r, 1.0, np.arange(k), np.zeros(k), np.zeros(k))
+    low, high = make(0.5, 28).interval
+    assert low == pytest.approx(0.144, abs=0.01) and high == pytest.approx(0.742, abs=0.01)
+    assert make(0.5, 4).interval == (-1, 1) and make(1.0, 8).interval == (1, 1) and make(np.nan, 8).interval == (-1, 1)
