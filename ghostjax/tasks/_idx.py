@@ -14,6 +14,9 @@ from ghostjax.tasks._files import refuse
 LARGEST = 1 << 31
 """Three times the largest known file of this kind; a header that announces more is wrong."""
 
+SMALL, DENSEST = 1 << 26, 100
+"""Images compress by a factor of five; more than 64 MiB at a hundred times the size of the file are no images."""
+
 
 def read_idx(path: Path, *, ndim: int, tail: tuple[int, ...] = ()) -> np.ndarray:
     """The unsigned bytes of an idx file with `ndim` axes, of which the last are `tail`.
@@ -27,6 +30,8 @@ def read_idx(path: Path, *, ndim: int, tail: tuple[int, ...] = ()) -> np.ndarray
             return _parse(path, file, ndim, tail)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise refuse(path, "a whole gzip file", f"a corrupt one ({error})") from error
+    except OSError as error:
+        raise refuse(path, "a file that can be read", str(error)) from error
 
 
 def _parse(path: Path, file: Any, ndim: int, tail: tuple[int, ...]) -> np.ndarray:
@@ -45,6 +50,8 @@ def _parse(path: Path, file: Any, ndim: int, tail: tuple[int, ...]) -> np.ndarra
     size = math.prod(shape)
     if size > LARGEST:
         raise refuse(path, f"at most {LARGEST} bytes of data", f"{size} announced by shape {shape}")
+    if size > max(SMALL, DENSEST * path.stat().st_size):
+        raise refuse(path, f"at most {DENSEST} times its {path.stat().st_size} bytes of data", f"{size} announced")
     if path.suffix != ".gz" and (stored := path.stat().st_size - 4 - 4 * ndim) != size:
         raise refuse(path, f"{size} bytes of data for shape {shape}", f"{stored} bytes")
     data = file.read(size + 1)

@@ -99,10 +99,13 @@ def cifar100(
 def _binary(path: Path, labels: int, num_classes: int, column: int = 0) -> Split:
     """Records of `labels` label bytes and an image of 3072 bytes."""
     width = labels + 3072
-    size = path.stat().st_size
-    if size == 0 or size % width:
-        raise refuse(path, f"records of {width} bytes", f"{size} bytes, which is no multiple")
-    rows = np.fromfile(path, np.uint8).reshape(-1, width)
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise refuse(path, "a file that can be read", str(error)) from error
+    if data.size == 0 or data.size % width:
+        raise refuse(path, f"records of {width} bytes", f"{data.size} bytes, which is no multiple")
+    rows = data.reshape(-1, width)
     return _checked(path, rows[:, labels:], rows[:, column], num_classes)
 
 
@@ -111,9 +114,13 @@ def _pickled(path: Path, field: bytes, num_classes: int) -> Split:
     # Keys are bytes in the files as published and text in copies written by Python 3.
     named = {k.encode() if isinstance(k, str) else k: v for k, v in held.items()} if isinstance(held, dict) else {}
     if b"data" not in named or field not in named:
-        seen = sorted(map(repr, named)) if named else f"a {type(held).__name__}"
+        seen = sorted(repr(key)[:20] for key in named)[:8] if named else f"a {type(held).__name__}"
         raise refuse(path, f"a dict with 'data' and {field.decode()!r}", f"{seen}")
-    x, y = named[b"data"], np.asarray(named[field])
+    x, listed = named[b"data"], named[field]
+    flat = isinstance(listed, np.ndarray) or (isinstance(listed, list) and all(type(v) in (int, float) for v in listed))
+    if not flat:
+        raise refuse(path, "integer labels, one per image", f"a {type(listed).__name__} of other things")
+    y = np.asarray(listed)
     if not isinstance(x, np.ndarray) or x.dtype != np.uint8 or x.ndim != 2 or x.shape[1] != 3072:
         seen = f"{x.dtype} of shape {x.shape}" if isinstance(x, np.ndarray) else f"a {type(x).__name__}"
         raise refuse(path, "'data' as bytes of shape [N, 3072]", seen)

@@ -239,6 +239,8 @@ def test_a_pickle_that_runs_something_is_refused_unrun(tmp_path, protocol):
     assert proof.exists()
 
 
+DOUBLED = b"".join(b"q%ch%c\x86" % (i, i) for i in range(60))
+"""60 times a pair of what is on top of the stack: 2^60 values out of 300 bytes."""
 HOSTILE = {
     "eval": (pickle.dumps(Runs(eval, "1")), "a call of builtins.eval|a call of __builtin__.eval"),
     "getattr": (pickle.dumps(Runs(getattr, "a", "upper")), "getattr"),
@@ -253,7 +255,21 @@ HOSTILE = {
     ),
     "truncated": (pickle.dumps({b"data": np.zeros(100, np.uint8)})[:-30], "a broken one"),
     "no pickle": (b"hello", "a broken one"),
-    "attribute of a stand-in": (b"\x80\x02cnumpy\ndtype\nN}X\x03\x00\x00\x00runK\x01s\x86b.", "found a _Call"),
+    "attribute of a stand-in": (
+        b"\x80\x02cnumpy\ndtype\nN}X\x03\x00\x00\x00runK\x01s\x86b.",
+        "a state for what has none",
+    ),
+    "expansion": (b")" + DOUBLED + b".", "lists that repeat or nest too often|nest too deeply"),
+    "key": (b"}K\x01\x85K\x01s.", "a key that is a tuple"),
+    "expansion of keys": (b"})" + DOUBLED + b"K\x01s.", "a key that is a tuple"),
+    "mark": (b"\x80\x02(.", "a mark where a value belongs"),
+    "itself": (b"]q\x00h\x00a.", "lists that nest too deeply"),
+    "deep": (b"]" * 5000 + b"a" * 4999 + b".", "lists that nest too deeply"),
+    "long shape": (
+        pickle.dumps(np.zeros(4, np.uint8), protocol=2).replace(b"K\x04\x85", b"(" + b"K\x01" * 99 + b"t"),
+        "an array whose shape is no short tuple",
+    ),
+    "set": (pickle.dumps({1, 2}, protocol=4), "the operation EMPTY_SET"),
     "state of a stand-in": (b"\x80\x02cnumpy\ndtype\n}U\x03runK\x01sb.", "a broken one"),
     "code": (b"\x80\x02c_codecs\nencode\n(X\x01\x00\x00\x00aX\x03\x00\x00\x00rott\x52.", "text in the codec 'rot'"),
 }
@@ -268,7 +284,24 @@ def test_hostile_and_broken_pickles(tmp_path, name):
         read_pickle(path)
 
 
+def test_a_memo_of_any_place_costs_nothing(tmp_path):
+    path = tmp_path / "train"
+    path.write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
+    assert read_pickle(path) is None
+    with pytest.raises(DataError, match="expected a file that can be read"):
+        read_pickle(tmp_path)
+
+
+def test_a_small_gzip_file_that_announces_much_is_refused(tmp_path):
+    bomb = bytes([0, 0, 8, 3]) + np.array([200_000, 28, 28], ">u4").tobytes() + bytes(1000)
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bomb))
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(LABELS)))
+    with pytest.raises(DataError, match=r"expected at most 100 times its .* bytes of data, found 156800000 announced"):
+        gj.tasks.load_mnist(tmp_path)
+
+
 WRONG_CIFAR = {
+    "ragged": ({b"data": cifar_images(2), b"labels": [[0], [1, 2]]}, "integer labels, one per image, found a list of"),
     "list": ([1, 2], "expected a dict with 'data' and 'labels', found a list"),
     "keys": ({b"data": 1}, "expected a dict with 'data' and 'labels', found .*data"),
     "width": (
