@@ -137,7 +137,7 @@ def _investigate(
                 began = time.perf_counter()
                 train(name, sim)
                 train(_free(name), honest[name])
-                console.print(f"  {name:<20} {time.perf_counter() - began:5.1f} s   {runs[name][0].result.value}")
+                console.print(f"  {name:<20} {time.perf_counter() - began:5.1f} s   {runs[name][0].result.name}")
             began = time.perf_counter()
             named, alarms, ranking = blaming.result()
             train(REMOVED, mean, np.where(np.isin(np.arange(options.nodes), named.identities), 0.0, 1.0))

@@ -144,7 +144,9 @@ def ranking(predicted: np.ndarray, exact: np.ndarray | None, byzantine: np.ndarr
             hovertemplate="identity %{x}: %{y:.3g}<extra>replayed</extra>",
         )  # fmt: skip
     figure.update_layout(barmode="overlay")
-    figure.update_xaxes(type="category", tickfont={"size": 9}, categoryorder="array", categoryarray=names)
+    figure.update_xaxes(
+        type="category", showgrid=False, tickfont={"size": 9}, categoryorder="array", categoryarray=names
+    )
     head = ", ".join(f"{i} ({predicted[i]:+.3g})" for i in order[:5])
     return Figure(figure, title, f"{title}: predicted change of the final loss, most harmful first: {head}.", caption)
 

@@ -26,8 +26,11 @@ function draw(id, figure) {
   if (element.clientWidth < 520) {
     for (const trace of figure.data.filter(trace => trace.colorbar)) {
       Object.assign(trace.colorbar, {orientation: 'h', yref: 'container', y: 0.02, yanchor: 'bottom', thickness: 10});
-      trace.colorbar.title = Object.assign(trace.colorbar.title || {}, {side: 'top'});
       figure.layout.margin = Object.assign(figure.layout.margin, {b: 110});
+      // What the colours mean is said at the axis, where it has room.
+      const meaning = trace.colorbar.title && trace.colorbar.title.text;
+      if (meaning) figure.layout.xaxis.title.text += ` (colour: ${meaning})`;
+      delete trace.colorbar.title;
     }
   }
   charts.push(element);
