@@ -41,15 +41,8 @@ def prepare(
 
     What is written last is written once now, in memory and with one blank round.
     """
-    record = _blank(simulation, key, state)
-    attributes = {"result": "", "message": "", "provenance": json.dumps(provenance)}
-    try:
-        byzantine, said = np.asarray(simulation.byzantine), attributes_of(simulation)
-        dataset_bytes(labelled(record, declared_dims(simulation, record), byzantine, attributes, said))
-        pack(dict.fromkeys([name for name, _ in named_leaves(state)], np.zeros(())) | record, {})
-    except Exception as error:
-        why = str(error).splitlines() or [type(error).__name__]
-        raise ConfigurationError(f"simulate: metrics={sorted(record)}: cannot be written ({why[0]})") from error
+    if found is None:  # otherwise it was written before the rounds that are there
+        _rehearse(provenance, simulation, key, state)
     problem = unwritable(directory)
     require(problem is None, "simulate", "directory", directory, f"cannot be written to ({problem}); choose another")
     remove_drafts(directory)
@@ -59,6 +52,18 @@ def prepare(
             if not path.is_dir():
                 remove(path)
     return Keeper(directory, provenance, seconds, found)
+
+
+def _rehearse(provenance: dict[str, Any], simulation: Simulation, key: Key, state: Any) -> None:
+    record = _blank(simulation, key, state)
+    attributes = {"result": "", "message": "", "provenance": json.dumps(provenance)}
+    try:
+        byzantine, said = np.asarray(simulation.byzantine), attributes_of(simulation)
+        dataset_bytes(labelled(record, declared_dims(simulation, record), byzantine, attributes, said))
+        pack(dict.fromkeys([name for name, _ in named_leaves(state)], np.zeros(())) | record, {})
+    except Exception as error:
+        why = str(error).splitlines() or [type(error).__name__]
+        raise ConfigurationError(f"simulate: metrics={sorted(record)}: cannot be written ({why[0]})") from error
 
 
 def stands(run: Run, directory: Path) -> bool:

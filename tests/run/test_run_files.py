@@ -12,7 +12,7 @@ from run_problem import same, simulation
 
 import ghostjax as gj
 from ghostjax import _files
-from ghostjax._run import checkpoint_status
+from ghostjax._run import _dataset, checkpoint_status
 from ghostjax._run._archive import CorruptFile, pack, unpack
 from ghostjax._run._program import program_digest
 from ghostjax._run._seal import read_seal, write_sealed
@@ -53,6 +53,11 @@ def _crashed(tmp_path_factory):
 def crashed(_crashed, tmp_path):
     """A folder as a crash in round 8 of 12 leaves it."""
     return shutil.copytree(_crashed, tmp_path / "run")
+
+
+def small(*metrics):
+    """A simulation that is traced in a moment."""
+    return simulation(rule=gj.aggregators.Mean(), attack=gj.attacks.NoAttack(), byzantine=0, metrics=metrics)
 
 
 def one_line(told):
@@ -230,31 +235,31 @@ class Named(gj.metrics.AbstractMetric):
 
 def test_names_with_slashes_are_kept(tmp_path):
     names = ("test/accuracy", "50%", "%2F", "a\0b", "ä ö")
-    run = play(tmp_path, 2, simulation(metrics=(Named(names),)))
+    run = play(tmp_path, 2, small(Named(names)))
     back = gj.load_run(tmp_path)
     assert set(names) < back.record.keys() and back.dataset.identical(run.dataset)
-    assert (
-        unpack(checkpoint_status(tmp_path).path.parent / checkpoint_status(tmp_path).manifest["record"][0])[0].keys()
-        == run.record.keys()
-    )
+    piece, _ = checkpoint_status(tmp_path).manifest["record"]
+    assert unpack(tmp_path / piece)[0].keys() == run.record.keys()
 
 
-@pytest.mark.parametrize("name", ["", "round", "node", "x" * 300, ".", " a", "\ud800"])
-def test_names_that_cannot_be_stored_are_refused(tmp_path, name):
-    refused_unplayed("simulate: metrics=name", directory=tmp_path, sim=simulation(metrics=(Named((name,)),)))
+def test_names_that_cannot_be_stored_are_refused(tmp_path):
+    refused_unplayed("simulate: metrics=name", directory=tmp_path, sim=small(Named(("x" * 300,))))
+    for name in ("", ".", " a", "\ud800", 3):
+        with pytest.raises(gj.ConfigurationError, match="simulate: metrics=name"):
+            _dataset._check_name(name)
 
 
 class Shaped(gj.metrics.AbstractMetric):
-    """Declares a dimension that has another size elsewhere."""
+    """Declares one dimension of two sizes."""
 
-    dims = {"pair": ("node",)}
+    dims = {"two": ("thing",), "three": ("thing",)}
 
     def __call__(self, round):
-        return {"pair": round.losses[:2]}
+        return {"two": round.losses[:2], "three": round.losses[:3]}
 
 
 def test_dimensions_that_do_not_fit_are_refused(tmp_path):
-    refused_unplayed("dimension 'node' of 'pair'", directory=tmp_path, sim=simulation(metrics=(Shaped(),)))
+    refused_unplayed("dimension 'thing' of", directory=tmp_path, sim=small(Shaped()))
 
 
 def test_the_home_directory(tmp_path, monkeypatch):
@@ -388,7 +393,7 @@ def users(text=USERS):
     """The simulation of a user's file that holds `text`."""
     names: dict = {"__name__": "users_file"}
     exec(compile(textwrap.dedent(text), "users_file.py", "exec"), names)
-    return simulation(metrics=(names["Mine"](),))
+    return small(names["Mine"]())
 
 
 def test_the_digest_is_of_the_program():
