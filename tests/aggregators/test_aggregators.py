@@ -13,10 +13,26 @@ from ghostjax.aggregators.krum import krum_scores
 
 
 call = eqx.filter_jit(lambda rule, x, w: rule(x, w))
+step = eqx.filter_jit(lambda rule, state, x, w, key=None: rule.step(state, x, w, agg.Context(key=key)))
+scores = jax.jit(krum_scores, static_argnums=3)
+distances = jax.jit(squared_distances)
+coefficients = eqx.filter_jit(lambda rule, dist2, w: rule.coefficients(dist2, w))
 
 
 def rows(n, d, seed=0, offset=0.0, scale=1.0):
-    return jnp.asarray(offset + scale * np.random.default_rng(seed).normal(size=(n, d)))
+    """Normal rows, in NumPy: what is not compiled as a whole is compiled operation by operation."""
+    return (offset + scale * np.random.default_rng(seed).normal(size=(n, d))).astype(jnp.result_type(float))
+
+
+def put(array, at, value):
+    """A copy with another value there."""
+    other = array.copy()
+    other[at] = value
+    return other
+
+
+def ones(n):
+    return np.ones(n, jnp.result_type(float))
 
 
 def crowd():
@@ -30,8 +46,8 @@ def test_the_geometric_median_converges_whatever_the_spread(smoothing, x64):
     mean, noise = crowd()
     for spread in (1.0, 0.1, 0.01, 0.001):
         honest = mean + spread * noise
-        x = jnp.asarray(np.concatenate([honest, np.tile(-mean, (3, 1))]))
-        y = call(agg.GeometricMedian(nu=1e-6, smoothing=smoothing), x, jnp.ones(11))
+        x = np.concatenate([honest, np.tile(-mean, (3, 1))])
+        y = call(agg.GeometricMedian(nu=1e-6, smoothing=smoothing), x, ones(11))
         variance = np.square(honest - honest.mean(0)).sum(1).mean()
         # kappa = 4 (1 + r)^2 with r = 3 / 5; three truncated steps from zero reach 1e6 here.
         assert np.square(np.asarray(y) - honest.mean(0)).sum() <= 10.24 * variance
@@ -39,18 +55,18 @@ def test_the_geometric_median_converges_whatever_the_spread(smoothing, x64):
 
 def test_centered_clipping_says_when_it_clips_nothing():
     x = rows(9, 5, scale=3.0)
-    clipped = call(agg.CenteredClipping(), x, jnp.ones(9))
-    assert jnp.abs(clipped - x.mean(0)).max() > 0.05
-    np.testing.assert_allclose(call(agg.CenteredClipping(tau=100.0), x, jnp.ones(9)), x.mean(0), atol=1e-6)
+    clipped = call(agg.CenteredClipping(), x, ones(9))
+    assert np.abs(clipped - x.mean(0)).max() > 0.05
+    np.testing.assert_allclose(call(agg.CenteredClipping(tau=100.0), x, ones(9)), x.mean(0), atol=1e-6)
 
 
 def test_centered_clipping_remembers():
-    rule, x, w = agg.CenteredClipping(tau=0.5), rows(6, 3, offset=4.0), jnp.ones(6)
+    rule, x, w = agg.CenteredClipping(tau=0.5), rows(6, 3, offset=4.0), ones(6)
     state = rule.init(x)
     for _ in range(12):
-        state, y = rule.step(state, x, w, agg.Context())
-    assert jnp.linalg.norm(y - x.mean(0)) < jnp.linalg.norm(call(rule, x, w) - x.mean(0)) / 4
-    state, _ = rule.step(state, x, jnp.zeros(6), agg.Context())
+        state, y = step(rule, state, x, w)
+    assert np.linalg.norm(y - x.mean(0)) < np.linalg.norm(call(rule, x, w) - x.mean(0)) / 4
+    state, _ = step(rule, state, x, 0 * w)
     np.testing.assert_array_equal(state, y)
 
 
@@ -72,29 +88,28 @@ EVERY = {
 @pytest.mark.parametrize("name", EVERY)
 def test_a_bad_row_is_absent_and_calls_repeat_bit_by_bit(name):
     x = rows(9, 4)
-    rule, w = EVERY[name](), jnp.ones(9)
-    for bad in (jnp.nan, jnp.inf, -jnp.inf):
-        spoilt = x.at[4, 2].set(bad)
+    rule, w = EVERY[name](), ones(9)
+    for bad in (np.nan, np.inf, -np.inf):
+        spoilt = put(x, (4, 2), bad)
         first, again = call(rule, spoilt, w), call(rule, spoilt, w)
-        np.testing.assert_array_equal(first, call(rule, x, w.at[4].set(0)))
+        np.testing.assert_array_equal(first, call(rule, x, put(w, 4, 0)))
         np.testing.assert_array_equal(first, again)
         assert np.isfinite(first).all()
 
 
 def test_scores_are_squared_distances(x64):
-    x, w, mass = rows(8, 3), jnp.ones(8), jnp.asarray(2.0)
-    single = krum_scores(squared_distances(x, w), w, mass, "n-f-1")
-    double = krum_scores(squared_distances(2 * x, w), w, mass, "n-f-1")
+    x, w, mass = rows(8, 3), ones(8), np.asarray(2.0)
+    single, double = (np.asarray(scores(distances(c * x, w), w, mass, "n-f-1")) for c in (1, 2))
     np.testing.assert_allclose(double, 4 * single, rtol=1e-12)
 
 
 def test_distances_survive_a_common_offset():
     x = np.random.default_rng(0).normal(size=(30, 10_000)) * 1e-3
     centre = 10 * np.random.default_rng(1).normal(size=10_000)
-    moved = jnp.asarray(centre[None, :] + x, jnp.float32)
+    moved = (centre[None, :] + x).astype(np.float32)
     exact = np.asarray(moved, np.float64)
     exact = np.sqrt(np.square(exact[:, None] - exact[None]).sum(-1))
-    seen = np.sqrt(squared_distances(moved, jnp.ones(30)))
+    seen = np.sqrt(distances(moved, ones(30)))
     assert (np.diagonal(seen) == 0).all()
     off = ~np.eye(30, dtype=bool)
     assert (np.abs(seen - exact)[off] / exact[off]).max() < 1e-2
@@ -109,18 +124,19 @@ def test_a_far_message_does_not_blind_the_distances_of_the_others(name, far):
         "multi-krum": agg.MultiKrum(f=2),
         "nnm": agg.NNM(agg.TrimmedMean(f=2), f=2),
     }[name]
-    near = call(rule, x.at[:2].set(1e3), jnp.ones(9))
-    np.testing.assert_allclose(call(rule, x.at[:2].set(far), jnp.ones(9)), near, atol=2e-2)
+    near = call(rule, put(x, slice(2), 1e3), ones(9))
+    np.testing.assert_allclose(call(rule, put(x, slice(2), far), ones(9)), near, atol=2e-2)
 
 
 @pytest.mark.parametrize("far", [1e6, 1e15, 1e37])
 def test_the_geometric_median_drops_what_rounding_hides(far):
-    x, w = rows(9, 5, seed=3), jnp.ones(9)
-    alone = call(agg.GeometricMedian(), x, w.at[:2].set(0))
-    np.testing.assert_allclose(call(agg.GeometricMedian(), x.at[:2].set(far), w), alone, atol=1e-5)
+    x, w = rows(9, 5, seed=3), ones(9)
+    alone = call(agg.GeometricMedian(), x, put(w, slice(2), 0))
+    np.testing.assert_allclose(call(agg.GeometricMedian(), put(x, slice(2), far), w), alone, atol=1e-5)
+    near = put(x, slice(2), 1e3)
     with jax.enable_x64(True):
-        exact = call(agg.GeometricMedian(), jnp.asarray(np.asarray(x, float)).at[:2].set(1e3), jnp.ones(9))
-    np.testing.assert_allclose(call(agg.GeometricMedian(), x.at[:2].set(1e3), w), exact, atol=5e-3)
+        exact = call(agg.GeometricMedian(), near.astype(float), ones(9))
+    np.testing.assert_allclose(call(agg.GeometricMedian(), near, w), exact, atol=5e-3)
 
 
 def test_impossible_knobs_are_refused():
@@ -136,10 +152,10 @@ def test_impossible_knobs_are_refused():
 
 def test_buckets_of_ordinary_identities_count_one():
     # Seven identities in buckets of two: an absent one leaves three full buckets, and f spoils at most f of them.
-    rule, x = agg.Bucketing(agg.TrimmedMean(f=1)), rows(7, 3).at[6].set(1e6)
+    rule, x = agg.Bucketing(agg.TrimmedMean(f=1)), put(rows(7, 3), 6, 1e6)
     for seed in range(10):
-        _, y = rule.step((), x, jnp.ones(7), agg.Context(key=jax.random.key(seed)))
-        assert jnp.abs(y).max() < 10
+        _, y = step(rule, (), x, ones(7), jax.random.key(seed))
+        assert np.abs(y).max() < 10
     assert rule.slack(jnp.ones(7)) == 2
 
 
@@ -153,7 +169,7 @@ def differences(f, z, h=1e-6):
     for index in np.ndindex(*z.shape):
         step = np.zeros_like(z)
         step[index] = h
-        out[index] = (float(f(jnp.asarray(z + step))) - float(f(jnp.asarray(z - step)))) / (2 * h)
+        out[index] = (float(f(z + step)) - float(f(z - step))) / (2 * h)
     return out
 
 
@@ -175,8 +191,7 @@ SMOOTH = {
 )
 def test_derivatives_are_those_of_differences(name, x64):
     rule, x = SMOOTH[name](), rows(6, 3, seed=5)
-    w = jnp.asarray([1.0, 0.7, 1.31, 0.4, 1.13, 0.83])
-    c = jnp.asarray([0.3, -1.2, 0.7])
+    w, c = np.array([1.0, 0.7, 1.31, 0.4, 1.13, 0.83]), np.array([0.3, -1.2, 0.7])
     # One program for values and derivatives.
     both = jax.jit(jax.value_and_grad(lambda x, w: c @ rule(x, w), argnums=(0, 1)))
     _, (dx, dw) = both(x, w)
@@ -185,9 +200,9 @@ def test_derivatives_are_those_of_differences(name, x64):
 
 
 def test_the_derivative_of_the_geometric_median_is_implicit(x64):
-    nu, x, w, c = 0.3, rows(7, 4, seed=2), jnp.linspace(0.5, 1.7, 7), jnp.asarray([1.0, -0.5, 0.2, 2.0])
+    nu, x, w, c = 0.3, rows(7, 4, seed=2), np.linspace(0.5, 1.7, 7), np.array([1.0, -0.5, 0.2, 2.0])
     rule = agg.GeometricMedian(nu=nu)
-    dx, dw = jax.grad(lambda x, w: c @ call(rule, x, w), argnums=(0, 1))(x, w)
+    dx, dw = map(np.asarray, jax.jit(jax.grad(lambda x, w: c @ rule(x, w), argnums=(0, 1)))(x, w))
     z = np.asarray(call(rule, x, w))
     diff = np.asarray(x) - z
     r = np.sqrt(np.square(diff).sum(1) + nu**2)
@@ -201,9 +216,9 @@ def test_the_derivative_of_the_geometric_median_is_implicit(x64):
 
 
 def test_the_derivative_of_the_mean(x64):
-    x, w = rows(5, 3), jnp.linspace(0.5, 1.5, 5)
-    jacobian = jax.jacrev(lambda w: agg.Mean()(x, w))(w)
-    np.testing.assert_allclose(jacobian, (x - agg.Mean()(x, w)[None, :]).T / w.sum(), atol=1e-14)
+    x, w = rows(5, 3), np.linspace(0.5, 1.5, 5)
+    jacobian = jax.jit(jax.jacrev(lambda w: call(agg.Mean(), x, w)))(w)
+    np.testing.assert_allclose(jacobian, (x - np.asarray(call(agg.Mean(), x, w))).T / w.sum(), atol=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -212,8 +227,8 @@ def test_the_derivative_of_the_mean(x64):
 def test_derivatives_stay_finite_where_rows_coincide(name):
     rule = SMOOTH[name]()
     gradient = jax.jit(jax.grad(lambda x, w: rule(x, w).sum(), argnums=(0, 1)))
-    for x in (jnp.zeros((5, 3)), jnp.ones((5, 3)), rows(5, 3).at[1].set(jnp.zeros(3))):
-        dx, dw = gradient(x, jnp.ones(5).at[2].set(0))
+    for x in (0 * rows(5, 3), 0 * rows(5, 3) + 1, put(rows(5, 3), 1, 0)):
+        dx, dw = gradient(x, put(ones(5), 2, 0))
         assert np.isfinite(dx).all() and np.isfinite(dw).all()
 
 
@@ -222,8 +237,8 @@ def test_derivatives_stay_finite_where_rows_coincide(name):
 
 def memory(rule, n, d):
     shape = jax.ShapeDtypeStruct((n, d), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.float32)
-    step = lambda x, w: rule.step(rule.init(x), x, w, agg.Context())[1]
-    return jax.jit(step).lower(*shape).compile().memory_analysis()
+    aggregate = lambda x, w: rule.step(rule.init(x), x, w, agg.Context())[1]
+    return jax.jit(aggregate).lower(*shape).compile().memory_analysis()
 
 
 QUICK = ("mean", "trimmed mean", "krum", "nnm trimmed mean")
@@ -280,6 +295,5 @@ def test_krum_takes_the_lowest_of_the_scores_that_rounding_alone_tells_apart(rul
     dist2[0, 1] = dist2[1, 0] = far
     dist2[2, 3] = dist2[3, 2] = 1
     np.fill_diagonal(dist2, 0)
-    dist2, w = jnp.asarray(dist2), jnp.ones(4)
-    assert jnp.argmin(krum_scores(dist2, w, jnp.asarray(2.0), rule.neighbours)) == 2
-    assert jnp.flatnonzero(rule.coefficients(dist2, w)).tolist() == chosen
+    assert np.argmin(scores(dist2, ones(4), np.float32(2), rule.neighbours)) == 2
+    assert np.flatnonzero(coefficients(rule, dist2, ones(4))).tolist() == chosen
