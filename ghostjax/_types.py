@@ -46,7 +46,8 @@ def as_real(value: Any) -> Array:
     if isinstance(value, jax.Array | Tracer):
         return jnp.asarray(value, dtype)
     # Placed, not computed: a knob whose nan has a meaning is no nan that `jax_debug_nans` looks for.
-    return jax.device_put(np.asarray(value, dtype))
+    with np.errstate(over="ignore"):  # beyond the dtype a number becomes inf
+        return jax.device_put(np.asarray(value, dtype))
 
 
 def as_count(value: Any) -> Array:
