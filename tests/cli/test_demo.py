@@ -18,13 +18,14 @@ def quiet_place(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_ENABLE_COMPILATION_CACHE", "0")
 
 
-def played(effects: np.ndarray, cells: np.ndarray | None = None):
+def played(effects: np.ndarray, cells: np.ndarray | None = None, swell: float | np.ndarray = 1.0):
     """Scores of a made-up training: an identity that is out has none, the others keep theirs."""
     calls = []
 
     def scores_of(weights):
         calls.append(weights)
-        scores = effects * weights
+        # Under attack everybody matters more, as in a training that hardly learns.
+        scores = effects * weights * np.where((effects > -1) & (weights[effects.min(0) < -1] > 0).any(), swell, 1.0)
         return scores, np.ones((*effects.shape[:1], 4, effects.shape[1])) if cells is None else cells
 
     return scores_of, calls
@@ -32,8 +33,8 @@ def played(effects: np.ndarray, cells: np.ndarray | None = None):
 
 def test_who_stands_out_in_every_seed_is_named_and_strong_ones_do_not_hide_weak_ones():
     honest = np.random.default_rng(0).uniform(0.0, 0.1, (2, 20))
-    effects = np.concatenate([honest, [[-9.0, -8.0, -0.4], [-9.5, -7.0, -0.4]]], 1)
-    scores_of, calls = played(effects)
+    effects = np.concatenate([honest, [[-90.0, -80.0, -0.2], [-95.0, -70.0, -0.2]]], 1)
+    scores_of, calls = played(effects, swell=np.where(effects > -0.1, 20.0, 1.0))
     found = name(scores_of, 23)
     assert found.identities == (20, 21, 22) and found.weakest > 3.5 > found.suspect
     assert len(calls) >= 2 and calls[-1].tolist() == [1.0] * 20 + [0.0] * 3
