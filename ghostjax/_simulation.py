@@ -79,6 +79,10 @@ class Simulation(eqx.Module):
                 "a count, a share or a mask",
                 stacklevel=3,
             )
+        elif concrete(self.byzantine) and self.attack.doubt is not None:
+            doubt = self.attack.doubt(n, int(self.byzantine.sum()))
+            if doubt is not None:
+                warnings.warn(f"Simulation: attack={shown(self.attack)}: this is no attack: {doubt}", stacklevel=3)
 
     def __repr__(self) -> str:
         metrics = ", ".join(type(metric).__name__ for metric in self.metrics)

@@ -5,7 +5,7 @@ receiver (itself included), `T` rounds, `b` examples of a batch.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -56,13 +56,21 @@ def as_count(value: Any) -> Array:
 
 
 def real_field(
-    *, low: float | None = None, high: float | None = None, nan: bool = False, inf: bool = False, **kwargs: Any
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    nan: bool = False,
+    inf: bool = False,
+    unit: Literal["mass", "length"] | None = None,
+    **kwargs: Any,
 ) -> Any:
     """A traced real knob of a module: mass, radius, step size, probability.
 
     A module that is `Checked` refuses numbers outside `[low, high]`, and nan and inf unless they are said to be meant.
+    A knob in the unit of weights or of messages says so: it changes along where these are scaled to stay in the range
+    of floats.
     """
-    knob = {"static": False, "whole": False, "low": low, "high": high, "nan": nan, "inf": inf}
+    knob = {"static": False, "whole": False, "low": low, "high": high, "nan": nan, "inf": inf, "unit": unit}
     return eqx.field(converter=_number_or_as_it_came(as_real), metadata={"knob": knob}, **kwargs)
 
 

@@ -66,23 +66,25 @@ def block_sum(term, dtype, *arrays):
     return lax.fori_loop(0, blocks, add, start)
 
 
-def window_value(x, weights, a, b, trim, left):
-    """The window mean from its thresholds; their midpoint where a >= b.
+def window_value(x, weights, a, b, trim, left, scale):
+    """The window mean from its thresholds, summed in numbers times `scale`; their midpoint where a >= b.
 
     Relative to `a` only what lies between the thresholds is added, and what the window holds of `b`: nothing cancels.
     """
     a2, b2 = a[None, :], b[None, :]
+    low, high = scale * a, scale * b
 
     def excess(rows, w):
         w = w[:, None]
-        return jnp.where((w > 0) & (a2 < rows) & (rows < b2), w * (rows - a2), 0)
+        return jnp.where((w > 0) & (a2 < rows) & (rows < b2), w * (scale * rows - low[None, :]), 0)
 
     inside = block_sum(excess, x.dtype, x, weights)
     at_b = jnp.maximum(block_sum(lambda rows, w: jnp.where(rows < b2, 0, w[:, None]), x.dtype, x, weights) - trim, 0)
-    return jnp.where(a < b, a + (inside + at_b * (b - a)) / jnp.where(left > 0, left, 1), a / 2 + b / 2)
+    mean = (low + (inside + at_b * (high - low)) / jnp.where(left > 0, left, 1)) / scale
+    return jnp.where(a < b, mean, a / 2 + b / 2)
 
 
-def mass_window(x, weights, trim, slack, left):
+def mass_window(x, weights, trim, slack, left, scale):
     """Window mean and thresholds of a tile: the smallest values whose cumulated weight exceeds `trim`, respectively
     all but `trim`.
 
@@ -103,7 +105,7 @@ def mass_window(x, weights, trim, slack, left):
     a, b = bisect(keys, [lambda v: below(v) <= margin, lambda v: below(v) < above])
     a, b = from_keys(jnp.minimum(a, top), x.dtype), from_keys(jnp.minimum(b, top), x.dtype)
     a, b = lax.optimization_barrier((a, b))
-    y = window_value(x, weights, a, b, trim, left)
+    y = window_value(x, weights, a, b, trim, left, scale)
     return tuple(jnp.where(weights.max() > 0, v, 0) for v in (y, a, b))
 
 

@@ -7,8 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ghostjax._kernels.norms import row_norms
+from ghostjax._kernels.norms import lengths, measured
+from ghostjax._kernels.precision import widened
 from ghostjax._kernels.row_sums import row_sums
+from ghostjax._kernels.span import within
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
@@ -24,10 +26,15 @@ def clipped_steps(
 
 
 def _step(x: Array, share: Array, tau: Array, v: Array) -> tuple[Array, Array]:
-    radius = row_norms(x, v)
-    scale = share * jnp.minimum(1, tau / radius)
+    norms, unit = found = measured(x, v)
+    radius = lengths(found, x.dtype)
+    scale = share * jnp.minimum(1, unit * (widened(tau) / norms)).astype(x.dtype)
     # sum_i s_i (x_i - v) without the differences: one product and one multiple of v.
-    return v + scale @ x - scale.sum() * v, radius
+    moved, kept = scale @ x, scale.sum() * v
+    after = v + moved - kept
+    # Sums of the largest numbers can overflow on the way to a number that does not. XLA would undo a constant factor.
+    small = jnp.where(tau >= 0, jnp.asarray(0.25, x.dtype), 1)
+    return jnp.where(jnp.isfinite(after), after, within((small * v + small * moved - small * kept) / small)), radius
 
 
 def _forward(x: Array, share: Array, tau: Array, start: Array, steps: int) -> tuple[Array, Any]:

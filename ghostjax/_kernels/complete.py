@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 from ghostjax._kernels.weights import all_alike, SLACK
 
 
-Kernel = Callable[[Array, Array, Array, int], tuple[Array, ...]]
+Kernel = Callable[[Array, Array, Array, int, Array], tuple[Array, ...]]
 
 
 def complete_window(
@@ -20,8 +20,11 @@ def complete_window(
     alike: Kernel,
     mixed: Kernel,
     outputs: int,
+    scale: Float[Array, ""],
 ) -> tuple[Float[Array, "n d"], ...]:
     """The first `outputs` of `alike` or `mixed` (kernels of one receiver) for each of n receivers with n slots.
+
+    Sums are those of numbers times `scale`.
 
     Receivers that weigh all rows like the one that hears most, up to rounding, take its result. In a complete
     graph of equal edges these are all of them, and one network is run; the others, such as an adversary that does not
@@ -35,7 +38,7 @@ def complete_window(
     same = (jnp.abs(dense - dense[leader][None, :]) <= slack[0]).all(1) & (jnp.abs(trim - trim[leader]) <= slack[1])
 
     def serve(i: Array) -> tuple[Array, ...]:
-        kernels = [lambda x, w, t, kernel=kernel: kernel(x, w, t, outputs) for kernel in (alike, mixed)]
+        kernels = [lambda x, w, t, kernel=kernel: kernel(x, w, t, outputs, scale) for kernel in (alike, mixed)]
         return lax.cond(all_alike(dense[i]), *kernels, x, dense[i], trim[i])
 
     def advance(step: Array, found: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -97,10 +97,11 @@ def key_of_rank(digits, rank, dtype):
     return key ^ jnp.iinfo(dtype).min, below
 
 
-def rank_window(x, present, window, outputs):
+def rank_window(x, present, window, outputs, scale):
     """Window mean and thresholds of rows that all count 1, the first `outputs` of them; 0 where there are none.
 
-    Relative to the lower threshold only what lies between the two is added, and what the window holds of the upper.
+    Relative to the lower threshold only what lies between the two is added, and what the window holds of the upper, in
+    numbers times `scale`.
     """
     n, d = x.shape
     tile, blocks, size = min(TILE, d), -(-n // BLOCK), BLOCK
@@ -118,14 +119,15 @@ def rank_window(x, present, window, outputs):
         digits = in_digits(digits, keys)
         found, below = lax.map(lambda rank: key_of_rank(digits, rank, dtype), ends)
         a, b = from_keys(found, x.dtype)
+        low, high = scale * a, scale * b
 
         def excess(keys):
             rows = from_keys(keys, x.dtype)
-            return jnp.where((a[None, :] < rows) & (rows < b[None, :]), rows - a[None, :], 0)
+            return jnp.where((a[None, :] < rows) & (rows < b[None, :]), scale * rows - low[None, :], 0)
 
         inside = block_sum(excess, x.dtype, keys.reshape(blocks * size, tile))
         at_b = jnp.maximum(number - below[1].astype(x.dtype) - cut, 0)
-        y = jnp.where(a < b, a + (inside + at_b * (b - a)) / window.mass, a / 2 + b / 2)
+        y = jnp.where(a < b, (low + (inside + at_b * (high - low)) / window.mass) / scale, a / 2 + b / 2)
         values = [jnp.where(window.low >= 0, v, 0) for v in (y, a, b)][:outputs]
         results = [lax.dynamic_update_slice_in_dim(r, v, start, 0) for r, v in zip(results, values, strict=True)]
         return keys, digits, results

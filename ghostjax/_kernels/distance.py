@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ghostjax._kernels.gram import centred_gram
+from ghostjax._kernels.gram import centred_gram, Scale
 from ghostjax._kernels.moments import weighted_mean
 from ghostjax._kernels.nearest import nearest_radius
+from ghostjax._kernels.span import balanced, near_one, ORDINARY, power_near
 
 
 RECENTRED = 4
@@ -14,7 +15,13 @@ RECENTRED = 4
 
 
 def squared_distances(x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """`D_ij = ||x_i - x_j||^2` with an exactly zero diagonal.
+    """`D_ij = ||x_i - x_j||^2` with an exactly zero diagonal; beyond the float range see `unit_distances`."""
+    distances, scale = unit_distances(x, w)
+    return _within(distances / scale / scale)
+
+
+def unit_distances(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float[Array, "n n"], Float[Array, ""]]:
+    """`D_ij = ||s (x_i - x_j)||^2` with an exactly zero diagonal, and s.
 
     Rows are centred at the weighted mean first: `G_ii + G_jj - 2 G_ij` loses all digits when rows share a
     large offset (relative error .25 at offset 1000 in float32, 2e-7 centred). Matmul precision is the
@@ -23,19 +30,39 @@ def squared_distances(x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Ar
 
     A far message drags the mean along, and with it the digits of everybody. Where the row with the nearest
     half of the mass is too far from the centre to tell its neighbours apart, the product is formed again around it.
+
+    s is 1 but where squares leave the float range: there half of the mass decides, and unless it lies between 1e-15 and
+    1e15 apart, s is the power of two that brings it near 1.
     """
+    w = balanced(w)
     mean = jax.lax.stop_gradient(weighted_mean(x, w))
     norms, distances = _around(x, mean)
-    blind, _ = _blind(jax.lax.stop_gradient(norms), jax.lax.stop_gradient(distances), w)
-    return jax.lax.cond(blind, lambda: _around(x, _trusted(x, w, mean))[1], lambda: distances)
+    fixed = jax.lax.stop_gradient(norms)
+    blind, _ = _blind(fixed, jax.lax.stop_gradient(distances), w)
+    info = jnp.finfo(x.dtype)
+    top = jnp.where(w > 0, fixed, 0).max(initial=0)
+    ordinary = (top >= x.shape[1] * (float(info.tiny) / float(info.eps))) & (top < _largest(x.dtype))
+
+    def again() -> tuple[Array, Array]:
+        centre, scale = _trusted(x, w, mean)
+        return _around(x, centre, scale)[1], scale
+
+    return jax.lax.cond(blind | ~ordinary, again, lambda: (distances, jnp.ones((), x.dtype)))
 
 
-def _around(x: Array, centre: Array) -> tuple[Array, Array]:
-    gram = centred_gram(x, centre)
+def _largest(dtype: jnp.dtype) -> float:
+    return 1e-8 * float(jnp.finfo(dtype).max)
+
+
+def _within(distances: Array) -> Array:
+    largest = _largest(distances.dtype)
+    return jnp.where(distances < largest, distances, largest)
+
+
+def _around(x: Array, centre: Array, scale: Scale = None) -> tuple[Array, Array]:
+    gram = centred_gram(x, centre, scale)
     norms = jnp.diagonal(gram)
-    distances = jnp.maximum(norms[:, None] + norms[None, :] - 2 * gram, 0)
-    largest = 1e-8 * jnp.finfo(x.dtype).max
-    distances = jnp.where(distances < largest, distances, largest)
+    distances = _within(jnp.maximum(norms[:, None] + norms[None, :] - 2 * gram, 0))
     return norms, jnp.where(jnp.eye(x.shape[0], dtype=bool), 0, distances)
 
 
@@ -46,17 +73,20 @@ def _blind(norms: Array, distances: Array, w: Array) -> tuple[Array, Array]:
     return jnp.finfo(norms.dtype).eps * norms[row] > 1e-4 * radius[row], row
 
 
-def _trusted(x: Array, w: Array, mean: Array) -> Array:
-    """A row with half of the mass around it, found from centre to centre until rounding hides nothing."""
+def _trusted(x: Array, w: Array, mean: Array) -> tuple[Array, Array]:
+    """A row with half of the mass around it, found from centre to centre until rounding hides nothing, and s."""
     x, w = jax.lax.stop_gradient(x), jax.lax.stop_gradient(w)
+
+    def middle(centre: Array) -> Array:
+        """How far the middle row is, as the largest of its coordinates."""
+        rows, factor = near_one(x, centre)
+        size = jnp.minimum(jnp.abs(rows).max(1, initial=0) / factor, jnp.finfo(x.dtype).max)
+        order = jnp.argsort(jnp.where(w > 0, size, jnp.inf))
+        return size[order[jnp.argmax(jnp.cumsum(w[order]) >= w.sum() / 2)]]
 
     def look(centre: Array) -> tuple[Array, Array]:
         # In units of the middle row, the squares of half of the mass neither overflow nor vanish.
-        size = jnp.abs(x - centre[None, :]).max(1)
-        order = jnp.argsort(size)
-        unit = size[order[jnp.argmax(jnp.cumsum(w[order]) >= w.sum() / 2)]]
-        unit = jnp.where(unit > 0, unit, 1)
-        return _blind(*_around(x / unit, centre / unit), w)
+        return _blind(*_around(x, centre, power_near(middle(centre))), w)
 
     def unfinished(carry: tuple[Array, Array, Array, Array]) -> Array:
         step, _, blind, _ = carry
@@ -68,4 +98,5 @@ def _trusted(x: Array, w: Array, mean: Array) -> Array:
 
     blind, row = look(mean)
     start = (jnp.zeros((), jnp.int32), mean, blind, row)
-    return jax.lax.while_loop(unfinished, advance, start)[1]
+    centre = jax.lax.while_loop(unfinished, advance, start)[1]
+    return centre, power_near(middle(centre), ORDINARY)

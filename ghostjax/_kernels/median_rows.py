@@ -7,12 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from ghostjax._kernels.distance import squared_distances
+from ghostjax._kernels.distance import unit_distances
 from ghostjax._kernels.geometric_median import d_smoothing, in_sight, newton_solve, solve, squares_to
 from ghostjax._kernels.median_cost import lengths2, line_search, pulls, Smoothing
-from ghostjax._kernels.moments import weighted_mean
+from ghostjax._kernels.moments import combined, weighted_mean
 from ghostjax._kernels.norms import row_norms
 from ghostjax._kernels.row_sums import row_sums
+from ghostjax._kernels.span import balanced, power_near, within
 
 
 DENSE = 128
@@ -30,27 +31,33 @@ def geometric_median(
     step as the gradient, two reads of x a step and nothing of size n^2. Derivative by the implicit function theorem
     (reverse mode only), in few reads of x and one write.
     """
+    w = balanced(w)
     if x.shape[0] > DENSE:
         return _median(x, w, nu, None, smoothing)
-    dist2 = squared_distances(jax.lax.stop_gradient(x), jax.lax.stop_gradient(w))
-    return _median(x, in_sight(dist2, w, nu), nu, dist2, smoothing)
+    dist2, scale = unit_distances(jax.lax.stop_gradient(x), jax.lax.stop_gradient(w))
+    return _median(x, in_sight(dist2, w, nu * scale), nu, (dist2, scale), smoothing)
+
+
+Distances = tuple[Array, Array] | None
+"""Squared distances between rows times `scale`, and `scale`."""
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
-def _median(x: Array, w: Array, nu: Array, dist2: Array | None, smoothing: Smoothing) -> Array:
-    return _forward(x, w, nu, dist2, smoothing)[0]
+def _median(x: Array, w: Array, nu: Array, distances: Distances, smoothing: Smoothing) -> Array:
+    return _forward(x, w, nu, distances, smoothing)[0]
 
 
-def _forward(x: Array, w: Array, nu: Array, dist2: Array | None, smoothing: Smoothing) -> tuple[Array, Any]:
-    if dist2 is None:
+def _forward(x: Array, w: Array, nu: Array, distances: Distances, smoothing: Smoothing) -> tuple[Array, Any]:
+    if distances is None:
         z, fixed, row, _ = over_rows(x, w, nu, smoothing)
-        return z, (x, w, nu, dist2, z, *_measure(x, w, z), fixed, row)
-    a, fixed, _ = solve(dist2, w, nu, smoothing)
-    z = a @ x
-    return z, (x, w, nu, dist2, z, squares_to(dist2, a), jnp.ones_like(nu), fixed, jnp.argmax(a))
+        return z, (x, w, nu, None, z, *_measure(x, w, z), fixed, row)
+    dist2, scale = distances
+    a, fixed, _ = solve(dist2, w, nu * scale, smoothing)
+    z = combined(a, x)
+    return z, (x, w, nu, dist2, z, squares_to(dist2, a), 1 / scale, fixed, jnp.argmax(a))
 
 
-def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array, Array, Array, Array | None]:
+def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array, Array, Array, Distances]:
     # H y = cotangent with H = B I - sum_i c_i d_i d_i^T; a row's pull moves z by y for each unit of it. A median that
     # is a row follows that row and nothing else.
     x, w, nu, dist2, z, r2, unit, fixed, row = saved
@@ -66,7 +73,8 @@ def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array
         y = _conjugate_gradients(x, z, unit, mass, c, cotangent)
         t = row_sums(along, x, z, y) / unit
     else:
-        q, t = newton_solve(dist2, r2, b, c, row_sums(along, x, z, cotangent))
+        q, t = newton_solve(dist2, r2, b, c, row_sums(along, x, z, cotangent) / unit)
+        q = q / unit
         y = (cotangent + q @ x - q.sum() * z) / mass
     s = jnp.sqrt(lengths2(r2, radius, smoothing))
     bend = c * t / unit
@@ -74,9 +82,9 @@ def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array
     stays = (jnp.arange(x.shape[0]) == row)[:, None] & (w.sum() > 0)
     d_x = jnp.where(fixed, jnp.where(stays, cotangent[None, :], 0), d_x)
     d_nu = jnp.where(seen > 0, t, 0) @ d_smoothing(r2, b, radius, smoothing)
-    d_dist2 = None if dist2 is None else jnp.zeros_like(dist2)
+    nothing = None if dist2 is None else (jnp.zeros_like(dist2), jnp.zeros_like(unit))
     d_w = jnp.where(jnp.isfinite(r2) & ~fixed, unit * t / s, 0)
-    return d_x, d_w, jnp.where(fixed, 0, d_nu), d_dist2
+    return d_x, d_w, jnp.where(fixed, 0, d_nu), nothing
 
 
 _median.defvjp(_forward, _backward)
@@ -110,8 +118,10 @@ def _measure(x: Array, w: Array, z: Array) -> tuple[Array, Array]:
     r = row_norms(x, z)
     order = jnp.argsort(jnp.where(w > 0, r, jnp.inf))
     half = r[order[jnp.argmax(jnp.cumsum(w[order]) >= 0.5 * w.sum())]]
-    # Half of the mass at z itself tells no unit.
-    unit = jnp.where(half > 2 * jnp.sqrt(jnp.finfo(r.dtype).tiny), half, jnp.maximum(jnp.where(w > 0, r, 0).max(), 1))
+    # Half of the mass at z itself tells no unit. The inverse of a unit is a normal number.
+    info = jnp.finfo(r.dtype)
+    unit = jnp.where(half > 2 * info.tiny, half, jnp.maximum(jnp.where(w > 0, r, 0).max(), 1))
+    unit = jnp.minimum(unit, 0.125 * info.max)
     return jnp.square(r / unit), unit
 
 
@@ -140,13 +150,15 @@ def over_rows(
         share = b / jnp.where(mass > 0, mass, 1)
         # Weiszfeld's step in units: the gradient over -B. Polak and Ribiere's mixture with the last direction, none
         # after distances were measured again, in other units.
-        s = jnp.where(mass > 0, (share @ x - z) / unit, 0)
+        # Where the unit is huge, numbers are made smaller before they are added.
+        h = jnp.where(unit > 2.0**60, jnp.asarray(2.0**-70, x.dtype), 1)
+        s = jnp.where(mass > 0, (h * (share @ x) - h * z) / (h * unit), 0)
         descent = mass * (s @ s)
         mix = jnp.where((product > 0) & ~fresh, (descent - mass * (s @ before)) / jnp.where(product > 0, product, 1), 0)
         p = s + jnp.maximum(mix, 0) * p
         p = jnp.where(s @ p > 0, p, s)
         square = p @ p
-        slope = jnp.where(seen > 0, (x @ p - z @ p) / unit, 0)
+        slope = jnp.where(seen > 0, (x @ (h * p) - z @ (h * p)) / (h * unit), 0)
         # The length that a quadratic has, and no more than the farthest row.
         bend = mass * square - c @ jnp.square(slope)
         first = jnp.where(bend > epsilon * mass * square, b @ slope / jnp.where(bend > 0, bend, 1), 1)
@@ -161,7 +173,7 @@ def over_rows(
         resting = blind & ~stale & (length >= 0.5 * moved) & (pull_now >= 0.5 * pull)
         stalled = jnp.where(resting, stalled + 1, 0)
         done = (length <= 8 * epsilon * seen.sum() / jnp.where(mass > 0, mass, 1)) & ~stale
-        z = z + t * unit * p
+        z = within(z + t * unit * p)
         return (step + 1, done | (stalled >= 3), z, after, unit, stale, s, p, descent, length, pull_now, stalled)
 
     z = weighted_mean(x, w)
@@ -184,7 +196,10 @@ def over_rows(
 def _held(x: Array, w: Array, row: Array) -> Array:
     """Whether the pull of the others on `row` does not exceed its weight."""
     r = row_norms(x, row)
-    here = r <= 2 * jnp.sqrt(jnp.finfo(x.dtype).tiny)
-    u = jnp.where(here, 0, w / r)
-    pull = u @ x - u.sum() * row
-    return jnp.linalg.norm(pull) < jnp.where(here, w, 0).sum() * (1 - 64 * jnp.finfo(x.dtype).eps)
+    info = jnp.finfo(x.dtype)
+    here = r <= 2 * info.tiny
+    # In units of the nearest row elsewhere, and sums of numbers that are a power of two smaller.
+    factor, small = power_near(jnp.where(here, info.max, r).min()), 2.0**-30
+    u = jnp.where(here, 0, small * w / (r * factor))
+    pull = (u @ x - u.sum() * row) * factor / small
+    return jnp.linalg.norm(pull) < jnp.where(here, w, 0).sum() * (1 - 64 * info.eps)

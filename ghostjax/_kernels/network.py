@@ -150,15 +150,18 @@ def weighted_thresholds(rows, weights, trim, slack):
     return tree(lower, smaller), tree(upper, smaller)
 
 
-def excess(row, weight, a, b):
+def excess(row, weight, a, b, scale):
     """What a row adds to the sum of `winsorised`."""
-    return jnp.where(weight > 0, weight * (clipped(row, a, b) - a), 0)
+    return jnp.where(weight > 0, weight * (scale * clipped(row, a, b) - scale * a), 0)
 
 
-def winsorised(total, a, b, trim, mass):
+def winsorised(total, a, b, trim, mass, scale):
     """The window mean from its thresholds, `a + (sum_i w_i (clip(x_i, a, b) - a) - trim (b - a)) / mass`.
 
-    Clipping counts a border value with all the weight beyond it, of which `trim` does not belong to the window;
+    The sum is one of numbers times `scale`. Clipping counts a border value with all the weight beyond it, of which
+    `trim` does not belong to the window;
     relative to `a` nothing cancels but what lies between the thresholds. Where a >= b the window is the median.
     """
-    return jnp.where(a < b, a + (total - trim * (b - a)) / jnp.where(mass > 0, mass, 1), a / 2 + b / 2)
+    low, high = scale * a, scale * b
+    mean = (low + (total - trim * (high - low)) / jnp.where(mass > 0, mass, 1)) / scale
+    return jnp.where(a < b, mean, a / 2 + b / 2)

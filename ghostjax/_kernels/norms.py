@@ -1,30 +1,79 @@
-"""Row norms that neither overflow nor divide by zero in the derivative."""
+"""Row norms over the whole float range."""
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
 from ghostjax._kernels.precision import widened
-from ghostjax._kernels.row_sums import squares_from
+from ghostjax._kernels.row_sums import row_sums, squares_from
+from ghostjax._kernels.span import near_one, ORDINARY, when
+
+
+Measured = tuple[Float[Array, " n"], Float[Array, " n"]]
 
 
 def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -> Float[Array, " n"]:
-    """`||x_i - centre||` per row, at least the smallest positive number, one read of x.
+    """`||x_i - centre||` per row, between the smallest normal and the largest finite number; one read of x.
 
-    Squares of entries beyond 1e19 overflow in float32; where any does, rows are scaled by their largest entry first.
-    The lower bound keeps the derivative finite (zero) where a row equals the centre.
+    Where squares of some row leave the float range, below 1e-15 or above 1e15, that row is scaled by the power of two
+    near its largest entry: one more read. The lower bound keeps the derivative finite (zero) where a row is the centre.
     """
+    return lengths(measured(x, centre), x.dtype)
 
-    wide = widened(x)
+
+def measured(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -> Measured:
+    """`s_i ||x_i - centre||`, in float32 at least, and s_i: 1, or 2^-50 where the norm may leave the float range."""
+    return _norms(widened(x), None if centre is None else widened(centre))
+
+
+def lengths(found: Measured, dtype: jnp.dtype) -> Float[Array, " n"]:
+    """Norms of which the largest finite number stands for all beyond it."""
+    norms, scale = found
+    return jnp.minimum(norms / scale, jnp.finfo(dtype).max).astype(dtype)
+
+
+def capped(x: Float[Array, "n d"], found: Measured, limit: Float[Array, ""]) -> Float[Array, "n d"]:
+    """Rows whose norms are `found`, scaled down to norm `limit` at most."""
+    # In two factors: limit / norm alone would be rounded to 0 for the longest rows.
+    norms, scale = found
+    share = jnp.minimum(1 / scale, widened(limit) / norms)
+    return x * scale.astype(x.dtype)[:, None] * share.astype(x.dtype)[:, None]
+
+
+@jax.custom_jvp
+def _norms(x: Array, centre: Array | None) -> tuple[Array, Array]:
     # Sums of terms of one array alone are fast in XLA whatever the shape.
-    squares = jnp.square(wide).sum(1) if centre is None else squares_from(wide, widened(centre))
+    squares = jnp.square(x).sum(1) if centre is None else squares_from(x, centre)
+    info = jnp.finfo(x.dtype)
+    # Each of d squares may lose as much as the smallest normal number.
+    ordinary = (squares >= x.shape[1] * (float(info.tiny) / float(info.eps))) & (squares <= info.max)
+    plain = jnp.sqrt(jnp.maximum(squares, info.tiny)), jnp.ones_like(squares)
 
-    def scaled() -> Array:
-        differences = wide if centre is None else wide - widened(centre)[None, :]
-        largest = jnp.maximum(jnp.abs(differences).max(1), jnp.finfo(wide.dtype).tiny)
-        return largest * jnp.sqrt(jnp.square(differences / largest[:, None]).sum(1))
+    def again() -> tuple[Array, Array]:
+        norms, scale = _scaled(x, centre)
+        return jnp.where(ordinary, plain[0], norms), jnp.where(ordinary, 1, scale)
 
-    def plain() -> Array:
-        return jnp.sqrt(jnp.maximum(squares, jnp.finfo(wide.dtype).tiny))
+    return when(~ordinary.all(), again, plain)
 
-    return jax.lax.cond(jnp.isfinite(squares).all(), plain, scaled).astype(x.dtype)
+
+def _scaled(x: Array, centre: Array | None) -> tuple[Array, Array]:
+    rows, factor = near_one(x, centre)
+    norms = jnp.sqrt(jnp.square(rows).sum(1))
+    scale = jnp.where(factor < 2.0**-ORDINARY, jnp.asarray(2.0**-ORDINARY, x.dtype), 1)
+    return jnp.maximum(norms * (scale / factor), jnp.finfo(x.dtype).tiny), scale
+
+
+def _tangent(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    x, centre = primals
+    dx, dcentre = tangents
+    norms, scale = _norms(x, centre)
+    moved = jnp.zeros_like(norms)
+    if not isinstance(dx, SymbolicZero):
+        moved = moved + ((x if centre is None else x - centre[None, :]) * dx).sum(1)
+    if centre is not None and not isinstance(dcentre, SymbolicZero):
+        moved = moved - row_sums(lambda row, centre, own: (row - centre) * own, x, centre, dcentre)
+    return (norms, scale), (scale * scale * moved / norms, jnp.zeros_like(scale))
+
+
+_norms.defjvp(_tangent, symbolic_zeros=True)

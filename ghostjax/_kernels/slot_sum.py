@@ -8,16 +8,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from ghostjax._kernels.span import within
+
 
 _UNROLL = 32
 """Slots that are added in one fused loop; more of them are added one after the other."""
 
 
 def slot_sum(x: Float[Array, "m d"], nbr: Int[Array, "n k"], a: Float[Array, "n k"]) -> Float[Array, "n d"]:
-    """`y_i = sum_j a[i, j] x[nbr[i, j]]`, for finite rows.
+    """`y_i = sum_j a[i, j] x[nbr[i, j]]`, for finite rows and coefficients `a >= 0` that sum to 1 or 0 for each i.
 
     Graphs with `k > m / 6` take one matrix product with the dense form of `a`, the others a sum of gathers.
     """
+    return within(_sum(x, nbr, a))
+
+
+def _sum(x: Array, nbr: Array, a: Array) -> Array:
     n, k = nbr.shape
     if 6 * k > x.shape[0]:
         dense = jnp.zeros((n, x.shape[0]), x.dtype).at[jnp.arange(n)[:, None], nbr].add(a)

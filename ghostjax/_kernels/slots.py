@@ -12,6 +12,7 @@ from ghostjax._kernels.complete import complete_window
 from ghostjax._kernels.fence import lanes
 from ghostjax._kernels.network import excess, rank_sum, tree, weighted_thresholds, winsorised
 from ghostjax._kernels.slots_grad import slots_pullback
+from ghostjax._kernels.span import retried
 from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
 from ghostjax._kernels.window import NETWORK_ROWS
 
@@ -77,40 +78,40 @@ def _complete(x, nbr):
     return nbr.shape[1] == x.shape[0]
 
 
-def _each(kernel, outputs, x, nbr, w, trim):
+def _each(kernel, outputs, x, nbr, w, trim, scale):
     """`kernel` of each receiver's own rows, one receiver at a time."""
 
     def one(receiver):
         at, *own = receiver
-        found = kernel(x[at], *own, outputs)
+        found = kernel(x[at], *own, outputs, scale)
         return found[0] if outputs == 1 else lax.complex(*found)
 
     return lax.map(one, (nbr, w, trim))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _alike(outputs, x, nbr, w, trim):
+def _alike(outputs, x, nbr, w, trim, scale):
     k = nbr.shape[1]
     if k > (NETWORK_ROWS if outputs == 1 else PAIRED_ROWS):
-        return _each(window.alike, outputs, x, nbr, w, trim)
+        return _each(window.alike, outputs, x, nbr, w, trim, scale)
     kept = ranks(w, trim)
     rows, (whole, *ends) = _rows(x, nbr, w), rank_coefficients(kept, k, outputs > 1)
-    return rank_sum(*rows, *ends) if ends else rank_sum(*rows, whole) / kept.mass[:, None]
+    return rank_sum(*rows, *ends) if ends else rank_sum(*rows, scale * whole) / kept.mass[:, None] / scale
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _mixed(outputs, x, nbr, w, trim):
+def _mixed(outputs, x, nbr, w, trim, scale):
     """By a network that carries weights, where they are few."""
     if nbr.shape[1] > WEIGHTED_SLOTS:
-        return _each(window.mixed, outputs, x, nbr, w, trim)
+        return _each(window.mixed, outputs, x, nbr, w, trim, scale)
     trim, left, slack = masses(w, trim)
     rows, weights = _rows(x, nbr, w)[0], list(w.T)
     a, b = weighted_thresholds(rows, weights, trim, slack)
     some = (tree(weights) > 0)[..., None]
     if outputs == 2:
         return lax.complex(jnp.where(some, a, 0), jnp.where(some, b, 0))
-    total = tree([excess(row, v[..., None], a, b) for row, v in zip(rows, weights, strict=True)])
-    return jnp.where(some, winsorised(total, a, b, trim[..., None], left[..., None]), 0)
+    total = tree([excess(row, v[..., None], a, b, scale) for row, v in zip(rows, weights, strict=True)])
+    return jnp.where(some, winsorised(total, a, b, trim[..., None], left[..., None], scale), 0)
 
 
 def _separate_lanes(outputs):
@@ -119,7 +120,13 @@ def _separate_lanes(outputs):
     def kernel(x, nbr, w, trim):
         x, w = lax.optimization_barrier((x, w))
         forms = [functools.partial(form, outputs) for form in (_alike, _mixed)]
-        return lax.cond(all_alike(w), *forms, x, nbr, w, trim)
+
+        def attempt(scale):
+            return (lax.cond(all_alike(w), *forms, x, nbr, w, trim, scale),)
+
+        if outputs == 2:
+            return attempt(jnp.ones((), x.dtype))[0]
+        return retried(attempt, nbr.shape[1], x.dtype)[0]
 
     def disjoint(x, nbr, w, trim):
         """A batch of graphs is one graph of as many components."""
@@ -140,7 +147,11 @@ _separate_thresholds = _separate_lanes(2)
 def _shared_lanes(outputs):
     def kernel(x, nbr, w, trim):
         x, w = lax.optimization_barrier((x, w))
-        return complete_window(x, nbr, w, trim, window.alike, window.mixed, outputs)
+
+        def attempt(scale):
+            return complete_window(x, nbr, w, trim, window.alike, window.mixed, outputs, scale)
+
+        return retried(attempt, nbr.shape[1], x.dtype)
 
     fenced = lanes(kernel, lambda *graphs: lax.map(lambda graph: fenced(*graph), graphs))
     return fenced

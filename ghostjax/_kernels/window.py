@@ -11,6 +11,7 @@ from ghostjax._kernels.bisection import MASS_TILE, mass_window, tiled
 from ghostjax._kernels.counting import rank_window
 from ghostjax._kernels.fence import lanes
 from ghostjax._kernels.network import rank_sums
+from ghostjax._kernels.span import retried
 from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
 from ghostjax._kernels.window_grad import window_pullback
 
@@ -73,45 +74,56 @@ def _chosen(values, outputs):
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def alike(x, w, trim, outputs):
-    """For rows that all count the same the window mean (`outputs` 1), its two thresholds (2), or all of these (3)."""
+def alike(x, w, trim, outputs, scale=1.0):
+    """For rows that all count the same the window mean (`outputs` 1), its two thresholds (2), or all of these (3).
+
+    Sums are those of numbers times `scale`, a power of two.
+    """
     n = x.shape[0]
     window = ranks(w, trim)
+    scale = jnp.asarray(scale, x.dtype)
     if n > NETWORK_ROWS:
-        return _chosen(rank_window(x, w > 0, window, 1 if outputs == 1 else 3), outputs)
-    found = rank_sums((x, w), _split, _chosen(rank_coefficients(window, n, outputs > 1), outputs))
-    return tuple(found) if outputs == 2 else (found[0] / window.mass, *found[1:])
+        return _chosen(rank_window(x, w > 0, window, 1 if outputs == 1 else 3, scale), outputs)
+    whole, *ends = rank_coefficients(window, n, outputs > 1)
+    found = rank_sums((x, w), _split, _chosen((scale * whole, *ends), outputs))
+    return tuple(found) if outputs == 2 else (found[0] / window.mass / scale, *found[1:])
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def mixed(x, w, trim, outputs):
+def mixed(x, w, trim, outputs, scale=1.0):
     """`alike` for any weights."""
     trim, left, slack = masses(w, trim)
-    found = tiled(lambda rows: mass_window(rows, w, trim, slack, left), x, 1 if outputs == 1 else 3, MASS_TILE)
+    scale = jnp.asarray(scale, x.dtype)
+    found = tiled(lambda rows: mass_window(rows, w, trim, slack, left, scale), x, 1 if outputs == 1 else 3, MASS_TILE)
     return _chosen(found, outputs)
 
 
-def _choose(alike, mixed):
+def _choose(alike, mixed, sums):
     """One kernel per kind of weights. The barriers keep XLA from deciding it, and inlining it, for constant weights,
     and from computing the rows anew inside the network."""
 
     def kernel(x, w, trim):
         x, w = lax.optimization_barrier((x, w))
-        return lax.cond(all_alike(w), alike, mixed, x, w, trim)
+
+        def attempt(scale):
+            return lax.cond(all_alike(w), alike, mixed, x, w, trim, scale)
+
+        return retried(attempt, x.shape[-2], x.dtype) if sums else attempt(jnp.ones((), x.dtype))
 
     return kernel
 
 
 def _lanes(outputs):
-    one = [lambda *args: alike(*args, outputs), lambda *args: mixed(*args, outputs)]
+    one = [lambda x, w, trim, scale, kernel=kernel: kernel(x, w, trim, outputs, scale) for kernel in (alike, mixed)]
+    sums = outputs != 2
 
     def merge(x, w, trim):
         b, c = x.shape[:2]
         out = batch(x.reshape(b * c, *x.shape[2:]), w.reshape(b * c, -1), trim.reshape(b * c))
         return jax.tree.map(lambda y: y.reshape(b, c, *y.shape[1:]), out)
 
-    batch = lanes(_choose(*map(jax.vmap, one)), merge)
-    return lanes(_choose(*one), batch)
+    batch = lanes(_choose(*(jax.vmap(kernel, (0, 0, 0, None)) for kernel in one), sums=sums), merge)
+    return lanes(_choose(*one, sums=sums), batch)
 
 
 _forward = _lanes(1)

@@ -6,6 +6,7 @@ from ghostjax.aggregators._base import (
     AbstractGeometricRule as AbstractGeometricRule,
     Context as Context,
 )
+from ghostjax.aggregators._units import in_range as in_range, in_units as in_units
 from ghostjax.aggregators._wrapper import (
     AbstractMixing as AbstractMixing,
     AbstractWrapper as AbstractWrapper,

@@ -17,14 +17,17 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._border import Checked
 from ghostjax._compiled import compiled
-from ghostjax._kernels import finite_rows, present, squared_distances, widened, window_mean
-from ghostjax._types import ConfigurationError, Key
+from ghostjax._kernels import combined, finite_rows, present, unit_distances, widened, window_mean
+from ghostjax._rows import messages, weights
+from ghostjax._types import concrete, ConfigurationError, Key
+from ghostjax.aggregators._units import in_range, in_units
 
 
 Need = Literal["key", "anchor", "probe"]
@@ -60,6 +63,9 @@ class AbstractAggregator(Checked):
     """Whether `certificate` bounds the influence of a principal always, given the other rows, or never."""
     hull: ClassVar[bool] = False
     """Whether the result lies in the convex hull of the messages present."""
+    demands: ClassVar[Callable[..., None] | None] = None
+    """`demands(call, w)`, a method where some knobs cannot be meant: it refuses them, given the weights when all are
+    present. A protocol asks before anything compiles, `rule(x, w)` does not."""
 
     @abstractmethod
     def init(self, like: Any) -> PyTree:
@@ -89,18 +95,30 @@ class AbstractAggregator(Checked):
         for a rule in its initial state; inf where nothing is guaranteed.
         """
 
-    def __call__(self, x: Float[Array, "n d"], w: Float[Array, " n"] | None = None) -> Float[Array, " d"]:
-        """`rule(x, w)`: one aggregate from the initial state, with weights 1 unless given.
+    def __call__(self, x: Any, w: Any = None) -> Float[Array, " d"]:
+        """`rule(x, w)`: one aggregate `[d]` of messages `x [n, d]` from the initial state; `w [n]` is 1 by default.
 
-        Non-finite rows count as absent. A rule that needs a context is called through `step` instead.
+        Messages are an array, or what numpy makes one of: integers and lists count as floats. Non-finite rows count as
+        absent; of nobody, and of messages without coordinates, the aggregate is zero. Weights count: weight k is k
+        rows, and `f` and every other mass is in that unit. Shares that sum to 1 are another unit; nothing is rescaled
+        here (`gj.simulate` refuses such weights and names the way out). Knobs that ask for more identities than there
+        are do what the rule's formula says; a protocol refuses them. The same shapes compile once. A rule that needs a
+        context is called through `step` instead.
         """
+        call = type(self).__name__
         if self.needs:
             raise ConfigurationError(
-                f"{type(self).__name__}(x, w): needs={sorted(self.needs)}: call step(state, x, w, Context(...)) "
+                f"{call}(x, w): needs={sorted(self.needs)}: call step(state, x, w, Context(...)) "
                 "or run it inside a protocol"
             )
-        w = jnp.ones(x.shape[0], x.dtype) if w is None else w
-        return _on_large(self, x, w) if x.size > LARGE else _on_present(self, x, w)
+        x = messages(x, f"{call}(x, w)")
+        w = weights(w, x, f"{call}(x, w)")
+        if not x.size:
+            return jnp.zeros(x.shape[1:], x.dtype)
+        if x.size > LARGE:
+            return _on_large(self, x, w)
+        # Inside other programs the rule is a part of them.
+        return _alone(self, x, w) if concrete((self, x, w)) else _on_present(self, x, w)
 
 
 LARGE = 2**20
@@ -114,7 +132,12 @@ def _on_present(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array
 
 
 def _on_finite(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
+    rule, w, _ = in_range(rule, w)
     return rule.step(rule.init(x), x, w, Context())[1]
+
+
+_alone = eqx.filter_jit(_on_present)
+"""What the host calls: compiled once for each shape."""
 
 
 @compiled
@@ -160,7 +183,10 @@ class AbstractGeometricRule(AbstractAggregator):
 
     @abstractmethod
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The coefficient of each row; 0 where `w` is 0. `dist2[i, j] = ||x_i - x_j||^2`."""
+        """The coefficient of each row, not negative, 1 in sum; 0 where `w` is 0. `dist2[i, j] = ||x_i - x_j||^2`.
+
+        Beyond the range of floats distances come in another unit, and with them the knobs that are lengths.
+        """
 
     def init(self, like: Any) -> PyTree:
         """No state."""
@@ -175,8 +201,10 @@ class AbstractGeometricRule(AbstractAggregator):
         rows, w = widened(x), widened(w)
         if self.of_rows is not None:
             return state, self.of_rows(rows, w).astype(x.dtype)
-        dist2 = squared_distances(rows, w) if self.uses_distances else None
-        return state, (self.coefficients(dist2, w) @ rows).astype(x.dtype)
+        if not self.uses_distances:
+            return state, combined(self.coefficients(None, w), rows).astype(x.dtype)
+        dist2, scale = unit_distances(rows, w)
+        return state, combined(in_units(self, length=scale).coefficients(dist2, w), rows).astype(x.dtype)
 
 
 def own_mass(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ghostjax._kernels import nearest_mixing, squared_distances
+from ghostjax._kernels import nearest_mixing, unit_distances
 from ghostjax.aggregators._base import AbstractAggregator, AbstractCoordinateRule
 from ghostjax.aggregators._wrapper import AbstractWrapper
 from ghostjax.aggregators.mean import Mean
@@ -24,13 +24,13 @@ def robust_reach(
     """
     others = jnp.where(principal, 0, w)
     own = jnp.where(principal, w, 0).sum()
-    dist2 = squared_distances(x, others)
+    dist2, scale = unit_distances(x, others)
     sets = nearest_mixing(dist2, others, w.sum() - mass)
     spread = 0.5 * (sets * jnp.matmul(dist2, sets, precision=jax.lax.Precision.HIGHEST)).sum(0)
     variance = jnp.maximum(jnp.where(others > 0, spread, jnp.inf).min(), 0)
     # Masses equal but for rounding count as equal.
     held = (own <= mass * (1 + 4 * jnp.finfo(w.dtype).eps)) & (own < others.sum()) & jnp.isfinite(kappa)
-    bound = 2 * jnp.sqrt(jnp.where(held, kappa * variance, 0))
+    bound = 2 * jnp.sqrt(jnp.where(held, kappa * variance, 0)) / scale
     return jnp.where(own <= 0, 0, jnp.where(held, bound, jnp.inf))
 
 

@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ghostjax._kernels import squared_distances, widened
+from ghostjax._kernels import unit_distances, widened, within
 from ghostjax._random import stream
 from ghostjax.aggregators._base import AbstractAggregator, AbstractGeometricRule, Context, Law, Need, own_mass
+from ghostjax.aggregators._units import in_units
 
 
 class AbstractWrapper(AbstractAggregator):
@@ -82,8 +83,9 @@ class AbstractMixing(AbstractWrapper):
         """The combinations, with the weights as they are."""
         del ctx
         rows, mass = widened(x), widened(w)
-        mixing = self.mixing(squared_distances(rows, mass), mass)
-        return jnp.matmul(mixing.T, rows, precision=jax.lax.Precision.HIGHEST).astype(x.dtype), w
+        dist2, scale = unit_distances(rows, mass)
+        mixing = in_units(self, length=scale).mixing(dist2, mass)
+        return within(jnp.matmul(mixing.T, rows, precision=jax.lax.Precision.HIGHEST)).astype(x.dtype), w
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
         """The weights as they are."""

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from ghostjax._kernels import within
 from ghostjax._random import per_node, stream
-from ghostjax._types import require, static_field
+from ghostjax._types import static_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law, Need
 from ghostjax.aggregators._reach import robust_reach
 from ghostjax.aggregators._wrapper import AbstractWrapper, assumed_mass
@@ -29,7 +30,7 @@ def bucket_means(
     share = mass / jnp.where(totals > 0, totals, 1)[:, None]
     counts = member.sum(1).astype(w.dtype)
     weights = totals / jnp.where(counts > 0, counts, 1)
-    return jnp.matmul(share, x, precision=jax.lax.Precision.HIGHEST), weights
+    return within(jnp.matmul(share, x, precision=jax.lax.Precision.HIGHEST)), weights
 
 
 class Bucketing(AbstractWrapper):
@@ -51,13 +52,10 @@ class Bucketing(AbstractWrapper):
     """
 
     rule: AbstractAggregator
-    size: int = static_field(default=2)
+    size: int = static_field(default=2, whole=True, low=1)
     certificate_kind: ClassVar[Kind] = "conditional"
     own_needs: ClassVar[frozenset[Need]] = frozenset({"key"})
     own_lacks: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
-
-    def __check_init__(self):
-        require(self.size >= 1, "Bucketing", "size", self.size, "must be at least 1")
 
     @property
     def hull(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -5,8 +5,8 @@ from typing import Any, ClassVar, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ghostjax._kernels import clipped_steps
-from ghostjax._types import real_field, require, static_field
+from ghostjax._kernels import clipped_steps, shares
+from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
 
 
@@ -35,16 +35,10 @@ class CenteredClipping(AbstractAggregator):
     Source: Karimireddy et al., Learning from History for Byzantine Robust Optimization, arXiv:2012.10333.
     """
 
-    tau: Float[Array, ""] = real_field(default=1.0, low=0, inf=True)
-    steps: int = static_field(default=1)
-    centre: Literal["memory", "anchor"] = static_field(default="memory")
+    tau: Float[Array, ""] = real_field(default=1.0, low=0, inf=True, unit="length")
+    steps: int = static_field(default=1, whole=True, low=1)
+    centre: Literal["memory", "anchor"] = static_field(default="memory", choices=("memory", "anchor"))
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "unconditional"
-
-    def __check_init__(self):
-        require(self.steps >= 1, "CenteredClipping", "steps", self.steps, "must be at least 1")
-        require(
-            self.centre in ("memory", "anchor"), "CenteredClipping", "centre", self.centre, "use 'memory' or 'anchor'"
-        )
 
     @property
     def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -64,13 +58,11 @@ class CenteredClipping(AbstractAggregator):
     def step(
         self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[PyTree, Float[Array, " d"]]:
-        total = w.sum()
-        share = jnp.where(total > 0, w / jnp.where(total > 0, total, 1), 0)
         tau = self.tau.astype(x.dtype)
         start = state if self.centre == "memory" else ctx.anchor
 
-        v: Array = clipped_steps(x, share, tau, start, self.steps)
-        return (v if self.centre == "memory" else ()), jnp.where(total > 0, v, 0)
+        v: Array = clipped_steps(x, shares(w), tau, start, self.steps)
+        return (v if self.centre == "memory" else ()), jnp.where(w.max() > 0, v, 0)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return w.sum()
@@ -83,6 +75,5 @@ class CenteredClipping(AbstractAggregator):
     ) -> Float[Array, ""]:
         # The step map has the Jacobian I - sum_j w_j J_j / W with 0 <= J_j <= I, so it never expands a difference of
         # centres, and each step adds at most 2 tau times the principal's share.
-        total = w.sum()
-        share = jnp.where(principal, w, 0).sum() / jnp.where(total > 0, total, 1)
+        share = jnp.where(principal, shares(w), 0).sum()
         return 2 * self.tau.astype(x.dtype) * share * self.steps

@@ -5,10 +5,11 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ghostjax._kernels import row_norms
+from ghostjax._kernels import capped, measured
 from ghostjax._types import real_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law
 from ghostjax.aggregators._reach import clipped_reach, gain
+from ghostjax.aggregators._units import in_range
 from ghostjax.aggregators._wrapper import AbstractWrapper, borne_mass
 
 
@@ -36,7 +37,7 @@ class Clipping(AbstractWrapper):
     """
 
     rule: AbstractAggregator
-    c: Float[Array, ""] = real_field(default=2.0, low=0, inf=True)
+    c: Float[Array, ""] = real_field(default=2.0, low=0, inf=True, unit="length")
     own_lacks: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
     shortens: ClassVar[bool] = True
 
@@ -49,7 +50,7 @@ class Clipping(AbstractWrapper):
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
-        return x * jnp.minimum(1, self.c.astype(x.dtype) / row_norms(x))[:, None], w
+        return capped(x, measured(x), self.c.astype(x.dtype)), w
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
         return w
@@ -67,5 +68,6 @@ class Clipping(AbstractWrapper):
     ) -> Float[Array, ""]:
         clipped, _ = self.before(x, w, Context())
         none = jnp.zeros_like(w)
-        reach = clipped_reach(self.rule, self.c.astype(x.dtype), none, none, w, principal)
-        return jnp.minimum(reach, self.rule.certificate(clipped, w, principal))
+        rule, w, _ = in_range(self.rule, w)
+        reach = clipped_reach(rule, self.c.astype(x.dtype), none, none, w, principal)
+        return jnp.minimum(reach, rule.certificate(clipped, w, principal))

@@ -5,8 +5,8 @@ from typing import ClassVar, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ghostjax._kernels import geometric_median, in_sight, median_coefficients, squared_distances
-from ghostjax._types import real_field, require, static_field
+from ghostjax._kernels import balanced, geometric_median, in_sight, median_coefficients, unit_distances
+from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import AbstractGeometricRule, Law, median_kappa, own_mass
 
 
@@ -41,16 +41,12 @@ class GeometricMedian(AbstractGeometricRule):
     Source: Chen et al., arXiv:1705.05491; Pillutla et al., Robust Aggregation for Federated Learning, arXiv:1912.13445.
     """
 
-    nu: Float[Array, ""] = real_field(default=1e-3)
-    smoothing: Literal["sqrt", "max", "none"] = static_field(default="sqrt")
-    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    nu: Float[Array, ""] = real_field(default=1e-3, low=0, unit="length")
+    smoothing: Literal["sqrt", "max", "none"] = static_field(default="sqrt", choices=("sqrt", "max", "none"))
+    f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
     hull: ClassVar[bool] = True
-
-    def __check_init__(self):
-        known = ("sqrt", "max", "none")
-        require(self.smoothing in known, "GeometricMedian", "smoothing", self.smoothing, f"use one of {known}")
 
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -59,7 +55,7 @@ class GeometricMedian(AbstractGeometricRule):
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
-        nu = self.nu.astype(w.dtype)
+        w, nu = balanced(w), self.nu.astype(w.dtype)
         return median_coefficients(dist2, in_sight(dist2, w, nu), nu, self.smoothing)
 
     def of_rows(  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -88,7 +84,8 @@ class GeometricMedian(AbstractGeometricRule):
         others = jnp.where(principal, 0, w)
         share = jnp.where(principal, w, 0).sum() / jnp.where(w.sum() > 0, w.sum(), 1)
         both = (others[:, None] > 0) & (others[None, :] > 0)
-        distances = jnp.sqrt(jnp.where(both, squared_distances(x, others), 0))
+        dist2, scale = unit_distances(x, others)
+        distances = jnp.sqrt(jnp.where(both, dist2, 0)) / scale
         nu = jnp.zeros((), x.dtype) if self.smoothing == "none" else self.nu.astype(x.dtype)
         radius = jnp.where(others > 0, distances.max(1), jnp.inf).min() + nu
         average = distances @ others / jnp.where(others.sum() > 0, others.sum(), 1)

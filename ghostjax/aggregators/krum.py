@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ghostjax._kernels import nearest_score, squared_distances
+from ghostjax._kernels import nearest_score, power_near, unit_distances
 from ghostjax._types import real_field, require, static_field
 from ghostjax.aggregators._base import AbstractGeometricRule, Law, own_mass
 
@@ -13,9 +13,14 @@ from ghostjax.aggregators._base import AbstractGeometricRule, Law, own_mass
 Neighbours = Literal["n-f-1", "n-f-2"]
 
 
-def check_neighbours(rule: AbstractGeometricRule, neighbours: Neighbours) -> None:
-    """Errors: any other word."""
-    require(neighbours in ("n-f-1", "n-f-2"), type(rule).__name__, "neighbours", neighbours, "use 'n-f-1' or 'n-f-2'")
+NEIGHBOURS = ("n-f-1", "n-f-2")
+
+
+def check_neighbours(rule: AbstractGeometricRule, neighbours: Neighbours, call: str, w: Float[Array, " n"]) -> None:
+    """Errors: no other identity to compare a message with."""
+    left = neighbourhood(w, own_mass(rule, w), neighbours)
+    remedy = "a message is compared with its neighbours, and none is left; add nodes or lower f"
+    require(((w > 0).sum() > 1) & (left > 0), call, "f", getattr(rule, "f", None), remedy)
 
 
 def lacks_of(neighbours: Neighbours) -> frozenset[Law]:
@@ -39,8 +44,13 @@ SLACK = 64
 def krum_scores(
     dist2: Float[Array, "n n"], w: Float[Array, " n"], mass: Float[Array, ""], neighbours: Neighbours
 ) -> Float[Array, " n"]:
-    """Sum of squared distances to the nearest neighbours; inf where the weight is 0. `mass` is F."""
-    return jnp.where(w > 0, nearest_score(dist2, w, neighbourhood(w, mass, neighbours)), jnp.inf)
+    """Sum of squared distances to the nearest neighbours; inf where the weight is 0. `mass` is F.
+
+    In units of a mass near the largest weight, a power of two, so that no sum overflows.
+    """
+    unit = power_near(w.max())
+    keep = neighbourhood(w, mass, neighbours)
+    return jnp.where(w > 0, nearest_score(dist2, w * unit, keep * unit), jnp.inf)
 
 
 def krum_reach(
@@ -61,7 +71,7 @@ def krum_reach(
     """
     others = jnp.where(principal, 0, w)
     own = w.sum() - others.sum()
-    dist2 = squared_distances(x, others)
+    dist2, scale = unit_distances(x, others)
     keep = neighbourhood(w, mass, neighbours)
     scores = nearest_score(dist2, others, keep)
     counted = others > 0
@@ -72,7 +82,8 @@ def krum_reach(
     diameter = jnp.sqrt(jnp.where(both, dist2, 0).max())
     left = keep - own
     held = (own <= mass) & (left > 0) & (keep <= others.sum())
-    return jnp.where(held, diameter + 2 * jnp.sqrt(worst / jnp.where(left > 0, left, 1)), jnp.inf)
+    reach = diameter + 2 * jnp.sqrt(worst / jnp.where(left > 0, left, 1))
+    return jnp.where(held, reach / scale, jnp.inf)
 
 
 class Krum(AbstractGeometricRule):
@@ -88,7 +99,8 @@ class Krum(AbstractGeometricRule):
     distance between messages: it jumps. **Traced:** `f`, `share`, the weights. **Static:** `neighbours`: libraries
     differ (the paper, Flower and Blades use n - f - 2, byzfl and byzpy n - f - 1). The derivative in the weights is 0
     almost everywhere, so an adjoint says nothing about it. **Lacks:** permutation (mutual
-    nearest neighbours tie where W - F is 2), and with n - f - 2 weight scale (it leaves out one identity).
+    nearest neighbours tie where W - F is 2), and with n - f - 2 weight scale (it leaves out one identity). Errors, in a
+    protocol: no neighbour is left to compare with.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -101,14 +113,16 @@ class Krum(AbstractGeometricRule):
     arXiv:2302.01772.
     """
 
-    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    neighbours: Neighbours = static_field(default="n-f-1")
+    neighbours: Neighbours = static_field(default="n-f-1", choices=NEIGHBOURS)
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
     hull: ClassVar[bool] = True
 
-    def __check_init__(self):
-        check_neighbours(self, self.neighbours)
+    def demands(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, call: str, w: Float[Array, " n"]
+    ) -> None:
+        check_neighbours(self, self.neighbours, call, w)
 
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -5,6 +5,7 @@ from typing import ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ghostjax._kernels import shares
 from ghostjax.aggregators._base import AbstractGeometricRule
 
 
@@ -32,8 +33,7 @@ class Mean(AbstractGeometricRule):
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         del dist2
-        total = w.sum()
-        return jnp.where(total > 0, w / jnp.where(total > 0, total, 1), 0)
+        return shares(w)
 
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return w.sum()

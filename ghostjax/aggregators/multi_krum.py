@@ -6,9 +6,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ghostjax._kernels import kept_mass
-from ghostjax._types import real_field, static_field
+from ghostjax._types import real_field, require, static_field
 from ghostjax.aggregators._base import AbstractGeometricRule, Law, own_mass
-from ghostjax.aggregators.krum import check_neighbours, krum_reach, krum_scores, lacks_of, Neighbours, SLACK
+from ghostjax.aggregators.krum import (
+    check_neighbours,
+    krum_reach,
+    krum_scores,
+    lacks_of,
+    NEIGHBOURS,
+    Neighbours,
+    SLACK,
+)
 
 
 class MultiKrum(AbstractGeometricRule):
@@ -19,7 +27,8 @@ class MultiKrum(AbstractGeometricRule):
     Scores as in `Krum`. **Traced:** `f`, `share`, `m` (nan, the default, takes `W - F`), the weights. **Static:**
     `neighbours`. Ties go to the lowest index, as in `Krum`; the last row may count in part. The derivative in the
     weights sees the averaging, not the selection. **Guarantee:** a conditional certificate (see `certificate`); no
-    robustness coefficient is claimed. **Lacks:** permutation (ties), and with n - f - 2 weight scale.
+    robustness coefficient is claimed. **Lacks:** permutation (ties), and with n - f - 2 weight scale. A mass m beyond
+    the mass present counts as all of it. Errors, in a protocol: such an m, or 0; no neighbour left to compare with.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -31,15 +40,20 @@ class MultiKrum(AbstractGeometricRule):
     Source: Blanchard et al., Machine Learning with Adversaries, NeurIPS 2017, arXiv:1703.02757.
     """
 
-    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    m: Float[Array, ""] = real_field(default=jnp.nan, nan=True)
-    neighbours: Neighbours = static_field(default="n-f-1")
+    m: Float[Array, ""] = real_field(default=jnp.nan, low=0, nan=True, unit="mass")
+    neighbours: Neighbours = static_field(default="n-f-1", choices=NEIGHBOURS)
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
     hull: ClassVar[bool] = True
 
-    def __check_init__(self):
-        check_neighbours(self, self.neighbours)
+    def demands(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, call: str, w: Float[Array, " n"]
+    ) -> None:
+        check_neighbours(self, self.neighbours, call, w)
+        within = (self.m > 0) & (self.m <= w.sum() * (1 + 4 * jnp.finfo(w.dtype).eps))
+        remedy = f"averages the mass m of the {w.sum():g} present; give more than 0 and no more than these"
+        require(jnp.isnan(self.m) | within, call, "m", self.m, remedy)
 
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -22,7 +22,8 @@ class NNM(AbstractMixing):
     a rule that assumes less than F, or claims no kappa: one message far away is still part of its own mixture.
     **Certificate:** conditional on the spread of the others: `2 sqrt(kappa) sigma` for a principal of mass at most F,
     sigma the deviation of the tightest mass `W - F` among the others.
-    **Traced:** `f`, `share`, the rule's knobs, the weights. **State:** the rule's. **Cost:** one Gram product and one
+    **Traced:** `f`, `share`, the rule's knobs, the weights. **Derivatives:** those of removal; who is near is held
+    constant. **State:** the rule's. **Cost:** one Gram product and one
     `[n, n] @ [n, d]` product. In gossip, before a geometric rule, it is geometric itself: one Gram product for all
     receivers. Before any other rule it is mapped over receivers at k times the memory: `[n, k, d]`.
     **Lacks:** what the rule lacks.
@@ -39,7 +40,7 @@ class NNM(AbstractMixing):
     """
 
     rule: AbstractAggregator
-    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
     certificate_kind: ClassVar[Kind] = "conditional"
     shortens: ClassVar[bool] = True

@@ -37,7 +37,7 @@ class TrimmedMean(AbstractCoordinateRule):
     al., arXiv:2302.01772.
     """
 
-    f: Float[Array, ""] = real_field(default=0.0, low=0)
+    f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
     certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
 

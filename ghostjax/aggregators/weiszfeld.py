@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ghostjax._kernels import row_norms, weighted_mean, window_mean
-from ghostjax._types import real_field, require, static_field
+from ghostjax._kernels import power_near, row_norms, weighted_mean, window_mean
+from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Law
 
 
@@ -33,15 +33,10 @@ class Weiszfeld(AbstractAggregator):
     Source: Weiszfeld, Sur le point pour lequel la somme des distances de n points donnes est minimum, 1937.
     """
 
-    nu: Float[Array, ""] = real_field(default=0.1)
-    steps: int = static_field(default=3)
-    start: Literal["zero", "mean", "median"] = static_field(default="zero")
+    nu: Float[Array, ""] = real_field(default=0.1, low=0, unit="length")
+    steps: int = static_field(default=3, whole=True, low=1)
+    start: Literal["zero", "mean", "median"] = static_field(default="zero", choices=("zero", "mean", "median"))
     hull: ClassVar[bool] = True
-
-    def __check_init__(self):
-        require(self.steps >= 1, "Weiszfeld", "steps", self.steps, "must be at least 1")
-        known = ("zero", "mean", "median")
-        require(self.start in known, "Weiszfeld", "start", self.start, f"use one of {known}")
 
     @property
     def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -70,7 +65,10 @@ class Weiszfeld(AbstractAggregator):
             z = window_mean(x, w, w.sum() / 2)
 
         def move(_: Any, z: Array) -> Array:
-            return weighted_mean(x, w / jnp.maximum(nu, row_norms(x, z)))
+            lengths = jnp.maximum(nu, row_norms(x, z))
+            # In units of the nearest row: the inverse of the largest number is rounded to 0.
+            unit = power_near(jnp.where(w > 0, lengths, jnp.inf).min(initial=jnp.finfo(lengths.dtype).max))
+            return weighted_mean(x, w / (lengths * unit))
 
         return state, jax.lax.fori_loop(0, self.steps, move, z)
 

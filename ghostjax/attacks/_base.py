@@ -4,13 +4,16 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ghostjax._border import Checked
+from ghostjax._byzantine import byzantine_mask
 from ghostjax._kernels import present
-from ghostjax._types import ConfigurationError, Key, Respond
+from ghostjax._rows import messages, weights
+from ghostjax._types import concrete, ConfigurationError, Key, Respond
 
 
 Knowledge = Literal["nothing", "own", "honest", "defence"]
@@ -71,6 +74,8 @@ class AbstractAttack(Checked):
     """The laws that this attack does not obey; its docstring says why."""
     per_receiver: ClassVar[bool] = False
     """Whether it sends different vectors to different receivers, which only gossip delivers."""
+    doubt: ClassVar[Callable[..., str | None] | None] = None
+    """`doubt(n, f)`, a method: why this is no attack of f among n identities of weight 1, if so; a simulation warns."""
 
     @abstractmethod
     def init(self, like: Any) -> PyTree:
@@ -91,9 +96,9 @@ class AbstractAttack(Checked):
 
     def __call__(
         self,
-        x: Float[Array, "n d"],
-        byzantine: Bool[Array, " n"],
-        w: Float[Array, " n"] | None = None,
+        x: Any,
+        byzantine: Any,
+        w: Any = None,
         *,
         key: Key | None = None,
         rule: Callable[[Array, Array], Array] | None = None,
@@ -101,41 +106,64 @@ class AbstractAttack(Checked):
     ) -> Float[Array, "n d"]:
         """One round from the initial memory: the messages `[n, d]` that leave when `x` would be sent honestly.
 
-        `w` are the weights (1 unless given), `key` the randomness (`jax.random.key(0)` unless given), `rule`
-        the defence as `rule(x, w) -> y`, `mixing` the mixing matrix when all are present. With an attack that
-        sends each receiver its own vector, row i is what receiver i gets from its Byzantine neighbours.
+        `byzantine` is a mask `[n]`, or a count or share of the last rows. `w` are the weights (1 unless given), `key`
+        the randomness (`jax.random.key(0)` unless given), `rule` the defence as `rule(x, w) -> y`, `mixing` the mixing
+        matrix when all are present. With an attack that sends each receiver its own vector, row i is what receiver i
+        gets from its Byzantine neighbours. Messages and weights are taken as `rule(x, w)` takes them. Weights count:
+        `ddof` and `z_max` take their sum for the number of identities. Of shares that sum to 1 a standard deviation
+        is 0, and ALIE, min-max and min-sum send the honest mean; nothing is rescaled here (`gj.simulate` refuses such
+        weights and names the way out). The same shapes compile once.
         """
+        call = f"{type(self).__name__}(x, byzantine)"
         if self.knows == "defence" and rule is None:
-            raise ConfigurationError(
-                f"{type(self).__name__}(x, byzantine): rule=None: it searches through the defence; give rule=..."
-            )
-        w = jnp.ones(x.shape[0], x.dtype) if w is None else w
-        seen, weights, _ = present(x, w)
+            raise ConfigurationError(f"{call}: rule=None: it searches through the defence; give rule=...")
+        x = messages(x, call)
+        mask = byzantine_mask(byzantine, x.shape[0], call)
+        w = weights(w, x, call)
+        arguments = (self, x, mask, w, jax.random.key(0) if key is None else key, rule, mixing)
+        return _alone(*arguments) if concrete(arguments) else _sent(*arguments)
 
-        def respond(rows: Array) -> Array:
-            if rule is None:
-                raise ConfigurationError(f"{type(self).__name__}: knows={self.knows!r}: declare 'defence' to respond")
-            return rule(*present(jnp.where(byzantine[:, None], rows, seen), w)[:2])
 
-        if mixing is not None:
-            mixing = mixing * weights[None, :]
-            total = mixing.sum(1, keepdims=True)
-            mixing = jnp.where(total > 0, mixing / jnp.where(total > 0, total, 1), jnp.eye(len(x), dtype=x.dtype))
+def _sent(
+    attack: AbstractAttack,
+    x: Float[Array, "n d"],
+    byzantine: Bool[Array, " n"],
+    w: Float[Array, " n"],
+    key: Key,
+    rule: Callable[[Array, Array], Array] | None,
+    mixing: Float[Array, "n n"] | None,
+) -> Float[Array, "n d"]:
+    """What leaves in one round from the initial memory."""
+    seen, weights, _ = present(x, w)
 
-        view = View(
-            messages=seen,
-            weights=weights,
-            byzantine=byzantine,
-            models=jnp.zeros(x.shape[1:], x.dtype),
-            respond=respond,
-            key=jax.random.key(0) if key is None else key,
-            round=jnp.zeros((), jnp.int32),
-            mixing=mixing,
-        )
-        _, sent = self.step(self.init(jax.ShapeDtypeStruct(x.shape, x.dtype)), view)
-        if sent.by_receiver is not None:
-            return sent.by_receiver
-        return jnp.where(byzantine[:, None], sent.by_sender, x)
+    def respond(rows: Array) -> Array:
+        if rule is None:
+            raise ConfigurationError(f"{type(attack).__name__}: knows={attack.knows!r}: declare 'defence' to respond")
+        return rule(*present(jnp.where(byzantine[:, None], rows, seen), w)[:2])
+
+    if mixing is not None:
+        mixing = mixing * weights[None, :]
+        total = mixing.sum(1, keepdims=True)
+        mixing = jnp.where(total > 0, mixing / jnp.where(total > 0, total, 1), jnp.eye(len(x), dtype=x.dtype))
+
+    view = View(
+        messages=seen,
+        weights=weights,
+        byzantine=byzantine,
+        models=jnp.zeros(x.shape[1:], x.dtype),
+        respond=respond,
+        key=key,
+        round=jnp.zeros((), jnp.int32),
+        mixing=mixing,
+    )
+    _, sent = attack.step(attack.init(jax.ShapeDtypeStruct(x.shape, x.dtype)), view)
+    if sent.by_receiver is not None:
+        return sent.by_receiver
+    return jnp.where(byzantine[:, None], sent.by_sender, x)
+
+
+_alone = eqx.filter_jit(_sent)
+"""What the host calls: compiled once for each shape."""
 
 
 class AbstractMessageAttack(AbstractAttack):

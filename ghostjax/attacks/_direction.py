@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._types import require, static_field
+from ghostjax._kernels import ORDINARY, power_near, within
+from ghostjax._types import static_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean, honest_std, normalise
 
@@ -21,17 +22,13 @@ class AbstractLineAttack(AbstractMessageAttack):
     flpoison) or "sign" (of the mean), and `ddof` of the standard deviation. Errors: another direction or ddof.
     """
 
-    direction: Direction = static_field(default="std")
-    ddof: int = static_field(choices=(0, 1), default=1)
+    direction: Direction = static_field(default="std", choices=("std", "unit", "sign"))
+    ddof: int = static_field(default=1, choices=(0, 1))
     knows: ClassVar[Knowledge] = "honest"
-
-    def __check_init__(self):
-        name, known = type(self).__name__, ("std", "unit", "sign")
-        require(self.direction in known, name, "direction", self.direction, "use std, unit or sign")
 
     @abstractmethod
     def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
-        """The largest feasible gamma; 0 where p is zero."""
+        """The largest feasible gamma; 0 where p is zero. No square of p leaves the float range."""
 
     def init(self, like: Any) -> PyTree:
         """No memory."""
@@ -45,4 +42,6 @@ class AbstractLineAttack(AbstractMessageAttack):
             p = honest_std(view, mean, self.ddof)
         else:
             p = normalise(mean) if self.direction == "unit" else jnp.sign(mean)
-        return state, same_for_all(view, mean - self.gamma(view, mean, p) * p)
+        # Only where p points counts.
+        p = p * power_near(jnp.abs(p).max(initial=0), ORDINARY)
+        return state, same_for_all(view, within(mean - within(self.gamma(view, mean, p)) * p))

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ghostjax._kernels import weighted_mean, weighted_variance
+from ghostjax._kernels import mass_unit, ORDINARY, power_near, weighted_mean, weighted_variance, within
 from ghostjax.attacks._base import View
 
 
@@ -12,9 +12,17 @@ def honest_mean(view: View) -> Float[Array, " d"]:
     return weighted_mean(view.messages, view.honest)
 
 
+def honest_unit(view: View) -> Float[Array, ""]:
+    """The power of two by which honest messages come near 1 where their squares would leave the float range; else 1."""
+    x = view.messages
+    return power_near(jnp.where(view.honest > 0, jnp.abs(x).max(1, initial=0), 0).max(), ORDINARY)
+
+
 def honest_std(view: View, mean: Float[Array, " d"], ddof: int) -> Float[Array, " d"]:
     """The weighted standard deviation per coordinate; zero where the honest weight is at most `ddof`."""
-    return safe_sqrt(weighted_variance(view.messages, view.honest, mean, ddof))
+    scale, mass = honest_unit(view), mass_unit(view.honest)
+    variance = weighted_variance(view.messages, mass * view.honest, mean, mass * ddof, scale)
+    return within(safe_sqrt(variance) / scale)
 
 
 def safe_sqrt(square: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -24,8 +32,7 @@ def safe_sqrt(square: Float[Array, "..."]) -> Float[Array, "..."]:
 
 
 def normalise(vector: Float[Array, " d"]) -> Float[Array, " d"]:
-    """The unit vector; zero for zero. Scaled by the largest entry first, so that squares do not overflow."""
-    top = jnp.abs(vector).max()
-    scaled = vector / jnp.where(top > 0, top, 1)
+    """The unit vector; zero for zero. Scaled by a power of two first, so that squares do not overflow."""
+    scaled = vector * power_near(jnp.abs(vector).max(initial=0))
     norm = safe_sqrt(jnp.square(scaled).sum())
     return scaled / jnp.where(norm > 0, norm, 1)

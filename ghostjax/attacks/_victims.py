@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ghostjax._kernels import within
 from ghostjax._types import ConfigurationError
 from ghostjax.attacks._base import View
 
@@ -17,4 +18,4 @@ def neighbourhoods(view: View, call: str) -> tuple[Float[Array, "n d"], Float[Ar
         raise ConfigurationError(f"{call}: mixing=None: it aims at the neighbours of each receiver; run it in Gossip")
     a = view.mixing.astype(view.messages.dtype)
     honest = jnp.where(view.byzantine[None, :], 0, a)
-    return honest @ view.messages, honest.sum(1), (a - honest).sum(1)
+    return within(honest @ view.messages), honest.sum(1), (a - honest).sum(1)

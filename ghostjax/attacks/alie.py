@@ -6,7 +6,8 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._types import real_field, require, static_field
+from ghostjax._kernels import mass_unit, within
+from ghostjax._types import concrete, real_field, static_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean, honest_std
 
@@ -35,8 +36,10 @@ class ALIE(AbstractMessageAttack):
         m = mean_H + sign * z * std_H
 
     **Knows:** every honest message of the round. **Traced:** `z`; nan (the default) takes `z_max` of the mass
-    present and Byzantine. **Static:** `sign` (+1 or -1), `ddof` of the standard deviation, in the unit of the
-    weights. **State:** none.
+    present and Byzantine, which counts identities: where it is 0 or negative (10 of which 2) this is no attack, and a
+    simulation warns of it. **Static:** `sign` (+1 or -1), `ddof` of the standard deviation, in the unit of the
+    weights: where the honest ones sum to no more than `ddof`, as stake shares do, the standard deviation is 0.
+    **State:** none.
 
     Libraries differ in all three, so their numbers differ; the presets name the convention:
 
@@ -60,12 +63,22 @@ class ALIE(AbstractMessageAttack):
     """
 
     z: Float[Array, ""] = real_field(default=jnp.nan, nan=True)
-    sign: Literal[1, -1] = static_field(default=-1)
-    ddof: int = static_field(choices=(0, 1), default=1)
+    sign: Literal[1, -1] = static_field(default=-1, choices=(1, -1))
+    ddof: int = static_field(default=1, choices=(0, 1))
     knows: ClassVar[Knowledge] = "honest"
 
-    def __check_init__(self):
-        require(self.sign in (1, -1), "ALIE", "sign", self.sign, "must be +1 or -1")
+    def doubt(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, num_nodes: int, num_byzantine: int
+    ) -> str | None:
+        """The shift that the majority hides is none, or points the other way."""
+        if not concrete(self.z) or not bool(jnp.isnan(self.z).all()):
+            return None
+        z = float(z_max(num_nodes, num_byzantine))
+        if z > 0 or num_byzantine == 0:
+            return None
+        return (
+            f"z_max is {z:.2g} of {num_nodes} identities, {num_byzantine} of them Byzantine; give z= a number above 0"
+        )
 
     @classmethod
     def epfml(cls) -> "ALIE":
@@ -94,6 +107,7 @@ class ALIE(AbstractMessageAttack):
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         mean = honest_mean(view)
         std = honest_std(view, mean, self.ddof)
-        total, mass = view.weights.sum(), (view.weights - view.honest).sum()
+        unit = mass_unit(view.weights)
+        total, mass = (unit * view.weights).sum(), (unit * (view.weights - view.honest)).sum()
         z = jnp.where(jnp.isnan(self.z), z_max(total, mass).astype(mean.dtype), self.z.astype(mean.dtype))
-        return state, same_for_all(view, mean + self.sign * z * std)
+        return state, same_for_all(view, within(mean + self.sign * z * std))

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import within
 from ghostjax._types import real_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
 from ghostjax.attacks._victims import neighbourhoods
@@ -47,5 +48,5 @@ class Dissensus(AbstractMessageAttack):
         x = view.messages
         heard, honest, b = neighbourhoods(view, "Dissensus")
         step = self.eps.astype(x.dtype) / jnp.where(b > 0, b, 1)
-        push = jnp.where(b > 0, step, 0)[:, None] * (heard - honest[:, None] * x)
-        return state, Sent(x, x - push)
+        push = jnp.where(b > 0, step, 0)[:, None] * within(heard - honest[:, None] * x)
+        return state, Sent(x, within(x - push))

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import squares_from
-from ghostjax._types import real_field, require, static_field
+from ghostjax._types import real_field, static_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
-from ghostjax.attacks._statistics import honest_mean
+from ghostjax.attacks._statistics import honest_mean, honest_unit
 
 
 class FangKrum(AbstractMessageAttack):
@@ -29,12 +29,9 @@ class FangKrum(AbstractMessageAttack):
     Source: Fang et al., Local Model Poisoning Attacks to Byzantine-Robust Federated Learning, arXiv:1911.11815.
     """
 
-    scale: Float[Array, ""] = real_field(default=1.0)
-    halvings: int = static_field(default=16)
+    scale: Float[Array, ""] = real_field(default=1.0, low=0)
+    halvings: int = static_field(default=16, whole=True, low=0)
     knows: ClassVar[Knowledge] = "defence"
-
-    def __check_init__(self):
-        require(self.halvings >= 0, "FangKrum", "halvings", self.halvings, "must not be negative")
 
     def init(self, like: Any) -> PyTree:
         del like
@@ -43,6 +40,8 @@ class FangKrum(AbstractMessageAttack):
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x, honest = view.messages, view.honest
         against = -jnp.sign(honest_mean(view))
+        unit = honest_unit(view)
+        seen = unit * x
         steps = self.scale.astype(x.dtype) * jnp.exp2(-jnp.arange(self.halvings + 1, dtype=x.dtype))
 
         def selected(step: Array) -> Array:
@@ -50,8 +49,8 @@ class FangKrum(AbstractMessageAttack):
             listens = honest if len(results) == len(honest) > 1 else jnp.ones(len(results), x.dtype)
 
             def margin(y: Array) -> Array:
-                nearest = jnp.where(honest > 0, squares_from(x, y), jnp.inf).min()
-                return nearest - jnp.square(y - step * against).sum()
+                nearest = jnp.where(honest > 0, squares_from(seen, unit * y), jnp.inf).min()
+                return nearest - jnp.square(unit * (y - step * against)).sum()
 
             margins = jax.lax.map(margin, results)
             return jnp.where(listens > 0, margins, 0).sum() > 0

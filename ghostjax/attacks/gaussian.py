@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import within
 from ghostjax._random import stream
 from ghostjax._types import real_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, Sent, View
@@ -25,7 +26,7 @@ class Gaussian(AbstractMessageAttack):
     """
 
     mean: Float[Array, ""] = real_field(default=0.0)
-    std: Float[Array, ""] = real_field(default=1.0)
+    std: Float[Array, ""] = real_field(default=1.0, low=0)
     knows: ClassVar[Knowledge] = "nothing"
     lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
@@ -37,5 +38,5 @@ class Gaussian(AbstractMessageAttack):
         d, dtype = view.messages.shape[1], view.messages.dtype
         mean, std = self.mean.astype(dtype), self.std.astype(dtype)
         return state, own_rows(
-            view, stream(view.key, "gaussian"), lambda key: mean + std * jax.random.normal(key, (d,), dtype)
+            view, stream(view.key, "gaussian"), lambda key: within(mean + std * jax.random.normal(key, (d,), dtype))
         )

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import within
 from ghostjax._types import real_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean
@@ -48,4 +49,4 @@ class IPM(AbstractMessageAttack):
 
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         mean = honest_mean(view)
-        return state, same_for_all(view, -self.tau.astype(mean.dtype) * mean)
+        return state, same_for_all(view, within(-self.tau.astype(mean.dtype) * mean))

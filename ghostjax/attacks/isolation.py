@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import within
 from ghostjax._types import as_real, real_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
 from ghostjax.attacks._victims import neighbourhoods
@@ -55,4 +56,4 @@ class Isolation(AbstractMessageAttack):
         heard, _, b = neighbourhoods(view, "Isolation")
         some = (b > 0)[:, None]
         sent = (self.hold.astype(x.dtype) * x - heard) / jnp.where(some, b[:, None], 1)
-        return state, Sent(x, jnp.where(some, sent, x))
+        return state, Sent(x, jnp.where(some, within(sent), x))

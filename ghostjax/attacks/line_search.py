@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from ghostjax._kernels import weighted_mean
+from ghostjax._kernels import ORDINARY, power_near, row_norms, weighted_mean, within
 from ghostjax._types import concrete, real_field, require, static_field
 from ghostjax.attacks._base import AbstractAttack, Knowledge, Sent, View
 from ghostjax.attacks._statistics import honest_mean, safe_sqrt
@@ -22,8 +22,11 @@ SLACK = 64
 def deviation(result: Float[Array, "*n d"], view: View) -> Float[Array, ""]:
     """How far the defence ends from the honest mean: `||y - mean_H||`, in gossip the root mean square over
     honest receivers."""
-    away = jnp.square(result - jnp.broadcast_to(honest_mean(view), result.shape)).sum(-1)
-    return safe_sqrt(away if away.ndim == 0 else weighted_mean(away[:, None], view.honest)[0])
+    away = row_norms(result.reshape(-1, result.shape[-1]), honest_mean(view))
+    if result.ndim == 1:
+        return away[0]
+    unit = power_near(away.max(), ORDINARY)
+    return safe_sqrt(weighted_mean(jnp.square(unit * away)[:, None], view.honest)[0]) / unit
 
 
 class LineSearch(AbstractAttack):
@@ -63,11 +66,11 @@ class LineSearch(AbstractAttack):
     """
 
     attack: AbstractAttack
-    low: Float[Array, ""] = real_field(default=1e-2)
-    high: Float[Array, ""] = real_field(default=1e2)
-    grid: int = static_field(default=64)
-    refinements: int = static_field(default=4)
-    signed: bool = static_field(default=True)
+    low: Float[Array, ""] = real_field(default=1e-2, low=0)
+    high: Float[Array, ""] = real_field(default=1e2, low=0)
+    grid: int = static_field(default=64, whole=True, low=2)
+    refinements: int = static_field(default=4, whole=True, low=0)
+    signed: bool = static_field(default=True, choices=(True, False))
     objective: Callable[[Array, View], Array] = static_field(default=deviation)
     knows: ClassVar[Knowledge] = "defence"
 
@@ -80,8 +83,6 @@ class LineSearch(AbstractAttack):
             name,
             "it sends every receiver its own vector; search its knob with a sweep instead",
         )
-        require(self.grid >= 2, "LineSearch", "grid", self.grid, "needs at least 2 points a side")
-        require(self.refinements >= 0, "LineSearch", "refinements", self.refinements, "must not be negative")
         if concrete((self.low, self.high)):
             ordered = ((self.low > 0) & (self.low <= self.high)).all()
             require(ordered, "LineSearch", "low", self.low, f"must lie in (0, high], and high is {self.high!s}")
@@ -100,13 +101,13 @@ class LineSearch(AbstractAttack):
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         state, sent = self.attack.step(state, view)
         centre = honest_mean(view)[None, :]
-        direction = sent.by_sender - centre
+        direction = within(sent.by_sender - centre)
 
         def gain(t: Array) -> Array:
-            value = self.objective(view.respond(centre + t * direction), view)
+            value = self.objective(view.respond(within(centre + t * direction)), view)
             return jax.lax.stop_gradient(jnp.where(jnp.isfinite(value), value, -jnp.inf))
 
-        return state, Sent(centre + self._search(gain, centre.dtype) * direction)
+        return state, Sent(within(centre + self._search(gain, centre.dtype) * direction))
 
     def _search(self, gain: Callable[[Array], Array], dtype: Any) -> Float[Array, ""]:
         low, high = jnp.log(self.low.astype(dtype)), jnp.log(self.high.astype(dtype))

@@ -33,7 +33,7 @@ class Mimic(AbstractMessageAttack):
     arXiv:2006.09365.
     """
 
-    target: Int[Array, ""] = count_field(default=0)
+    target: Int[Array, ""] = count_field(default=0, low=0)
     knows: ClassVar[Knowledge] = "honest"
     lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 

@@ -10,7 +10,7 @@ from ghostjax._random import stream
 from ghostjax._tree import select
 from ghostjax._types import count_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
-from ghostjax.attacks._statistics import honest_mean, normalise
+from ghostjax.attacks._statistics import honest_mean, honest_unit, normalise
 
 
 class MimicState(NamedTuple):
@@ -44,7 +44,7 @@ class MimicHeuristic(AbstractMessageAttack):
     arXiv:2006.09365.
     """
 
-    warmup: Int[Array, ""] = count_field(default=1)
+    warmup: Int[Array, ""] = count_field(default=1, low=0)
     knows: ClassVar[Knowledge] = "honest"
 
     def init(self, like: Any) -> PyTree:
@@ -69,7 +69,7 @@ class MimicHeuristic(AbstractMessageAttack):
         t = state.steps.astype(x.dtype)
         mean = (t * state.mean + honest_mean(view)) / (1 + t)
         direction = jnp.where(t > 0, state.direction, start)
-        centred = x - mean[None, :]
+        centred = honest_unit(view) * (x - mean[None, :])
         power = normalise((honest * (centred @ direction)) @ centred)
         return MimicState(state.steps + 1, mean, normalise((t * direction + power) / (1 + t)), state.target)
 

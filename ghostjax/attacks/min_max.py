@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 from ghostjax._kernels import squared_distances
 from ghostjax.attacks._base import View
 from ghostjax.attacks._direction import AbstractLineAttack
-from ghostjax.attacks._statistics import safe_sqrt
+from ghostjax.attacks._statistics import honest_unit, safe_sqrt
 
 
 class MinMax(AbstractLineAttack):
@@ -37,11 +37,13 @@ class MinMax(AbstractLineAttack):
     def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
         # Row i allows a gamma^2 - 2 b_i gamma + c_i <= D^2 with a = ||p||^2, b_i = p.(mean - x_i),
         # c_i = ||mean - x_i||^2; the mean is in the hull of the rows, so c_i <= D^2 and the root is real.
-        x, honest = view.messages, view.honest > 0
-        centred = x - mean[None, :]
+        # All of it in a unit in which no square leaves the float range.
+        unit, honest = honest_unit(view), view.honest > 0
+        x = unit * view.messages
+        centred = x - (unit * mean)[None, :]
         a, b, c = p @ p, -(centred @ p), jnp.square(centred).sum(1)
         pairs = honest[:, None] & honest[None, :]
         width = jnp.where(pairs, squared_distances(x, view.honest), 0).max()
         root = b + safe_sqrt(jnp.square(b) + a * jnp.maximum(width - c, 0))
         gamma = jnp.where(honest, root, jnp.inf).min() / jnp.where(a > 0, a, 1)
-        return jnp.where((a > 0) & honest.any(), gamma, 0)
+        return jnp.where((a > 0) & honest.any(), gamma / unit, 0)

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ghostjax._kernels import squares_from
+from ghostjax._kernels import row_norms
 from ghostjax.attacks._base import View
 from ghostjax.attacks._direction import AbstractLineAttack
 from ghostjax.attacks._statistics import safe_sqrt
@@ -40,6 +40,6 @@ class MinSum(AbstractLineAttack):
     """
 
     def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
-        far = jnp.where(view.honest > 0, squares_from(view.messages, mean), 0).max()
+        far = jnp.where(view.honest > 0, row_norms(view.messages, mean), 0).max()
         a = p @ p
-        return jnp.where(a > 0, safe_sqrt(far) / safe_sqrt(jnp.where(a > 0, a, 1)), 0)
+        return jnp.where(a > 0, far / safe_sqrt(jnp.where(a > 0, a, 1)), 0)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import within
 from ghostjax._random import stream
 from ghostjax._types import real_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, Sent, View
@@ -25,7 +26,7 @@ class NoisyMean(AbstractMessageAttack):
     arXiv:2206.04568.
     """
 
-    std: Float[Array, ""] = real_field(default=30.0)
+    std: Float[Array, ""] = real_field(default=30.0, low=0)
     knows: ClassVar[Knowledge] = "honest"
     lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
@@ -39,5 +40,5 @@ class NoisyMean(AbstractMessageAttack):
         return state, own_rows(
             view,
             stream(view.key, "noisy_mean"),
-            lambda key: mean + std * jax.random.normal(key, mean.shape, mean.dtype),
+            lambda key: within(mean + std * jax.random.normal(key, mean.shape, mean.dtype)),
         )

@@ -5,8 +5,9 @@ from typing import Any, ClassVar
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import within
 from ghostjax._random import stream
-from ghostjax._types import real_field
+from ghostjax._types import concrete, real_field, require
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, Sent, View
 from ghostjax.attacks._noise import own_rows
 
@@ -28,6 +29,11 @@ class Random(AbstractMessageAttack):
     knows: ClassVar[Knowledge] = "nothing"
     lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
+    def __check_init__(self):
+        if concrete((self.low, self.high)):
+            ordered = (self.low <= self.high).all()
+            require(ordered, "Random", "low", self.low, f"must be at most high, and high is {self.high!s}")
+
     def init(self, like: Any) -> PyTree:
         del like
         return ()
@@ -36,5 +42,7 @@ class Random(AbstractMessageAttack):
         d, dtype = view.messages.shape[1], view.messages.dtype
         low, high = self.low.astype(dtype), self.high.astype(dtype)
         return state, own_rows(
-            view, stream(view.key, "random"), lambda key: low + (high - low) * jax.random.uniform(key, (d,), dtype)
+            view,
+            stream(view.key, "random"),
+            lambda key: within(low + (high - low) * jax.random.uniform(key, (d,), dtype)),
         )

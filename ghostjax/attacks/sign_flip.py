@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import within
 from ghostjax._types import real_field
 from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
 from ghostjax.attacks.ipm import IPM
@@ -45,4 +46,4 @@ class SignFlip(AbstractMessageAttack):
 
     def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x = view.messages
-        return state, Sent(jnp.where(view.byzantine[:, None], -self.scale.astype(x.dtype) * x, x))
+        return state, Sent(jnp.where(view.byzantine[:, None], within(-self.scale.astype(x.dtype) * x), x))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
+from ghostjax._border import shown
 from ghostjax._optimizer import Optimizer
 from ghostjax._tree import select
 from ghostjax._types import as_count, concrete, require, static_field
@@ -44,11 +45,15 @@ class LocalSteps(AbstractLearner):
 
     optimizer: Optimizer
     steps: Int[Array, "*n"]
-    max_steps: int = static_field()
-    persistent: bool = static_field()
+    max_steps: int = static_field(whole=True, low=1)
+    persistent: bool = static_field(choices=(True, False))
 
     def __init__(self, optimizer: Optimizer, steps: Any = 1, *, max_steps: int | None = None, persistent: bool = False):
         self.optimizer = optimizer
+        if concrete(steps):
+            counts = np.asarray(steps)
+            numbers = counts.dtype.kind in "iuf" and counts.size > 0 and bool((counts == np.round(counts)).all())
+            require(numbers, "LocalSteps", "steps", shown(steps), "give whole numbers")
         self.steps = as_count(steps)
         self.persistent = persistent
         call = "LocalSteps"
@@ -68,7 +73,6 @@ class LocalSteps(AbstractLearner):
             require(max_steps is not None, call, "max_steps", None, "traced steps need a static bound; give max_steps")
             assert max_steps is not None
             self.max_steps = max_steps
-        require(self.max_steps >= 1, call, "max_steps", self.max_steps, "must be at least 1")
 
     def init(self, like: Any) -> PyTree:
         require(

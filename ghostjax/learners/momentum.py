@@ -21,16 +21,13 @@ class Momentum(AbstractLearner):
     Source: Karimireddy et al., Learning from History for Byzantine Robust Optimization, arXiv:2012.10333.
     """
 
-    beta: Float[Array, ""] = real_field(default=0.9)
-    convention: Literal["average", "sum"] = static_field(default="average")
+    beta: Float[Array, ""] = real_field(default=0.9, low=0)
+    convention: Literal["average", "sum"] = static_field(default="average", choices=("average", "sum"))
 
     def __check_init__(self):
-        require(
-            self.convention in ("average", "sum"), "Momentum", "convention", self.convention, "use 'average' or 'sum'"
-        )
         if concrete(self.beta):
             require(
-                ((self.beta >= 0) & (self.beta < 1)).all(), "Momentum", "beta", self.beta,
+                (self.beta < 1).all(), "Momentum", "beta", self.beta,
                 "must lie in [0, 1), or what was once sent never fades",
             )  # fmt: skip
 

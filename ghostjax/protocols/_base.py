@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._border import Checked
 from ghostjax._types import Key, require
-from ghostjax.aggregators import AbstractAggregator
+from ghostjax.aggregators import AbstractAggregator, AbstractWrapper
 
 
 def require_masses(call: str, rule: AbstractAggregator) -> None:
@@ -21,6 +21,18 @@ def require_masses(call: str, rule: AbstractAggregator) -> None:
             if isinstance(value, jax.Array):
                 require((value >= 0).all(), f"{call}({type(inner).__name__})", name, value, remedy)
         inner = getattr(inner, "rule", None)
+
+
+def require_enough(protocol: str, rule: AbstractAggregator, w: Float[Array, " n"]) -> None:
+    """Refuses what `rule`, and the rules that it wraps, cannot do with the weights `w`."""
+    call, end = protocol, ""
+    while True:
+        call, end = f"{call}({type(rule).__name__}", f"{end})"
+        if rule.demands is not None:
+            rule.demands(call + end, w)
+        if not isinstance(rule, AbstractWrapper):
+            return
+        rule, w = rule.rule, rule.weights(w)
 
 
 class AbstractProtocol(Checked):

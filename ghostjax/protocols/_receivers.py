@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from ghostjax._kernels import slot_squares, slot_sum, squared_distances, window_mean_slots
+from ghostjax._kernels import slot_squares, slot_sum, unit_distances, window_mean_slots
 from ghostjax._random import per_node
 from ghostjax._types import Key
 from ghostjax.aggregators import (
@@ -20,6 +20,7 @@ from ghostjax.aggregators import (
     AbstractGeometricRule,
     Context,
     geometric_form,
+    in_units,
 )
 
 
@@ -75,7 +76,10 @@ def aggregate_each(
         if isinstance(rule, AbstractGeometricRule) and not rule.uses_distances:
             a = jax.vmap(lambda row: coefficients(None, row))(w)
         else:
-            a = jax.vmap(coefficients)(slot_squares(squared_distances(rows, level), nbr), w)
+            dist2, scale = unit_distances(rows, level)
+            coefficients = geometric_form(in_units(rule, length=scale))
+            assert coefficients is not None
+            a = jax.vmap(coefficients)(slot_squares(dist2, nbr), w)
         return state, slot_sum(rows, nbr, a)
 
     def one(state: PyTree, nbr: Array, w: Array, anchor: Array, key: Key) -> tuple[PyTree, Array]:

@@ -8,10 +8,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import balanced, within
 from ghostjax._optimizer import Optimizer
 from ghostjax._types import concrete, Key, require
-from ghostjax.aggregators import AbstractAggregator, Mean, outnumbered
-from ghostjax.protocols._base import AbstractProtocol, require_masses
+from ghostjax.aggregators import AbstractAggregator, in_range, Mean, outnumbered
+from ghostjax.protocols._base import AbstractProtocol, require_enough, require_masses
 from ghostjax.protocols._receivers import aggregate_each, hear
 from ghostjax.topologies import connected, describe, Topology
 
@@ -100,6 +101,7 @@ class Gossip(AbstractProtocol):
             f"receiver {worst} hears weight {hears:g} and needs more than {hears - float(slack[worst]):g}; "
             "lower f or use a topology of higher degree",
         )
+        require_enough("Gossip", rule, weights[int(weights.sum(1).argmin())])
 
     def init(self, theta: Float[Array, " d"], num_nodes: int) -> GossipState:
         models = jnp.broadcast_to(theta, (num_nodes, theta.shape[0]))
@@ -134,8 +136,9 @@ class Gossip(AbstractProtocol):
         lies = byzantine & (x != own).any(1)
         slots = self._slots.astype(x.dtype)
         slots = slots.at[:, 0].set(jnp.where(lies, 0, slots[:, 0]))
+        aggregator, w, _ = in_range(self.aggregator, w)
         heard = hear(x, by_receiver, byzantine, w, self.topology.nbr, slots)
-        rule, y = aggregate_each(self.aggregator, state.rule, heard, own, key)
+        rule, y = aggregate_each(aggregator, state.rule, heard, own, key)
         hears = (w > 0) & (heard.w.sum(1) > 0)
         return state._replace(rule=_rows(hears, rule, state.rule)), jnp.where(hears[:, None], y, own)
 
@@ -148,14 +151,16 @@ class Gossip(AbstractProtocol):
     def slack(self, state: GossipState, w: Float[Array, " n"]) -> Float[Array, ""]:
         """The smallest slack over present receivers, Byzantine ones included; inf if there is none."""
         del state
-        return jnp.where(w > 0, jax.vmap(self.aggregator.slack)(self._present(w)), jnp.inf).min()
+        rule, w, unit = in_range(self.aggregator, w)
+        return jnp.where(w > 0, within(jax.vmap(rule.slack)(self._present(w)) / unit), jnp.inf).min()
 
     def outnumbered(self, w: Float[Array, " n"], byzantine: Array) -> Float[Array, ""]:
         """Each present honest receiver by the mass that it hears from its neighbours, its own included.
 
         Where all who are present are Byzantine there is no such receiver: all of them count.
         """
-        over = jax.vmap(lambda slots, held: outnumbered(self.aggregator, slots, held))(
+        rule, w, _ = in_range(self.aggregator, w)
+        over = jax.vmap(lambda slots, held: outnumbered(rule, slots, held))(
             self._present(w), byzantine[self.topology.nbr]
         )
         honest = (w > 0) & ~byzantine
@@ -165,10 +170,12 @@ class Gossip(AbstractProtocol):
     def kappa(self, state: GossipState, w: Float[Array, " n"]) -> Float[Array, ""]:
         """The largest kappa over present receivers, Byzantine ones included; 0 if there is none."""
         del state
-        return jnp.where(w > 0, jax.vmap(self.aggregator.kappa)(self._present(w)), 0).max()
+        rule, w, _ = in_range(self.aggregator, w)
+        return jnp.where(w > 0, jax.vmap(rule.kappa)(self._present(w)), 0).max()
 
     def mixing(self, w: Float[Array, " n"]) -> Float[Array, "n n"]:
         """The mixing matrix `[n, n]` among those present: `W_ij w_j`, rows renormalised; who is absent hears itself."""
+        w = balanced(w)
         slots = self._present(w)
         total = jnp.where(w > 0, slots.sum(1), 0)[:, None]
         own = jnp.arange(slots.shape[1])[None, :] == 0

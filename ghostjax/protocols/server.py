@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._kernels import within
 from ghostjax._optimizer import Optimizer
 from ghostjax._tree import select
 from ghostjax._types import Key, require
-from ghostjax.aggregators import AbstractAggregator, Context, outnumbered
-from ghostjax.protocols._base import AbstractProtocol, require_masses
+from ghostjax.aggregators import AbstractAggregator, Context, in_range, outnumbered
+from ghostjax.protocols._base import AbstractProtocol, require_enough, require_masses
 
 
 class ServerState(NamedTuple):
@@ -47,6 +48,7 @@ class Server(AbstractProtocol):
             f"its guarantee needs more present weight than {num_nodes} nodes give (slack {slack}); "
             "lower f or add nodes",
         )
+        require_enough("Server", self.aggregator, jnp.ones(num_nodes))
         require(
             "probe" not in self.aggregator.needs,
             f"Server({name})",
@@ -82,7 +84,8 @@ class Server(AbstractProtocol):
         key: Key,
     ) -> tuple[ServerState, Float[Array, "*n d"]]:
         del by_receiver, byzantine
-        rule, y = self.aggregator.step(state.rule, x, w, Context(key=key, anchor=state.anchor))
+        rule, w, _ = in_range(self.aggregator, w)
+        rule, y = rule.step(state.rule, x, w, Context(key=key, anchor=state.anchor))
         return state._replace(rule=rule, anchor=y), y
 
     def apply(
@@ -93,14 +96,17 @@ class Server(AbstractProtocol):
 
     def slack(self, state: ServerState, w: Float[Array, " n"]) -> Float[Array, ""]:
         del state
-        return self.aggregator.slack(w)
+        rule, w, unit = in_range(self.aggregator, w)
+        return within(rule.slack(w) / unit)
 
     def outnumbered(self, w: Float[Array, " n"], byzantine: Array) -> Float[Array, ""]:
-        return outnumbered(self.aggregator, w, byzantine).astype(w.dtype)
+        rule, w, _ = in_range(self.aggregator, w)
+        return outnumbered(rule, w, byzantine).astype(w.dtype)
 
     def kappa(self, state: ServerState, w: Float[Array, " n"]) -> Float[Array, ""]:
         del state
-        return self.aggregator.kappa(w)
+        rule, w, _ = in_range(self.aggregator, w)
+        return rule.kappa(w)
 
     def mixing(self, w: Float[Array, " n"]) -> Float[Array, "n n"] | None:
         del w

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from ghostjax._border import Checked
+from ghostjax._border import Checked, choice, whole
 from ghostjax._types import concrete, require
 
 
@@ -106,8 +106,7 @@ def from_edges(
 
     ```
     """
-    n = num_nodes
-    require(n >= 1, "from_edges", "num_nodes", n, "needs at least one node")
+    n = whole(num_nodes, "from_edges", "num_nodes", 1)
     pairs = np.asarray(edges if isinstance(edges, np.ndarray) else list(edges), np.int64).reshape(-1, 2)
     outside = pairs[((pairs < 0) | (pairs >= n)).any(1)]
     require(not len(outside), "from_edges", "edges", outside[:3].tolist(), f"nodes are numbered 0 to {n - 1}")
@@ -121,7 +120,7 @@ def from_edges(
     sender, receiver = pairs.T if directed else np.concatenate([pairs, pairs[:, ::-1]]).T
     degree = np.bincount(receiver, minlength=n)
     if isinstance(weights, str):
-        require(weights in ("metropolis", "uniform"), "from_edges", "weights", weights, "use 'metropolis' or 'uniform'")
+        choice(weights, ("metropolis", "uniform"), "from_edges", "weights")
         require(
             not (directed and weights == "metropolis"),
             "from_edges",

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax.topologies._base import from_edges, Topology, Weighting
 
 
@@ -15,4 +16,5 @@ def complete(num_nodes: int, *, weights: Weighting = "metropolis") -> Topology:
 
     ```
     """
+    whole(num_nodes, "complete", "num_nodes", 1)
     return from_edges(num_nodes, np.argwhere(np.triu(np.ones((num_nodes, num_nodes), bool), 1)), weights)

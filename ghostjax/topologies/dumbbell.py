@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax._types import require
 from ghostjax.topologies._base import from_edges, Topology, Weighting
 
@@ -12,9 +13,9 @@ def dumbbell(num_nodes: int, bridges: int = 1, *, weights: Weighting = "metropol
     The smallest honest cut of a network that looks well connected: the spectral gap falls with `1 / n^2`.
     **Errors:** an odd n; fewer than 1 or more than `n / 2` bridges.
     """
-    n = num_nodes
+    n = whole(num_nodes, "dumbbell", "num_nodes")
     require(n >= 2 and n % 2 == 0, "dumbbell", "num_nodes", n, "needs two cliques of one size: an even number of nodes")
-    require(1 <= bridges <= n // 2, "dumbbell", "bridges", bridges, f"must lie between 1 and {n // 2}")
+    whole(bridges, "dumbbell", "bridges", 1, n // 2)
     clique = np.argwhere(np.triu(np.ones((n // 2, n // 2), bool), 1))
     bridge = np.stack([np.arange(bridges), n - 1 - np.arange(bridges)], 1)
     return from_edges(n, np.concatenate([clique, clique + n // 2, bridge]), weights)

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from ghostjax._types import ConfigurationError, require
+from ghostjax._border import number, whole
+from ghostjax._types import ConfigurationError
 from ghostjax.topologies._base import from_edges, Topology, Weighting
 from ghostjax.topologies._diagnostics import connected as is_connected
 
@@ -23,8 +24,10 @@ def erdos_renyi(
     With `connected`, graphs are drawn until one is connected, that is, from the distribution given
     connectedness. **Errors:** `p` outside [0, 1]; no connected graph in `attempts` draws.
     """
-    n = num_nodes
-    require(0 <= p <= 1, "erdos_renyi", "p", p, "must be a probability")
+    n = whole(num_nodes, "erdos_renyi", "num_nodes", 1)
+    number(p, "erdos_renyi", "p", 0, 1)
+    whole(seed, "erdos_renyi", "seed", 0)
+    whole(attempts, "erdos_renyi", "attempts", 1)
     generator = np.random.default_rng(seed)
     above = np.triu(np.ones((n, n), bool), 1)
     for _ in range(attempts if connected else 1):

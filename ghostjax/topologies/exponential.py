@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ghostjax._types import require
+from ghostjax._border import whole
 from ghostjax.topologies._base import from_edges, Topology
 
 
@@ -15,7 +15,6 @@ def exponential(num_nodes: int) -> Topology:
     Source: Ying et al., Exponential Graph is Provably Efficient for Decentralized Deep Training,
     arXiv:2110.13363.
     """
-    n = num_nodes
-    require(n >= 2, "exponential", "num_nodes", n, "needs at least two nodes")
+    n = whole(num_nodes, "exponential", "num_nodes", 2)
     node, hop = np.meshgrid(np.arange(n), 2 ** np.arange((n - 1).bit_length()), indexing="ij")
     return from_edges(n, np.stack([node.ravel(), ((node + hop) % n).ravel()], 1), "uniform", directed=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax._types import require
 from ghostjax.topologies._base import from_edges, Topology, Weighting
 from ghostjax.topologies._diagnostics import connected
@@ -15,7 +16,9 @@ def random_regular(num_nodes: int, degree: int, seed: int = 0, *, weights: Weigh
     It never gets stuck, whatever n and degree are. **Errors:** an odd `n * degree`; a degree of n and more; a
     degree below 2 (which connects two nodes at most).
     """
-    n = num_nodes
+    n = whole(num_nodes, "random_regular", "num_nodes", 2)
+    whole(degree, "random_regular", "degree", 1)
+    whole(seed, "random_regular", "seed", 0)
     require(n * degree % 2 == 0, "random_regular", "degree", degree, f"{n} * {degree} must be even; add a node")
     require(degree < n, "random_regular", "degree", degree, f"{n} nodes have at most {n - 1} neighbours each")
     require(degree >= 2 or n == 2, "random_regular", "degree", degree, "needs at least 2 to connect the nodes")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ghostjax._border import whole
 from ghostjax._types import require
 from ghostjax.topologies._base import from_edges, Topology
 
@@ -30,13 +31,14 @@ def two_worlds(num_nodes: int, h: int, f: int = 0) -> Topology:
 
     Source: Gaucher et al., Unified Breakdown Analysis for Byzantine Robust Gossip, arXiv:2410.10418.
     """
-    require(f >= 0, "two_worlds", "f", f, "must not be negative")
+    whole(num_nodes, "two_worlds", "num_nodes")
+    whole(f, "two_worlds", "f", 0)
     honest = num_nodes - 2 * f
     half = honest // 2
     require(
         honest >= 2 and honest % 2 == 0, "two_worlds", "num_nodes", num_nodes, f"needs an even number above {2 * f}"
     )
-    require(1 <= h <= half, "two_worlds", "h", h, f"must lie between 1 and {half}")
+    whole(h, "two_worlds", "h", 1, half)
     clique = np.argwhere(np.triu(np.ones((half, half), bool), 1))
     one, step = (grid.ravel() for grid in np.meshgrid(np.arange(half), np.arange(h), indexing="ij"))
     cross = np.stack([one, half + (one + step) % half], 1)

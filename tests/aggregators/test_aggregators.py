@@ -141,9 +141,9 @@ def test_the_geometric_median_drops_what_rounding_hides(far):
 
 def test_impossible_knobs_are_refused():
     for make, words in [
-        (lambda: agg.Weiszfeld(steps=0), r"Weiszfeld: steps=0: must"),
-        (lambda: agg.CenteredClipping(steps=0), r"CenteredClipping: steps=0: must"),
-        (lambda: agg.Bucketing(agg.Mean(), size=0), r"Bucketing: size=0: must"),
+        (lambda: agg.Weiszfeld(steps=0), r"Weiszfeld: steps=0: give a whole number of at least 1"),
+        (lambda: agg.CenteredClipping(steps=0), r"CenteredClipping: steps=0: give a whole"),
+        (lambda: agg.Bucketing(agg.Mean(), size=0), r"Bucketing: size=0: give a whole"),
         (lambda: agg.Bucketing(agg.Mean())(jnp.ones((4, 2))), r"Bucketing\(x, w\): needs=\['key'\]: call step"),
     ]:
         with pytest.raises(ConfigurationError, match=words):

@@ -31,6 +31,7 @@ ALLOWED = {
     "_types": set(),
     "_random": {"_types", "_border"},
     "_participation": {"_types", "_border"},
+    "_rows": {"_types", "_border"},
     "_byzantine": {"_types", "_border"},
     "_output": {"_types", "_border"},
     "_declared": FOUNDATION | {"_round", "metrics", "protocols", "tasks"},
