@@ -229,3 +229,62 @@ def test_dropout_keeps_the_mean_and_drops_whole_channels():
     assert abs(float(y.mean()) - 1) < 0.078
     units = dropout(x, 0.25, jax.random.key(0))
     assert not jnp.array_equal(units, jnp.broadcast_to(units[:, :1, :1], units.shape))
+
+
+def narrow(key):
+    return eqx.nn.Linear(4, 3, key=key)
+
+
+def failing(key):
+    raise KeyError("first\nsecond")
+
+
+WRONG = {
+    "one size": (lambda: M.MLP((64,)), "MLP: sizes=(64,): give inputs and outputs at least"),
+    "no units": (lambda: M.MLP((64, 0, 10)), "MLP: sizes=0: give a whole number of at least 1"),
+    "fraction": (lambda: M.MLP((64, 2.5, 10)), "MLP: sizes=2.5: give a whole number"),
+    "no tuple": (lambda: M.MLP(64), "MLP: sizes=64: give inputs"),
+    "activation": (lambda: M.MLP((4, 2), "relu"), "MLP: activation='relu': give a function"),
+    "inputs": (lambda: M.Linear(2.5, 3), "Linear: inputs=2.5: give a whole number"),
+    "outputs": (lambda: M.Linear(2, 0), "Linear: outputs=0: give a whole number"),
+    "image": (lambda: M.CNN((8, 8), (), (3,)), "CNN: shape=(8, 8): give (height, width, channels)"),
+    "no classes": (lambda: M.CNN((8, 8, 1), (), ()), "CNN: dense=(): give the number of classes"),
+    "conv": (lambda: M.CNN((8, 8, 1), ((3, 3),), (3,)), "CNN: convs=(3, 3): give models.Conv"),
+    "too small": (lambda: M.CNN((2, 2, 1), (M.Conv(1, 3),), (3,)), "CNN: convs=Conv(channels=1"),
+    "rate": (lambda: M.CNN((8, 8, 1), (), (3,), (0.0, 1.0)), "CNN: dropout=1.0: must lie in [0, 1)"),
+    "linen": (lambda: M.flax_linen(linen.Conv(3, (3, 3)), jnp.zeros(())), "flax_linen: example=shape (): give a batch"),
+    "linen text": (lambda: M.flax_linen(LinenNet(), "x"), "flax_linen: example='x': give a batch"),
+    "nnx": (lambda: M.flax_nnx(NNXNet, (1, 4)), "flax_nnx: make=NNXNet: cannot take an example of shape (1, 4)"),
+    "equinox": (lambda: M.equinox_model(narrow, (2, 5)), "equinox_model: make=narrow: cannot take an example of shape"),
+    "making": (lambda: M.equinox_model(failing), "equinox_model: make=failing: cannot be made ("),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_models_that_cannot_be_are_refused_in_one_line(name, as_users_run):
+    make, words = WRONG[name]
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+    assert str(caught.value).startswith(words) and "\n" not in str(caught.value)
+
+
+def test_examples_are_batches_or_shapes_everywhere():
+    for example in ((1, 5), [1, 5], jnp.zeros((1, 5)), np.zeros((1, 5))):
+        for model in (
+            M.flax_linen(LinenNet(), example),
+            M.flax_nnx(NNXNet, example),
+            M.equinox_model(EquinoxNet, example),
+        ):
+            outputs = jax.eval_shape(lambda k, m=model: m.apply(m.init(k), jnp.zeros((2, 5)), None), jax.random.key(0))
+            assert outputs.shape == (2, 3)
+
+
+def test_a_module_of_another_shape_is_refused_by_the_task():
+    import ghostjax as gj
+
+    y = np.arange(4) % 3
+    with pytest.raises(
+        ConfigurationError, match=r"from_arrays: model=FlaxLinen: cannot take examples of shape \(4,\)"
+    ) as caught:
+        gj.tasks.from_arrays(np.zeros((4, 4)), y, M.flax_linen(LinenNet(), (1, 5)), gj.tasks.partition.iid(y, 2))
+    assert "\n" not in str(caught.value)

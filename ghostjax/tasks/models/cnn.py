@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 import jax
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._border import number, shown, whole
 from ghostjax._kernels import dense_product
 from ghostjax._types import Key, require, static_field
 from ghostjax.tasks.models._base import AbstractModel
@@ -37,6 +38,26 @@ class CNN(AbstractModel):
     convs: tuple[Conv, ...] = static_field()
     dense: tuple[int, ...] = static_field()
     dropout: tuple[float, float] = static_field(default=(0.0, 0.0))
+
+    def __check_init__(self):
+        call = "CNN"
+        for name in ("shape", "convs", "dense", "dropout"):
+            value = getattr(self, name)
+            require(isinstance(value, tuple), call, name, shown(value), "give a tuple")
+        require(len(self.shape) == 3, call, "shape", self.shape, "give (height, width, channels)")
+        require(self.dense, call, "dense", self.dense, "give the number of classes at least, (10,)")
+        for name, sizes in {"shape": self.shape, "dense": self.dense}.items():
+            for size in sizes:
+                whole(size, call, name, low=1)
+        for conv in self.convs:
+            require(isinstance(conv, Conv), call, "convs", shown(conv), "give models.Conv(channels, side)")
+            whole(conv.channels, call, "convs.channels", low=1)
+            whole(conv.side, call, "convs.side", low=1)
+            whole(conv.padding, call, "convs.padding", low=0)
+        require(len(self.dropout) == 2, call, "dropout", self.dropout, "give two rates")
+        for rate in self.dropout:
+            require(number(rate, call, "dropout", low=0) < 1, call, "dropout", rate, "must lie in [0, 1)")
+        self._features()
 
     def _features(self) -> int:
         h, w, c = self.shape

@@ -11,6 +11,7 @@ from jaxtyping import Array, PyTree
 
 from ghostjax._types import ConfigurationError, Key, static_field
 from ghostjax.tasks.models._base import AbstractModel
+from ghostjax.tasks.models._example import example_of, tried
 
 
 class EquinoxModel(AbstractModel):
@@ -33,8 +34,10 @@ class EquinoxModel(AbstractModel):
             return jax.vmap(lambda one, k: module(one, key=k))(x, jax.random.split(key, x.shape[0]))
 
 
-def equinox_model(make: Callable[[Key], Any]) -> EquinoxModel:
+def equinox_model(make: Callable[[Key], Any], example: Any = None) -> EquinoxModel:
     """The equinox module `make(key)`, which acts on one example and is mapped over the batch.
+
+    With an `example`, a batch or its shape as in `flax_linen`, it is tried.
 
     If its call takes `key` it gets one per example; without a key it runs in inference mode. Parameters are its
     floating arrays. Strict promotion settings are lifted inside the module. Errors: a module with other arrays
@@ -51,7 +54,7 @@ def equinox_model(make: Callable[[Key], Any]) -> EquinoxModel:
 
     ```
     """
-    shapes = eqx.filter_eval_shape(make, jax.random.key(0))
+    shapes = tried("equinox_model", "make", make, lambda: eqx.filter_eval_shape(make, jax.random.key(0)))
     _, skeleton = eqx.partition(shapes, lambda leaf: _shaped(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact))
     others = [leaf for leaf in jax.tree.leaves(skeleton) if _shaped(leaf)]
     if others:
@@ -59,7 +62,12 @@ def equinox_model(make: Callable[[Key], Any]) -> EquinoxModel:
             f"equinox_model: make={getattr(make, '__name__', make)}: the module has {len(others)} arrays that are no "
             "floating parameters; only parameters can be sent, so use a module without state"
         )
-    return EquinoxModel(make, skeleton, "key" in inspect.signature(shapes.__call__).parameters)
+    model = EquinoxModel(make, skeleton, "key" in inspect.signature(shapes.__call__).parameters)
+    if example is not None:
+        like = example_of("equinox_model", example)
+        run = lambda key, x: model.apply(model.init(key), x, None)
+        tried("equinox_model", "make", make, lambda: jax.eval_shape(run, jax.random.key(0), like), like)
+    return model
 
 
 def _shaped(leaf: Any) -> bool:

@@ -9,6 +9,7 @@ from jaxtyping import Array, PyTree
 
 from ghostjax._types import ConfigurationError, Key, static_field
 from ghostjax.tasks.models._base import AbstractModel
+from ghostjax.tasks.models._example import example_of, tried
 
 
 class FlaxLinen(AbstractModel):
@@ -35,7 +36,7 @@ class FlaxLinen(AbstractModel):
 
 
 def flax_linen(module: Any, example: Any) -> FlaxLinen:
-    """A `flax.linen` module; `example` is a batch `[b, ...]` whose shape and dtype shape the parameters.
+    """A `flax.linen` module; `example` is a batch `[b, ...]`, or the shape of one, that shapes the parameters.
 
     If its call takes `deterministic`, `train` or `training`, that says whether a key was given; the key is the
     module's "dropout" stream. Strict promotion settings are lifted inside the module. Errors: a module with
@@ -51,9 +52,15 @@ def flax_linen(module: Any, example: Any) -> FlaxLinen:
 
     ```
     """
-    example = jnp.asarray(example)
-    model = FlaxLinen(module, example.shape, example.dtype)
-    variables = jax.eval_shape(lambda key: module.init(key, example, **model._mode(False)), jax.random.key(0))
+    like = example_of("flax_linen", example)
+    model = FlaxLinen(module, like.shape, like.dtype)
+
+    def variables_of(key: Key) -> Any:
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            return module.init(key, jnp.zeros(like.shape, like.dtype), **model._mode(False))
+
+    made = lambda: jax.eval_shape(variables_of, jax.random.key(0))
+    variables = tried("flax_linen", "module", module, made, like)
     if set(variables) != {"params"}:
         raise ConfigurationError(
             f"flax_linen: module={type(module).__name__}: has variables {sorted(variables)}; only parameters can be "

@@ -9,6 +9,7 @@ from jaxtyping import Array, PyTree
 
 from ghostjax._types import ConfigurationError, Key, static_field
 from ghostjax.tasks.models._base import AbstractModel
+from ghostjax.tasks.models._example import example_of, tried
 
 
 class FlaxNNX(AbstractModel):
@@ -38,8 +39,8 @@ class FlaxNNX(AbstractModel):
             return module(x)
 
 
-def flax_nnx(make: Callable[[Any], Any]) -> FlaxNNX:
-    """The `flax.nnx` module `make(rngs)`, which acts on a batch.
+def flax_nnx(make: Callable[[Any], Any], example: Any = None) -> FlaxNNX:
+    """The `flax.nnx` module `make(rngs)`, which acts on a batch; with an `example` as in `flax_linen` it is tried.
 
     With a key the module runs in `train()` mode and its random streams start from it, without in `eval()` mode.
     Parameters are its `nnx.Param`s. Strict promotion settings are lifted inside the module. Errors: a module with
@@ -66,7 +67,7 @@ def flax_nnx(make: Callable[[Any], Any]) -> FlaxNNX:
             seen["graph"], _, streams, rest = nnx.split(make(nnx.Rngs(key)), nnx.Param, nnx.RngState, ...)
         return streams, rest
 
-    streams, rest = jax.eval_shape(shapes, jax.random.key(0))
+    streams, rest = tried("flax_nnx", "make", make, lambda: jax.eval_shape(shapes, jax.random.key(0)))
     others = sorted({"/".join(map(str, path)) for path, _ in nnx.to_flat_state(rest)})
     if others:
         raise ConfigurationError(
@@ -75,4 +76,9 @@ def flax_nnx(make: Callable[[Any], Any]) -> FlaxNNX:
             "instead of batch normalisation)"
         )
     leaves, structure = jax.tree.flatten(streams)
-    return FlaxNNX(make, seen["graph"], (structure, tuple(leaf.dtype for leaf in leaves)))
+    model = FlaxNNX(make, seen["graph"], (structure, tuple(leaf.dtype for leaf in leaves)))
+    if example is not None:
+        like = example_of("flax_nnx", example)
+        run = lambda key, x: model.apply(model.init(key), x, None)
+        tried("flax_nnx", "make", make, lambda: jax.eval_shape(run, jax.random.key(0), like), like)
+    return model

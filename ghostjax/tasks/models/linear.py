@@ -16,8 +16,8 @@ class Linear(AbstractModel):
     Starts at zero, where the loss is convex and every start is equal. **Static:** `inputs`, `outputs`, `bias`.
     """
 
-    inputs: int = static_field()
-    outputs: int = static_field()
+    inputs: int = static_field(whole=True, low=1)
+    outputs: int = static_field(whole=True, low=1)
     bias: bool = static_field(default=True)
 
     def init(self, key: Key) -> PyTree:

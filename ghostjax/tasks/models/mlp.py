@@ -7,19 +7,28 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from ghostjax._border import shown, whole
 from ghostjax._kernels import dense_product
-from ghostjax._types import Key, static_field
+from ghostjax._types import Key, require, static_field
 from ghostjax.tasks.models._base import AbstractModel
 
 
 class MLP(AbstractModel):
     """Dense layers of the given `sizes` (inputs first, outputs last) with `activation` between them.
 
-    Weights are drawn normal with variance 2 / inputs, biases zero. **Static:** both fields.
+    Weights are drawn normal with variance 2 / inputs, biases zero. **Static:** both fields. Errors: fewer than two
+    sizes, or one that is no whole number of at least 1.
     """
 
-    sizes: tuple[int, ...] = static_field()
+    sizes: tuple[int, ...] = static_field(converter=lambda sizes: tuple(sizes) if isinstance(sizes, list) else sizes)
     activation: Callable[[Array], Array] = static_field(default=jax.nn.relu)
+
+    def __check_init__(self):
+        call, remedy = "MLP", "give inputs and outputs at least, (64, 10)"
+        require(isinstance(self.sizes, tuple) and len(self.sizes) > 1, call, "sizes", shown(self.sizes), remedy)
+        for size in self.sizes:
+            whole(size, call, "sizes", low=1)
+        require(callable(self.activation), call, "activation", shown(self.activation), "give a function")
 
     def init(self, key: Key) -> PyTree:
         keys = jax.random.split(key, len(self.sizes) - 1)
