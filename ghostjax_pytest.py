@@ -15,7 +15,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ghostjax")
     group.addoption(
         "--ghost-specs", action="append", default=[], metavar="PATH",
-        help="check the specifications (spec.py, *_spec.py) below PATH; may be given several times",
+        help="check the specifications (spec.py, *_spec.py) below PATH, which are Python and run as you; may be "
+        "given several times",
     )  # fmt: skip
     group.addoption("--ghost-budget", choices=("ci", "nightly"), default="ci", help="what one specification may cost")
 

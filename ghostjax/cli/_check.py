@@ -32,7 +32,7 @@ def check(argv: Sequence[str], console: Console) -> int:
     modules = find(paths)
     if not modules:
         raise ConfigurationError(
-            f"ghostjax check: path={', '.join(map(str, paths))}: no specification below; put one into a spec.py or "
+            f"check: path={', '.join(map(str, paths))}: no specification below; put one into a spec.py or "
             f"*_spec.py that defines spec() or machines()"
         )
     budget = BUDGETS[options.budget]
@@ -90,7 +90,8 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="ghostjax check",
         description="Explores every specification found, kills its mutants, plays it at random, and holds the code "
-        "and the recorded runs beside it against it; one table.",
+        "and the recorded runs beside it against it; one table. A specification is Python, and its module, what it "
+        "imports and the code beside it are run as you: check only what you would run.",
     )
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="folders or files (specs, else .)")
     parser.add_argument("--budget", choices=("ci", "nightly"), default="ci", help="what one specification may cost")
@@ -113,11 +114,11 @@ def _explore(name: str, modules: Sequence[Path], out: Path, console: Console) ->
     chosen = [one for one in found if name in (one.name, str(one.path), one.path.parent.name)]
     if not chosen:
         names = ", ".join(one.name for one in found)
-        raise ConfigurationError(f"ghostjax check: explore={name!r}: no such specification; found: {names}")
+        raise ConfigurationError(f"check: explore={name!r}: no such specification; found: {names}")
     spec = chosen[0].spec
     if spec is None:
         why = chosen[0].error or "it has machines only, no graph that could be explored"
-        raise ConfigurationError(f"ghostjax check: explore={name!r}: {why}")
+        raise ConfigurationError(f"check: explore={name!r}: {why}")
     try:
         page = graph_page(spec)
     except ValueError as error:

@@ -9,10 +9,12 @@ import numpy as np
 from ghostjax.formal._encoding import unpack_many, words_of
 from ghostjax.formal._explore import Exploration, explore
 from ghostjax.formal._liveness import leads_to, LivenessResult, refuse_unsound
+from ghostjax.formal._outside import claim_outside, step_outside
 from ghostjax.formal._program import Program
 from ghostjax.formal._replay import executable
 from ghostjax.formal._report import Report, Step, Trace
 from ghostjax.formal._spec import Mutant, Spec
+from ghostjax.formal._symmetry import refuse_false
 
 
 def check(
@@ -28,13 +30,20 @@ def check(
     Safety first: invariants, step invariants, bounds and (if the specification says so) deadlock, with a shortest
     counterexample, which under symmetry too is a behaviour that can be executed. Then, on a complete graph, each
     leads-to under its fairness. A correct specification must also not be vacuous: every action enabled somewhere,
-    every witness reached, the left side of every leads-to reachable. With a budget left over the verdict is
-    "incomplete", never "ok".
+    every witness reached, the left side of every leads-to reachable. A budget that runs out before everything was
+    explored gives the verdict "incomplete", never "ok".
+
+    What jax would clamp or drop is a violation too, "OutOfBounds": a value beyond the bounds of its variable, and a
+    read or write outside an array whose result counts (not one that `where`, `cond` or the guard leaves out). A
+    claim that looks outside does not hold. Constants and parameters count from the end when negative, as in Python;
+    an index that depends on the state and is negative lies outside. `symmetry` is tried out on a sample of the states:
+    renamed states must lead to the renamed successors, with the same claims.
 
     **Engines:** "numpy" compiles nothing, "xla" compiles, "auto" compiles only what NumPy has no form for; the same
     results from each. Pass a `Program` instead of the specification to trace it once for several checks, e.g. of
     all its mutants. Errors: `Unsound` for leads-to together with symmetry or a constraint, before anything is
-    explored, and for a counterexample that no renaming of identities executes.
+    explored, for a symmetry that a sampled state refutes, and for a counterexample that no renaming of identities
+    executes; `ConfigurationError` for functions that return no whole numbers, other shapes, or no single truth value.
     """
     began = time.perf_counter()
     running = spec if isinstance(spec, Program) else Program(spec, engine)
@@ -59,7 +68,11 @@ def check(
     if graph.violation is not None:
         properties = graph.violation.properties
         trace = _trace(running, graph, words, mutant)
-    elif verdict == "ok" and mutant is None:
+        trace, said = _outside(running, trace, properties, 0 if mutant is None else mutant.bug)
+        problems += said
+    elif mutant is None and spec.symmetry:
+        refuse_false(running, graph.keys)
+    if verdict == "ok" and mutant is None:
         liveness = tuple(leads_to(running, graph, claim, words) for claim in spec.leads_to)
         for claim, result in zip(spec.leads_to, liveness, strict=True):
             if not result.reachable:
@@ -116,6 +129,26 @@ def _trace(running: Program, graph: Exploration, words: np.ndarray, mutant: Muta
     if running.spec.symmetry:
         rows, labels = executable(running, rows, labels, violation.properties, violation.label is not None, bug)
     return Trace(_steps(running, np.stack(rows), labels))
+
+
+def _outside(
+    running: Program, trace: Trace | None, properties: tuple[str, ...], bug: int
+) -> tuple[Trace | None, list[str]]:
+    """The trace with its last state as the action makes it, and in words what lies outside bounds or arrays."""
+    if trace is None:
+        return None, []
+    *before, last = trace.steps
+    spec = running.spec
+    if "OutOfBounds" in properties and last.label is not None:
+        state, why = step_outside(spec, before[-1].state, last.label, bug)
+        changed = tuple(name for name in state if (state[name] != before[-1].state[name]).any())
+        return trace._replace(steps=(*before, Step(last.label, state, changed))), [why]
+    if running.lowered is not None and not running.lowered.checked:
+        return trace, []  # nothing looks outside anywhere
+    claims = {name: spec.invariants[name] for name in properties if name in spec.invariants}
+    said = [f"{name}: {'; '.join(seen)}" for name, claim in claims.items()
+            if (seen := claim_outside(spec, claim, last.state))]  # fmt: skip
+    return trace, said
 
 
 def _lasso(running: Program, result: LivenessResult, words: np.ndarray) -> Trace:

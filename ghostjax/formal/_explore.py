@@ -9,9 +9,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from ghostjax._cores import usable_cores
+from ghostjax.formal._declared import initial_states
 from ghostjax.formal._encoding import columns_of, keys_of_columns, pack_many
 from ghostjax.formal._program import Program
-from ghostjax.formal._spec import initial_states
 from ghostjax.formal._table import Table
 
 
@@ -62,7 +62,7 @@ def explore(
     """Explores everything reachable from the initial states, or stops at the first violated property.
 
     Out of bounds is a violation of its own, found before anything else is read from a successor. `only` narrows
-    the invariants and step invariants that are checked. With a budget left over the verdict is "incomplete".
+    the invariants and step invariants that are checked. A budget that runs out gives "incomplete".
     The result is the same for any engine, size of batches and number of threads: states of a level are in the order
     of their keys, and the first (state, label) in that order that reaches a new state is its parent.
     """

@@ -42,7 +42,8 @@ def leads_to(program: Program, graph: Exploration, claim: LeadsTo, words: np.nda
     from scipy.sparse.csgraph import breadth_first_order, connected_components
 
     count = len(graph.keys)
-    p, q = program.predicates([claim.p, claim.q], words).T
+    # What looks outside an array is pending, and has not come.
+    p, q = program.predicates([claim.p], words, blind=True)[:, 0], program.predicates([claim.q], words)[:, 0]
     source, label, target = graph.edges if graph.edges is not None else (np.zeros(0, np.int64),) * 3
     start = np.flatnonzero(p & ~q)
     if not p.any():

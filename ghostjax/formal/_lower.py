@@ -7,6 +7,7 @@ nothing; where it is not, it becomes a choice among the elements that it may mea
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -20,11 +21,11 @@ Ids = Any
 """An array of indices of expressions."""
 
 # Operations that only move elements do to indices what they do to values.
-_MOVES = (
+MOVES = (
     "broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "rev", "concatenate", "stack", "split",
     "slice", "copy", "stop_gradient",
 )  # fmt: skip
-_INNER = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call")
+INNER = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_vjp_call")
 
 
 def lower(e: Expressions, closed: Any, args: Sequence[Ids]) -> list[Ids]:
@@ -47,16 +48,45 @@ def _run(e: Expressions, jaxpr: Any, consts: list[Ids], args: list[Ids]) -> list
             return _constants(e, np.asarray(atom.val, atom.aval.dtype))
         return values[atom]
 
+    counted = from_the_end(jaxpr)
     for equation in jaxpr.eqns:
         inputs = [read(atom) for atom in equation.invars]
         outputs = _equation(e, equation, inputs)
+        if equation.outvars[0] in counted:
+            outputs = [_each(partial(_not_negative, e), outputs[0], read(counted[equation.outvars[0]]))]
         values.update(zip(equation.outvars, outputs, strict=True))
     return [read(atom) for atom in jaxpr.outvars]
 
 
+def from_the_end(jaxpr: Any) -> dict[Any, Any]:
+    """Indices as jax makes them, `i + n` where `i < 0`: by their variable, the `i` that was written."""
+    made = {out: equation for equation in jaxpr.eqns for out in equation.outvars}
+    found = {}
+    for equation in jaxpr.eqns:
+        # An array's indexing selects in place, `take` by an inner function.
+        name, ins = equation.primitive.name, equation.invars
+        if not (name == "select_n" or (name in INNER and equation.params.get("name") == "_where")) or len(ins) != 3:
+            continue
+        which, (index, moved) = ins[0], (ins[1:] if name == "select_n" else ins[:0:-1])
+        less, more = (made.get(atom) if not hasattr(atom, "val") else None for atom in (which, moved))
+        if less is None or more is None or less.primitive.name != "lt" or more.primitive.name != "add":
+            continue
+        zero = getattr(less.invars[1], "val", None)
+        if less.invars[0] is index and more.invars[0] is index and zero is not None and np.all(np.asarray(zero) == 0):
+            found[equation.outvars[0]] = index
+    return found
+
+
+def _not_negative(e: Expressions, at: int, written: int) -> int:
+    """A constant counts from the end, as in Python; what depends on the state and is negative is no index."""
+    if e.value(written) is not None or e.low[written] >= 0:
+        return at
+    return e.checked(at, e.le(e.constant(0), written))
+
+
 def _equation(e: Expressions, equation: Any, inputs: list[Ids]) -> Sequence[Ids]:
     name, params = equation.primitive.name, equation.params
-    if name in _INNER:
+    if name in INNER:
         inner = next(params[key] for key in ("jaxpr", "call_jaxpr", "fun_jaxpr") if key in params)
         return lower(e, inner, inputs)
     if name == "cond":
@@ -65,7 +95,7 @@ def _equation(e: Expressions, equation: Any, inputs: list[Ids]) -> Sequence[Ids]
         return [_choose(e, which, list(column)) for column in zip(*cases, strict=True)]
     if name == "scan":
         return _scan(e, params, inputs)
-    if name in _MOVES:
+    if name in MOVES:
         moved = _numpy.RULES[name](*inputs, **params)
         return moved if equation.primitive.multiple_results else [moved]
     if name == "sort":
@@ -261,8 +291,21 @@ def _window(e: Expressions, x: Ids, starts: Sequence[int], sizes: Sequence[int])
     return x
 
 
+def _checked(e: Expressions, x: Ids, inside: int) -> Ids:
+    return x if inside == e.true else _each(lambda v: e.checked(v, inside), x)
+
+
+def _inside(e: Expressions, shape: Sequence[int], starts: Sequence[int], sizes: Sequence[int]) -> int:
+    """Whether windows of these sizes lie within an array."""
+    return e.all_(
+        e.and_(e.le(e.constant(0), int(s)), e.le(int(s), e.constant(n - k)))
+        for s, n, k in zip(starts, shape, sizes, strict=True)
+    )
+
+
 def _dynamic_slice(e: Expressions, x: Ids, *starts: Ids, slice_sizes: Any, **_: Any) -> Ids:
-    return _window(e, x, [int(s) for s in starts], slice_sizes)
+    at = [int(s) for s in starts]
+    return _checked(e, _window(e, x, at, slice_sizes), _inside(e, x.shape, at, slice_sizes))
 
 
 def _write(e: Expressions, x: Ids, update: Ids, starts: Sequence[int], clip: bool, combine: str | None) -> Ids:
@@ -280,7 +323,8 @@ def _write(e: Expressions, x: Ids, update: Ids, starts: Sequence[int], clip: boo
 
 
 def _dynamic_update_slice(e: Expressions, x: Ids, update: Ids, *starts: Ids, **_: Any) -> Ids:
-    return _write(e, x, update, [int(s) for s in starts], True, None)
+    at = [int(s) for s in starts]
+    return _checked(e, _write(e, x, update, at, True, None), _inside(e, x.shape, at, update.shape))
 
 
 def _starts(e: Expressions, shape: Any, index: Ids, where: Any, batching: Any, index_batching: Any, at: Any) -> list:
@@ -291,6 +335,12 @@ def _starts(e: Expressions, shape: Any, index: Ids, where: Any, batching: Any, i
     for d, axis in zip(batching, index_batching, strict=True):
         starts[d] = e.constant(at[axis])
     return starts
+
+
+def filled(mode: Any, fill_value: Any) -> bool:
+    """Whether a read says what it gives outside: not by jax's own filling, True or the type's smallest value."""
+    own = fill_value is None or fill_value is True or (isinstance(fill_value, int) and fill_value == -(2**31))
+    return mode == jax.lax.GatherScatterMode.FILL_OR_DROP and not own
 
 
 def _gather(e: Expressions, x: Ids, indices: Ids, dimension_numbers: Any, slice_sizes: Any, mode: Any,
@@ -304,17 +354,13 @@ def _gather(e: Expressions, x: Ids, indices: Ids, dimension_numbers: Any, slice_
         starts = _starts(e, x.shape, indices[at], n.start_index_map, n.operand_batching_dims,
                          n.start_indices_batching_dims, at)  # fmt: skip
         found = np.squeeze(_window(e, x, starts, slice_sizes), gone)
-        if mode == jax.lax.GatherScatterMode.FILL_OR_DROP:
-            inside = e.all_(
-                e.and_(e.le(e.constant(0), s), e.le(s, e.constant(m - k)))
-                for s, m, k in zip(starts, x.shape, slice_sizes, strict=True)
-            )
-            if inside != e.true:
-                boolean = bool(x.size) and e.boolean[int(x.flat[0])]
-                if fill_value is None and not boolean:
-                    raise Unknown("a read that may be out of range and then gives the type's smallest value")
-                fill = e.constant(int(fill_value or 0), boolean)
-                found = _each(lambda v, inside=inside, fill=fill: e.select(inside, v, fill), found)
+        inside = _inside(e, x.shape, starts, slice_sizes)
+        if filled(mode, fill_value) and inside != e.true:
+            boolean = bool(x.size) and e.boolean[int(x.flat[0])]
+            fill = e.constant(int(fill_value), boolean)
+            found = _each(lambda v, inside=inside, fill=fill: e.select(inside, v, fill), found)
+        elif mode != jax.lax.GatherScatterMode.CLIP:
+            found = _checked(e, found, inside)
         out[at] = found
     target = [d for d in range(out.ndim) if d not in n.offset_dims]
     return np.moveaxis(out, range(out.ndim), [*target[: len(batch)], *n.offset_dims])
@@ -334,6 +380,8 @@ def _scatter(combine: str | None) -> Callable[..., Ids]:
             update = np.expand_dims(values[at], tuple(sorted(gone)))
             clip = mode != jax.lax.GatherScatterMode.FILL_OR_DROP
             out = _write(e, out, update, starts, clip, combine)
+            if mode != jax.lax.GatherScatterMode.CLIP:
+                out = _checked(e, out, _inside(e, x.shape, starts, update.shape))
         return out
 
     return rule

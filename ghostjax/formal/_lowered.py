@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ghostjax.formal._declared import claim_of, successor
 from ghostjax.formal._encoding import Encoding
 from ghostjax.formal._lower import lower
 from ghostjax.formal._plan import Plan
@@ -58,6 +59,11 @@ class Lowered:
         self._machines: dict[Any, Machine] = {}
         self._plans: dict[Any, Plan] = {}
 
+    @property
+    def checked(self) -> bool:
+        """Whether some index, of a transition or of a claim that was asked for, may lie outside its array."""
+        return self._e.checks > 0
+
     def machine(self, bug: int, only: tuple[str, ...] | None) -> "Machine":
         """The transitions of one mutant, with the step invariants `only` (all unless given)."""
         key = (bug, only)
@@ -65,11 +71,11 @@ class Lowered:
             self._machines[key] = Machine(self, bug, only)
         return self._machines[key]
 
-    def predicates(self, functions: Sequence[Callable[[Any], Any]]) -> Plan:
-        """Truth values of states."""
-        key = tuple(map(id, functions))
+    def predicates(self, functions: Sequence[Callable[[Any], Any]], blind: bool = False) -> Plan:
+        """Truth values of states, and `blind` where one looks outside an array."""
+        key = (blind, *map(id, functions))
         if key not in self._plans:
-            outputs = [int(np.squeeze(self._call(self._trace(f, 1), self._elements)[0])) for f in functions]
+            outputs = [self._claim(self._trace(f, 1), self._elements, blind=blind) for f in functions]
             self._plans[key] = Plan(self._e, self.layout, outputs)
         return self._plans[key]
 
@@ -85,29 +91,19 @@ class Lowered:
         plan = Plan(self._e, self.layout, change.values)
         return lambda keys: change.apply(keys.copy(), plan(keys), None)
 
+    def _claim(self, closed: Any, *states: list[int], blind: bool = False) -> int:
+        e, at = self._e, int(np.squeeze(self._call(closed, *states)[0]))
+        return e.or_(at, e.doubt([at])) if blind else e.and_(at, e.not_(e.doubt([at])))
+
     def _trace(self, claim: Callable[..., Any], states: int) -> Any:
-        count = len(self._shapes)
-
-        def flat(*fields: Any) -> Any:
-            made = [self.spec.state(**dict(zip(self.spec.variables, fields[i * count : (i + 1) * count], strict=True)))
-                    for i in range(states)]  # fmt: skip
-            return jnp.asarray(claim(*made), bool)
-
-        return jax.make_jaxpr(flat)(*self._shapes * states)
+        return jax.make_jaxpr(claim_of(self.spec, claim))(*self._shapes * states)
 
     def _action(self, action: Any) -> list[_Transition]:
         e, spec = self._e, self.spec
 
-        def flat(*args: Any) -> tuple[Any, ...]:
-            state = spec.state(**dict(zip(spec.variables, args, strict=False)))
-            enabled, after = action.fn(state, *args[len(spec.variables) :])
-            return jnp.asarray(enabled, bool), *(jnp.asarray(getattr(after, n), jnp.int32) for n in spec.variables)
-
         scalar = jax.ShapeDtypeStruct((), jnp.int32)
-        closed = jax.make_jaxpr(flat)(*self._shapes, *[scalar] * (len(action.params) + 1))
-        for aval, shape, name in zip(closed.out_avals[1:], self._shapes, spec.variables, strict=True):
-            if aval.shape != shape.shape:
-                raise ValueError(f"{spec.name}: {action.name}: {name} becomes {aval.shape}, declared {shape.shape}")
+        args = [*self._shapes, *[scalar] * (len(action.params) + 1)]
+        closed = jax.make_jaxpr(lambda *args: successor(spec, action, args))(*args)
         found = []
         for values in np.ndindex(*action.params.values()):
             extra = [np.array(e.constant(int(v))) for v in values] + [np.array(self._bug)]
@@ -118,8 +114,14 @@ class Lowered:
                 if new != old:
                     within = e.and_(e.le(e.constant(low), new), e.le(new, e.constant(high)))
                     inside = e.and_(inside, within)
-            steps = [int(np.squeeze(self._call(claim, self._elements, after)[0])) for claim in self._steps]
-            found.append(_Transition(int(np.squeeze(enabled)), after, inside, steps))
+            # What lies outside an array is as wrong as a value out of bounds; a guard that looks there counts as
+            # enabled, so that it is found.
+            guard = int(np.squeeze(enabled))
+            blind = e.doubt([guard])
+            changed = [new for old, new in zip(self._elements, after, strict=True) if new != old]
+            inside = e.all_([inside, e.not_(e.doubt(changed)), e.not_(blind)])
+            steps = [self._claim(claim, self._elements, after) for claim in self._steps]
+            found.append(_Transition(e.or_(guard, blind), after, inside, steps))
         return found
 
     def _call(self, closed: Any, *states: list[int], extra: Sequence[Any] = ()) -> list[Any]:

@@ -1,16 +1,18 @@
 """Hypothesis machines: a specification played at random, alone or in lock step with the code that implements it."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
+from ghostjax.formal._declared import initial_states
 from ghostjax.formal._encoding import keys, pack_many, unpack_many
 from ghostjax.formal._program import Program
 from ghostjax.formal._report import Trace
-from ghostjax.formal._spec import initial_states, Label, LeadsTo, Mutant, Spec
+from ghostjax.formal._spec import Label, LeadsTo, Mutant, Spec
 
 
 if TYPE_CHECKING:
@@ -20,15 +22,22 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Statistics:
-    """How far a machine got: runs, steps, forbidden steps tried, and the keys of the states visited."""
+    """How far a machine got: runs, steps (of each action too), forbidden steps tried, the keys of states visited."""
 
     runs: int = 0
     steps: int = 0
     refused: int = 0
     visited: set[Any] = dataclasses.field(default_factory=set)
+    actions: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def never(self) -> tuple[str, ...]:
+        """The actions that were never taken."""
+        return tuple(name for name, count in self.actions.items() if not count)
 
     def __str__(self) -> str:
-        return f"{self.runs} runs, {self.steps} steps, {self.refused} refusals, {len(self.visited)} states visited"
+        text = f"{self.runs} runs, {self.steps} steps, {self.refused} refusals, {len(self.visited)} states visited"
+        return text + (f", never {', '.join(self.never)}" if self.never else "")
 
 
 def as_state_machine(
@@ -65,7 +74,7 @@ def as_state_machine(
     held = [claim for claim in spec.leads_to if claim.holds]
 
     class Machine(RuleBasedStateMachine):
-        statistics = Statistics()
+        statistics = Statistics(actions={action.name: 0 for action in spec.actions})
 
         def __init__(self) -> None:
             super().__init__()
@@ -92,6 +101,7 @@ def as_state_machine(
                         f"{spec.name}: the implementation refused {label}, which is enabled"
                     ) from error
             type(self).statistics.steps += 1
+            type(self).statistics.actions[action] += 1
             self._arrive(after, f"after {label}")
 
         def _arrive(self, node: "_Node", when: str) -> None:
@@ -181,13 +191,23 @@ def fuzz(
 
     A failure raises what failed, with the shortest sequence of steps that Hypothesis found as its note. Random
     play neither remembers what it saw nor covers everything: `check` is the gate, this reaches real code and
-    sizes that `check` cannot.
+    sizes that `check` cannot. Play that never took a step fails; actions that it never took are named in a warning.
     """
     from hypothesis.stateful import run_state_machine_as_test
 
     machine: Any = as_state_machine(spec, implementation, mutant=mutant, temperature=temperature)
     run_state_machine_as_test(machine, settings=fuzz_settings(examples, steps, **overrides))
-    return machine.statistics
+    found: Statistics = machine.statistics
+    name, never = (spec.spec if isinstance(spec, Program) else spec).name, ", ".join(found.never)
+    if found.never and not found.steps:
+        raise AssertionError(f"fuzz: {name}: took no step in {found.runs} runs: nothing enabled {never}")
+    if found.never:
+        warnings.warn(
+            f"fuzz: {name}: random play never took {never} in {found.steps} steps; give more examples or steps, or "
+            "look whether it can be enabled (check does)",
+            stacklevel=2,
+        )
+    return found
 
 
 def play(machine: "type[RuleBasedStateMachine]", examples: int = 50, steps: int = 30, **overrides: Any) -> int:

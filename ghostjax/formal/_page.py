@@ -29,7 +29,8 @@ def trace_page(spec: Spec, report: Report) -> str:
     states = [_flat(spec, step.state) for step in steps]
     title = f"{report.spec}: {', '.join(report.properties)}"
     mutant = "" if report.mutant is None else f"Mutant {report.mutant}. "
-    subtitle = f"{mutant}A shortest behaviour that violates it, {len(steps)} states."
+    subtitle = f"{mutant}A shortest behaviour that violates it, {len(steps)} states; the page opens at the last one."
+    subtitle += "".join(f" {problem}." for problem in report.problems)
     if report.trace.loop is not None:
         subtitle = (
             f"{mutant}A fair behaviour on which it never comes true: it repeats from state {report.trace.loop + 1}."
@@ -53,7 +54,7 @@ def graph_page(spec: Spec | Program) -> str:
     free = Program(spec._replace(invariants={}, steps={}, deadlock="allowed"))
     graph = explore(free, max_states=LIMIT, keep_edges=True)
     if graph.verdict != "ok":
-        why = graph.why or "a value leaves its bounds"
+        why = graph.why or "a value leaves its bounds, or an index its array"
         raise ValueError(f"graph_page: spec={spec.name}: {graph.verdict}, {why}; choose smaller bounds")
     words = words_of(graph.keys, program.layout.words)
     fields = unpack_many(program.layout, words)
@@ -90,7 +91,10 @@ def _page(title: str, subtitle: str, spec: Spec, states: list[list[int]], broken
           reached: dict[int, list[str]], content: dict[str, Any]) -> str:  # fmt: skip
     exploring = "graph" in content
     data = {
-        "variables": [{"name": name, "shape": list(var.shape)} for name, var in spec.variables.items()],
+        "variables": [
+            {"name": name, "shape": list(var.shape), "low": var.low, "high": var.high}
+            for name, var in spec.variables.items()
+        ],
         "states": states,
         "claims": list(spec.invariants) + ([] if exploring else list(spec.steps)),
         "witnesses": list(spec.witnesses),
@@ -113,8 +117,12 @@ def _page(title: str, subtitle: str, spec: Spec, states: list[list[int]], broken
         f'<div class="split"><div>{choices}<div class="panel side"><h2>'
         f'{"The walk so far" if exploring else "Steps"}</h2><ol id="walk"></ol></div></div>'
         '<div><div class="panel"><h2>Claims</h2><div class="claims" id="claims"></div></div>'
-        '<div class="scroll"><table class="state"><thead><tr><th>variable</th><th>value</th><th>was</th></tr></thead>'
-        '<tbody id="state"></tbody></table></div></div></div></main>'
+        '<div class="scroll"><table class="state"><thead><tr><th>variable</th><th>value</th><th>was</th><th>from</th>'
+        '<th>to</th></tr></thead><tbody id="state"></tbody></table></div>'
+        '<p class="legend" id="legend"><span class="cell changed">1</span> changed by this step '
+        '<span class="cell">1</span> as before <span class="cell zero">0</span> zero '
+        '<span class="cell outside">9</span> beyond the range that is declared (from, to). '
+        "A row of cells runs along the last axis of a variable.</p></div></div></main>"
         f'<script type="application/json" id="data">{text}</script><script>'
         + read("ghostjax.formal", "stepper.js")
         + "</script>"

@@ -84,6 +84,8 @@ class Plan:
             self._as(at, kind)
         elif op == "input":
             self._load(key, args[0])
+        elif op == "checked":
+            self._slots[key] = self._as(args[0], kind)
         elif op == "number":
             self._step(key, lambda x: x.view(np.int8), self._as(args[0], np.bool_))
         elif op in ("eq", "lt"):

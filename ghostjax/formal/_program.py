@@ -1,5 +1,6 @@
 """The batched step of a specification as one traced program, run by NumPy or compiled by XLA."""
 
+import copy
 import threading
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
@@ -10,7 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ghostjax.formal import _numpy
+from ghostjax.formal._declared import claim_of, refuse_misdeclared, successor
 from ghostjax.formal._encoding import columns_of, Encoding, encoding, pack, unpack, words_of_columns
+from ghostjax.formal._guarded import doubted, guarded, Value
 from ghostjax.formal._lowered import Lowered, Machine, Successors
 from ghostjax.formal._spec import labels, Spec
 from ghostjax.formal._symbolic import Unknown
@@ -45,6 +48,7 @@ class Program:
     SIZES = {"lowered": (32768,), "numpy": (32, 512, 4096), "xla": (256, 8192)}
 
     def __init__(self, spec: Spec, engine: Literal["auto", "numpy", "xla"] = "auto"):
+        refuse_misdeclared(spec)
         self.spec = spec
         self.layout: Encoding = encoding(spec.variables)
         self.labels = labels(spec)
@@ -69,6 +73,15 @@ class Program:
     def unreduced(self) -> "Program":
         """The same without symmetry."""
         return Program(self.spec._replace(symmetry=(), leads_to=()), self.engine)
+
+    @cached_property
+    def free(self) -> "Program":
+        """The same without symmetry, whatever runs it: nothing is compiled where that can be spared."""
+        if self.lowered is None:
+            return Program(self.spec._replace(symmetry=(), leads_to=()))
+        free = copy.copy(self)
+        free.spec, free._canonical = self.spec._replace(symmetry=()), None
+        return free
 
     def expand(self, words: np.ndarray, bug: int) -> Expanded:
         """All labels applied to states `[B, K]`."""
@@ -109,12 +122,12 @@ class Program:
         if self.lowered is None:
             return Inspected(*self._run("inspect", _inspect, words_of_columns(columns), bug))
         spec, size = self.spec, columns.shape[1]
-        functions = [*spec.invariants.values(), *spec.witnesses.values()]
-        if spec.constraint is not None:
-            functions.append(spec.constraint)
-        values = self._values(functions, columns)
+        values = self._values([*spec.invariants.values(), *spec.witnesses.values()], columns)
         first, last = len(spec.invariants), len(spec.invariants) + len(spec.witnesses)
-        within = values[last] if spec.constraint is not None else np.ones(size, bool)
+        within = np.ones(size, bool)
+        if spec.constraint is not None:
+            # A state beyond an array is looked at: to leave it out would hide what follows.
+            within = self._values([spec.constraint], columns, True)[0]
         return Inspected(_table(values[:first], size), within, _table(values[first:last], size))
 
     def canonical(self, words: np.ndarray) -> np.ndarray:
@@ -132,22 +145,29 @@ class Program:
                 self._canonical = self.lowered.canonical(partial(_canonical, self.spec))
         return self._canonical(columns)
 
-    def predicates(self, functions: Sequence[Callable[[Any], Any]], words: np.ndarray) -> np.ndarray:
-        """Further predicates `[B, len(functions)]` of states, e.g. the two sides of a leads-to."""
+    def predicates(
+        self, functions: Sequence[Callable[[Any], Any]], words: np.ndarray, blind: bool = False
+    ) -> np.ndarray:
+        """Further predicates `[B, len(functions)]` of states, e.g. the two sides of a leads-to.
+
+        Where one looks outside an array its truth is `blind`.
+        """
         if self.lowered is not None:
-            return _table(self._values(functions, columns_of(words)), len(words))
-        name = "predicates:" + ",".join(str(id(f)) for f in functions)
-        return self._run(name, partial(_predicates, functions=tuple(functions)), words, 0)[0]
+            return _table(self._values(functions, columns_of(words), blind), len(words))
+        name = f"predicates:{blind}:" + ",".join(str(id(f)) for f in functions)
+        return self._run(name, partial(_predicates, functions=tuple(functions), blind=blind), words, 0)[0]
 
     def _machine(self, bug: int, only: tuple[str, ...] | None) -> Machine:
         assert self.lowered is not None
         with self._lock:
             return self.lowered.machine(bug, only)
 
-    def _values(self, functions: Sequence[Callable[[Any], Any]], columns: np.ndarray) -> list[np.ndarray]:
+    def _values(
+        self, functions: Sequence[Callable[[Any], Any]], columns: np.ndarray, blind: bool = False
+    ) -> list[np.ndarray]:
         assert self.lowered is not None
         with self._lock:
-            plan = self.lowered.predicates(functions)
+            plan = self.lowered.predicates(functions, blind)
         return [np.broadcast_to(value, columns.shape[1]) for value in plan(columns)]
 
     def _run(self, name: str, step: Callable[..., Any], words: np.ndarray, bug: int) -> list[np.ndarray]:
@@ -182,25 +202,29 @@ def _table(values: Sequence[np.ndarray], size: int) -> np.ndarray:
     return np.stack(values, 1) if values else np.zeros((size, 0), bool)
 
 
-def _state(spec: Spec, fields: dict[str, Any]) -> Any:
-    return spec.state(**fields)
-
-
-def _fields(spec: Spec, state: Any) -> dict[str, Any]:
-    return {name: jnp.asarray(getattr(state, name), jnp.int32) for name in spec.variables}
-
-
 def _expand(spec: Spec, layout: Encoding, words: Any, bug: Any) -> tuple[Any, ...]:
-    state = _state(spec, unpack(layout, words))
+    before = _values(spec, unpack(layout, words))
+    bugs = [0, 1, *(mutant.bug for mutant in spec.mutants)]
     parts: list[tuple[Any, ...]] = []
     for action in spec.actions:
 
         def one(*params: Any, action: Any = action) -> tuple[Any, ...]:
-            enabled, after = action.fn(state, *params, bug)
-            after = _state(spec, _fields(spec, after))
-            steps = [jnp.asarray(claim(state, after), bool) for claim in spec.steps.values()]
-            packed, inside = pack(layout, _canonical(spec, _fields(spec, after)))
-            return jnp.asarray(enabled, bool), packed, inside, jnp.stack(steps) if steps else jnp.zeros((0,), bool)
+            count = len(spec.variables)
+
+            more = [Value(p, None, 0, c - 1, False) for p, c in zip(params, action.params.values(), strict=True)]
+            step = lambda *args: successor(spec, action, args)
+            guard, *after = _watched(step, [*before, *more, Value(bug, None, min(bugs), max(bugs))])
+            # What lies outside an array is as wrong as a value out of bounds; a guard that looks there counts as
+            # enabled, so that it is found.
+            blind = doubted(guard)
+            claims = list(spec.steps.values())
+            steps = [_holds(spec, claim, before, [_bounded(spec, after, k) for k in range(count)]) for claim in claims]
+            fields = dict(zip(spec.variables, (x.value for x in after), strict=True))
+            packed, inside = pack(layout, _canonical(spec, fields))
+            for wrong in (blind, *map(doubted, after)):
+                inside = inside if wrong is False else inside & ~wrong
+            enabled = guard.value if blind is False else guard.value | blind
+            return enabled, packed, inside, jnp.stack(steps) if steps else jnp.zeros((0,), bool)
 
         if action.params:
             grid = np.indices(tuple(action.params.values())).reshape(len(action.params), -1).astype(np.int32)
@@ -212,14 +236,37 @@ def _expand(spec: Spec, layout: Encoding, words: Any, bug: Any) -> tuple[Any, ..
 
 def _inspect(spec: Spec, layout: Encoding, words: Any, bug: Any) -> tuple[Any, ...]:
     del bug
-    state = _state(spec, unpack(layout, words))
-    constraint = jnp.asarray(True) if spec.constraint is None else jnp.asarray(spec.constraint(state), bool)
-    return _all(spec.invariants.values(), state), constraint, _all(spec.witnesses.values(), state)
+    state = _values(spec, unpack(layout, words))
+    constraint = jnp.asarray(True) if spec.constraint is None else _holds(spec, spec.constraint, state, blind=True)
+    return _all(spec, spec.invariants.values(), state), constraint, _all(spec, spec.witnesses.values(), state)
 
 
-def _predicates(spec: Spec, layout: Encoding, words: Any, bug: Any, functions: tuple) -> tuple[Any]:
+def _predicates(spec: Spec, layout: Encoding, words: Any, bug: Any, functions: tuple, blind: bool) -> tuple[Any]:
     del bug
-    return (_all(functions, _state(spec, unpack(layout, words))),)
+    return (_all(spec, functions, _values(spec, unpack(layout, words)), blind),)
+
+
+def _values(spec: Spec, fields: dict[str, Any]) -> list[Value]:
+    """The variables of a state, each within its bounds."""
+    return [Value(fields[name], None, var.low, var.high) for name, var in spec.variables.items()]
+
+
+def _bounded(spec: Spec, after: list[Value], k: int) -> Value:
+    var = list(spec.variables.values())[k]
+    return Value(after[k].value, None, var.low, var.high)
+
+
+def _watched(function: Callable[..., Any], args: Sequence[Value]) -> list[Value]:
+    """The outputs of a function of int32 arrays, with where they mean nothing."""
+    shapes = [jax.ShapeDtypeStruct(jnp.shape(x.value), jnp.int32) for x in args]
+    return guarded(jax.make_jaxpr(function)(*shapes), args)
+
+
+def _holds(spec: Spec, claim: Callable[..., Any], *states: list[Value], blind: bool = False) -> Any:
+    """The truth of a claim, and `blind` where it looks outside an array."""
+    (value,) = _watched(claim_of(spec, claim), [field for state in states for field in state])
+    doubt = doubted(value)
+    return value.value if doubt is False else value.value | doubt if blind else value.value & ~doubt
 
 
 def _canonical_words(spec: Spec, layout: Encoding, words: Any, bug: Any) -> tuple[Any]:
@@ -227,8 +274,8 @@ def _canonical_words(spec: Spec, layout: Encoding, words: Any, bug: Any) -> tupl
     return (pack(layout, _canonical(spec, unpack(layout, words)))[0],)
 
 
-def _all(functions: Any, state: Any) -> Any:
-    values = [jnp.asarray(function(state), bool) for function in functions]
+def _all(spec: Spec, functions: Any, state: list[Value], blind: bool = False) -> Any:
+    values = [_holds(spec, function, state, blind=blind) for function in functions]
     return jnp.stack(values) if values else jnp.zeros((0,), bool)
 
 

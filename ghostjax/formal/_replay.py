@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ghostjax.formal._declared import initial_states
 from ghostjax.formal._encoding import pack_many
 from ghostjax.formal._errors import Unsound
 from ghostjax.formal._program import Program
-from ghostjax.formal._spec import initial_states
 
 
 def executable(

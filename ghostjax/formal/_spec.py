@@ -7,7 +7,7 @@ same definition is explored exhaustively (`check`), fuzzed (`as_state_machine`),
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -142,17 +142,3 @@ def labels(spec: Spec) -> list[Label]:
         for values in np.ndindex(*sizes):
             found.append(Label(action.name, dict(zip(names, map(int, values), strict=True))))
     return found
-
-
-def initial_states(spec: Spec) -> dict[str, np.ndarray]:
-    """The initial states as one int32 array per variable with a leading axis (duplicates kept)."""
-    if isinstance(spec.init, Iterable) and not hasattr(spec.init, "_fields"):
-        states = list(spec.init)
-        return {
-            name: np.stack([np.asarray(getattr(s, name), np.int32) for s in states]).reshape(-1, *var.shape)
-            for name, var in spec.variables.items()
-        }
-    return {
-        name: np.asarray(getattr(spec.init, name), np.int32).reshape(-1, *var.shape)
-        for name, var in spec.variables.items()
-    }

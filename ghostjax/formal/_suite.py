@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -233,6 +234,7 @@ class Subject:
         refusals = f", {statistics.refused} refusals" if statistics.refused else ""
         played = statistics.steps + statistics.refused
         text = f"{statistics.steps} steps{refusals}, {len(statistics.visited)} states visited"
+        text += f", never {', '.join(statistics.never)}" if statistics.never else ""
         return "passed", text, None, played
 
     def _lock_step(self, offered: Implementation, code: Any = None, effort: int = 1, **settings: Any) -> Statistics:
@@ -247,6 +249,7 @@ class Subject:
         statistics.steps += replayed.steps
         statistics.refused += replayed.refused
         statistics.visited |= replayed.visited
+        statistics.actions = {name: n + replayed.actions[name] for name, n in statistics.actions.items()}
         return statistics
 
     def _counterexamples(self, spec: Spec) -> dict[str, Trace]:
@@ -321,7 +324,9 @@ class Subject:
 
 
 def _fuzzed(program: Program, code: Any, budget: Budget, effort: int = 1, **settings: Any) -> Statistics:
-    return fuzz(program, code, examples=effort * budget.examples, steps=budget.steps, **settings)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "fuzz: .* never took")  # the result says it
+        return fuzz(program, code, examples=effort * budget.examples, steps=budget.steps, **settings)
 
 
 def _said(error: AssertionError) -> str:

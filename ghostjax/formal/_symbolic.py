@@ -20,7 +20,8 @@ INT32 = 2**31 - 1
 class Expressions:
     """A growing set of expressions, each an index; equal expressions have one index.
 
-    `low[i]..high[i]` holds whatever the inputs are, `boolean[i]` tells truth values from integers 0 and 1.
+    `low[i]..high[i]` holds whatever the inputs are, `boolean[i]` tells truth values from integers 0 and 1; `checks`
+    counts what was given a condition under which alone it means something.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,8 @@ class Expressions:
         self.high: list[int] = []
         self.boolean: list[bool] = []
         self._memo: dict[Any, int] = {}
+        self._doubts: dict[int, int] = {}
+        self.checks = 0
         self.false, self.true = self.constant(0, True), self.constant(1, True)
 
     def _new(self, op: str, args: tuple[int, ...], low: int, high: int, boolean: bool = False) -> int:
@@ -62,6 +65,60 @@ class Expressions:
     def value(self, a: int) -> int | None:
         """The value of a constant, else none."""
         return self.low[a] if self.low[a] == self.high[a] else None
+
+    # -- what means something only under a condition
+
+    def checked(self, a: int, inside: int) -> int:
+        """`a`, whose value means something only where `inside` holds: what was read outside an array, say."""
+        if inside == self.true:
+            return a
+        self.checks += 1
+        low, high = self.low[a], self.high[a]
+        # Never a known value, which would be folded and its condition forgotten.
+        wide = (0, 1) if self.boolean[a] else (low, high + (low == high))
+        return self._new("checked", (a, inside), *wide, self.boolean[a])
+
+    def doubt(self, ids: Iterable[int]) -> int:
+        """Where some of `ids` depends on what means nothing.
+
+        Three-valued: a choice doubts what it takes, and what one side of a conjunction (or a factor 0) decides alone is
+        in no doubt.
+        """
+        if not self.checks:
+            return self.false
+        found = self.false
+        for at in ids:
+            found = self.or_(found, self._doubt(at))
+        return found
+
+    def _doubt(self, at: int) -> int:
+        stack = [at]
+        while stack:
+            top = stack[-1]
+            args = () if self.op[top] in ("constant", "input") else self.args[top]
+            missing = [arg for arg in args if arg not in self._doubts]
+            if missing:
+                stack += missing
+            else:
+                stack.pop()
+                if top not in self._doubts:
+                    self._doubts[top] = self._doubt_of(self.op[top], args)
+        return self._doubts[at]
+
+    def _doubt_of(self, op: str, args: tuple[int, ...]) -> int:
+        own = [self._doubts[arg] for arg in args]
+        if all(doubt == self.false for doubt in own) and op != "checked":
+            return self.false
+        either = lambda *terms: self.not_(self.all_(map(self.not_, terms)))
+        if op == "checked":
+            return either(*own, self.not_(args[1]))
+        if op == "select":
+            return self.or_(own[0], self.select(args[0], own[1], own[2]))
+        if op in ("and", "or", "mul"):
+            open_ = {"and": lambda a: a, "or": self.not_, "mul": self.truth}[op]
+            one, other = self.and_(own[0], open_(args[1])), self.and_(own[1], open_(args[0]))
+            return either(self.and_(*own), one, other)
+        return either(*own)
 
     # -- truth values
 
@@ -239,7 +296,10 @@ class Expressions:
         return self._new("rem", (a, b), low, high)
 
     def rebuild(self, kept: Iterable[int], inputs: dict[int, int]) -> tuple["Expressions", dict[int, int]]:
-        """The expressions `kept` and all that they need, with some inputs replaced by constants, folded anew."""
+        """The expressions `kept` and all that they need, with some inputs replaced by constants, folded anew.
+
+        Conditions of what is `checked` are left out: whoever looks at them has asked for its `doubt` before.
+        """
         need: set[int] = set()
         stack = list(kept)
         while stack:
@@ -253,7 +313,7 @@ class Expressions:
         build = {
             "not": new.not_, "and": new.and_, "or": new.or_, "number": new.number, "eq": new.eq, "lt": new.lt,
             "select": new.select, "add": new.add, "sub": new.sub, "mul": new.mul, "max": new.maximum,
-            "min": new.minimum, "div": new.divide, "rem": new.remainder,
+            "min": new.minimum, "div": new.divide, "rem": new.remainder, "checked": lambda a, inside: a,
         }  # fmt: skip
         for at in sorted(need):
             op, args = self.op[at], self.args[at]

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ghostjax.formal._declared import initial_states
 from ghostjax.formal._encoding import keys, pack_many, unpack_many, words_of
 from ghostjax.formal._program import Program
-from ghostjax.formal._spec import initial_states, Spec
+from ghostjax.formal._spec import Spec
 
 
 class Event(NamedTuple):

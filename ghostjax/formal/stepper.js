@@ -1,5 +1,5 @@
 "use strict";
-// data: {variables: [{name, shape}], states: [[flat values]], claims: [names], witnesses: [names],
+// data: {variables: [{name, shape, low, high}], states: [[flat values]], claims: [names], witnesses: [names],
 //        broken: {state: [claims]}, reached: {state: [witnesses]},
 //        trace: {labels, loop, properties} or graph: {initial, edges: [[label, target], ...] per state, labels}}
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -8,7 +8,8 @@ const exploring = !data.trace;
 // A walk: indices of states with the label that led to each.
 let walk = exploring ? [{ state: data.graph.initial[0], label: "initially" }]
                      : data.trace.labels.map((label, i) => ({ state: i, label }));
-let at = 0;
+// A counterexample opens where it ends: at the violation.
+let at = exploring ? 0 : walk.length - 1;
 
 const element = (tag, text, kind) => {
   const made = document.createElement(tag);
@@ -17,14 +18,16 @@ const element = (tag, text, kind) => {
   return made;
 };
 
-function cells(values, before, shape) {
+function cells(values, before, { shape, low, high }) {
   const grid = element("div", undefined, "cells");
   const columns = shape.length ? shape[shape.length - 1] : 1;
   grid.style.gridTemplateColumns = `repeat(${Math.max(columns, 1)}, auto)`;
   values.forEach((value, i) => {
     const changed = before && before[i] !== value;
-    const cell = element("span", value, "cell" + (changed ? " changed" : value === 0 ? " zero" : ""));
-    if (changed) cell.title = `was ${before[i]}`;
+    const outside = value < low || value > high;
+    const cell = element("span", value, "cell" + (outside ? " outside" : changed ? " changed" : value === 0 ? " zero" : ""));
+    const said = [changed ? `was ${before[i]}` : "", outside ? `declared ${low} to ${high}` : ""].filter(Boolean);
+    if (said.length) cell.title = said.join(", ");
     // A gap between blocks of arrays with three axes or more.
     if (shape.length > 2 && i % (columns * shape[shape.length - 2]) < columns && i >= columns) cell.style.marginTop = "8px";
     grid.append(cell);
@@ -37,7 +40,8 @@ function drawState() {
   const body = $("state");
   body.replaceChildren();
   let start = 0;
-  for (const { name, shape } of data.variables) {
+  for (const variable of data.variables) {
+    const { name, shape, low, high } = variable;
     const size = shape.reduce((a, b) => a * b, 1);
     const values = here.slice(start, start + size), before = last && last.slice(start, start + size);
     start += size;
@@ -45,18 +49,19 @@ function drawState() {
     const row = element("tr", undefined, changed ? "changed" : "");
     row.append(element("td", name));
     const now = element("td");
-    now.append(cells(values, before, shape));
+    now.append(cells(values, before, variable));
     const was = element("td", undefined, "was");
-    if (changed) was.append(cells(before, null, shape));
-    row.append(now, was);
+    if (changed) was.append(cells(before, null, variable));
+    row.append(now, was, element("td", low, "was"), element("td", high, "was"));
     body.append(row);
   }
   const broken = (data.broken[walk[at].state] || []).concat(!exploring && at === walk.length - 1 ? data.trace.properties : []);
   const reached = data.reached[walk[at].state] || [];
+  const violated = !exploring && data.trace.loop !== null ? "never comes true on this behaviour" : "violated";
   const claims = $("claims");
   claims.replaceChildren();
   for (const name of new Set([...data.claims, ...broken]))
-    claims.append(element("span", name, "claim" + (broken.includes(name) ? " bad" : "")));
+    claims.append(element("span", `${name}: ${broken.includes(name) ? violated : "holds"}`, "claim" + (broken.includes(name) ? " bad" : "")));
   for (const name of data.witnesses)
     if (reached.includes(name)) claims.append(element("span", "reached: " + name, "claim reached"));
 }

@@ -167,9 +167,19 @@ def test_the_page_of_a_counterexample_holds_all_its_steps():
     data = embedded(trace_page(spec, report))
     assert data["states"] == [[0, 0], [1, 0], [2, 0]]
     assert data["trace"] == {"labels": ["initially", "Up()", "Up()"], "loop": None, "properties": ["Low</script>"]}
-    assert data["variables"] == [{"name": "x", "shape": []}, {"name": "y", "shape": []}]
+    assert [(one["name"], one["shape"]) for one in data["variables"]] == [("x", []), ("y", [])]
+    assert [(one["low"], one["high"]) for one in data["variables"]] == [(0, v.high) for v in spec.variables.values()]
     with pytest.raises(ValueError, match="no counterexample"):
         trace_page(ladder(), check(ladder()))
+
+
+def test_a_page_opens_at_the_violation_says_it_in_words_and_explains_its_values():
+    spec, report = violated()
+    page = trace_page(spec, report)
+    assert "let at = exploring ? 0 : walk.length - 1;" in page and "the page opens at the last one" in page
+    assert """broken.includes(name) ? violated : "holds\"""" in page
+    legend = re.search(r'<p class="legend".*?</p>', page, re.S).group(0)
+    assert all(word in legend for word in ("changed by this step", "as before", "zero", "beyond the range"))
 
 
 def test_the_page_of_a_lasso_says_where_it_repeats():
