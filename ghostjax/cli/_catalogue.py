@@ -2,7 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -10,17 +11,19 @@ from typing import Any, NamedTuple
 
 import optax
 
-from ghostjax import aggregators, attacks, learners, metrics, tasks, topologies
+from ghostjax import aggregators, attacks, learners, metrics, protocols, tasks, topologies
 from ghostjax._optimizer import Optimizer
+from ghostjax._participation import Counts, stake
 
 
 class Entry(NamedTuple):
-    """A name that a configuration may use: what it makes, of which family, and one line about it."""
+    """A name that a configuration may use: what it makes, of which family, one line about it, and whose it is."""
 
     name: str
     family: str
     make: Callable[..., Any]
     line: str
+    source: str = "ghostjax"
 
     @property
     def parameters(self) -> str:
@@ -37,29 +40,70 @@ FAMILIES = (
     "partitions",
     "topologies",
     "metrics",
+    "protocols",
+    "participation",
     "optimizers",
 )
 
 
 @cache
 def catalogue() -> dict[str, Entry]:
-    """Every name, from the package and from installed plug-ins (entry points `ghostjax.<family>`)."""
+    """Every name, from the package and from installed plug-ins (entry points `ghostjax.<family>`).
+
+    Plug-ins are imported, which runs their code. One that cannot be imported, or that takes a name that exists, is
+    left out with a warning.
+    """
     entries = [
         *_classes("aggregators", aggregators, aggregators.AbstractAggregator),
         *_classes("attacks", attacks, attacks.AbstractAttack),
         *_classes("learners", learners, learners.AbstractLearner),
         *_classes("metrics", metrics, metrics.AbstractMetric),
         *_classes("models", tasks.models, tasks.models.AbstractModel),
+        *_classes("protocols", protocols, protocols.AbstractProtocol),
         *_functions("tasks", tasks, first="num_nodes"),
         *_functions("topologies", topologies, first="num_nodes"),
         *map(_of_labels, _functions("partitions", tasks.partition, first="labels")),
+        *(Entry(make.__name__, "participation", make, _line(make)) for make in (everybody, by_examples)),
+        Entry("stake", "participation", _listed_stake, _line(stake)),
         *_optimizers(),
     ]
+    found = {entry.name: entry for entry in entries}
+    for entry in _plugged():
+        if entry.name in found:
+            warnings.warn(f"{entry.source}: {entry.name} is the name of one of the {found[entry.name].family} of "
+                          f"{found[entry.name].source}; left out", stacklevel=2)  # fmt: skip
+        else:
+            found[entry.name] = entry
+    return found
+
+
+def _plugged() -> Iterator[Entry]:
     for family in FAMILIES:
         for point in entry_points(group=f"ghostjax.{family}"):
-            make = point.load()
-            entries.append(Entry(point.name, family, make, _line(make)))
-    return {entry.name: entry for entry in entries}
+            package = point.dist.name if point.dist is not None else point.module
+            source = f"{package} ({point.value})"
+            try:
+                make = point.load()
+                entry = Entry(point.name, family, make, _line(make), source)
+                inspect.signature(make)
+            except Exception as error:
+                why = " ".join(f"{type(error).__name__}: {error}".split())
+                warnings.warn(f"{source}: cannot be imported ({why}); left out", stacklevel=2)
+                continue
+            yield _of_labels(entry) if family == "partitions" else entry
+
+
+def everybody() -> None:
+    """Every identity counts 1 in every round."""
+
+
+def by_examples() -> str:
+    """Every identity counts by how many examples it has, on average 1."""
+    return "by_examples"
+
+
+def _listed_stake(shares: tuple) -> Counts:
+    return stake(list(shares))
 
 
 def snake(name: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from ghostjax._run import load_run, RunResult, simulate
@@ -16,9 +15,10 @@ from ghostjax._types import ConfigurationError, require
 from ghostjax._verify import verify as verify_folder
 from ghostjax.cli import _pages
 from ghostjax.cli._codes import DAMAGED, FAILED, OK, RESUMABLE
-from ghostjax.cli._config import at, dump, load, RunConfig, simulation, SweepConfig
+from ghostjax.cli._config import at, dump, HOW, load, participation, RunConfig, simulation, SweepConfig
 from ghostjax.cli._flags import parse
 from ghostjax.cli._tables import print_table
+from ghostjax.cli._yaml import parse as read_back
 from ghostjax.report import comparison, write
 
 
@@ -29,8 +29,6 @@ class RunOptions:
     config: RunConfig = dataclasses.field(default_factory=RunConfig)
     out: Path = Path("runs/run")
     """Where everything is written."""
-    chunk: int = 0
-    """Rounds between two looks from the host (progress, checkpoint, signals); 0 takes as many as last a second."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +45,9 @@ class SweepOptions:
 def run(argv: Sequence[str], console: Console) -> int:
     """`ghostjax run [CONFIG.yaml] [flags]`."""
     options = _parse("run", RunOptions, RunConfig, argv)
-    require(options.chunk >= 0, "run", "chunk", options.chunk, "must not be negative")
     sim = simulation(options.config)
     with _owned(options.out, "run.yaml", options.config):
-        return _finish_run(options.config, sim, options.out, console, options.chunk or "auto")
+        return _finish_run(options.config, sim, options.out, console)
 
 
 def sweep(argv: Sequence[str], console: Console) -> int:
@@ -85,7 +82,7 @@ def _continue_run(folder: Path, rounds: int | None, console: Console) -> int:
         config = dataclasses.replace(config, rounds=rounds)
         write(path, dump(config))
     try:
-        return _finish_run(config, sim, folder, console, "auto")
+        return _finish_run(config, sim, folder, console)
     except ConfigurationError:
         write(path, before)
         raise
@@ -136,8 +133,19 @@ def report(argv: Sequence[str], console: Console) -> int:
     return OK
 
 
-def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Console, chunk: int | str) -> int:
-    run = simulate(sim, config.rounds, config.seed, directory=folder, chunk=chunk, config=dataclasses.asdict(config))
+def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Console) -> int:
+    run = simulate(
+        sim,
+        config.rounds,
+        config.seed,
+        participation=participation(config),
+        directory=folder,
+        chunk=config.chunk or "auto",
+        checkpoint_seconds=config.checkpoint_seconds,
+        allow_layout_change=config.allow_layout_change,
+        progress=None if config.progress == "none" else config.progress,
+        config=dataclasses.asdict(config),
+    )
     console.print(run.result.value)
     if run.result is RunResult.interrupted:
         console.print(f"continue with: ghostjax resume {folder}")
@@ -155,8 +163,11 @@ def _finish_sweep(config: SweepConfig, folder: Path, console: Console, shard: tu
         config.axes,
         config.rounds,
         seeds=range(config.seed, config.seed + config.seeds),
+        participation=participation(config),
         directory=folder,
         shard=shard,
+        chunk=config.chunk or "auto",
+        progress=None if config.progress == "none" else config.progress,
     )
     done = result.dataset["done"].values
     console.print(f"{int(done.sum())} of {done.size} cells done")
@@ -218,6 +229,7 @@ def _owned(folder: Path, name: str, config: RunConfig) -> Iterator[None]:
     call = name.removesuffix(".yaml")
     require(folder.is_dir() or not folder.exists(), call, "out", folder, "is a file; name a folder")
     new = not path.exists()
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
     if new:
         write(path, dump(config))
     else:
@@ -237,11 +249,12 @@ def _owned(folder: Path, name: str, config: RunConfig) -> Iterator[None]:
         if new:
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                folder.rmdir()  # only if it is empty
+                for one in made:
+                    one.rmdir()  # only if it is empty
         raise
 
 
 def _differences(old: RunConfig, new: RunConfig) -> list[str]:
     # As they are written: a tuple and a list are one.
-    a, b = (yaml.safe_load(dump(config)) for config in (old, new))
-    return [f"{key}: {a[key]} -> {b[key]}" for key in sorted(a) if a[key] != b[key]]
+    a, b = (read_back(dump(config)) for config in (old, new))
+    return [f"{key}: {a[key]} -> {b[key]}" for key in sorted(a) if a[key] != b[key] and key not in HOW]

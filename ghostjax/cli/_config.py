@@ -4,19 +4,20 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, get_args, get_origin, Literal
 
 import jax
 import tyro
-import yaml
 
+from ghostjax._border import shown
+from ghostjax._byzantine import byzantine_mask
 from ghostjax._random import root_key
 from ghostjax._simulation import Simulation
 from ghostjax._types import ConfigurationError, require
-from ghostjax.cli._expression import build, names_in
-from ghostjax.cli._yaml import read
+from ghostjax.cli._expression import build, names_in, value as value_of
+from ghostjax.cli._yaml import read, write
 from ghostjax.metrics import standard
-from ghostjax.protocols import Gossip, Server
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,8 +30,8 @@ class RunConfig:
 
     nodes: int = 64
     """Number of identities."""
-    byzantine: int = 10
-    """How many of them the adversary holds (the last ones)."""
+    byzantine: int | float = 10
+    """How many of them the adversary holds (the last ones); a fraction below 1 is a share of the nodes."""
     task: str = "digits(alpha=0.3)"
     """What is learned, and how it is spread over the nodes."""
     learner: str = "momentum(beta=0.9)"
@@ -39,18 +40,30 @@ class RunConfig:
     """What the adversary does."""
     aggregator: str = "trimmed_mean(f=byzantine)"
     """The rule that turns messages into one vector."""
-    protocol: Literal["server", "gossip"] = "server"
-    """One server, or every node aggregating what its neighbours send."""
+    protocol: str = "server"
+    """One server, or `gossip`: every node aggregates what its neighbours send."""
     topology: str = "random_regular(degree=12)"
     """Who hears whom in gossip."""
     optimizer: str = "sgd(learning_rate=0.5)"
     """Any optax optimizer."""
+    metrics: list[str] = dataclasses.field(default_factory=list)
+    """What is recorded, e.g. goal "every(5, worst_node)"; unless given, the goal and what else is usual."""
+    participation: str = "everybody"
+    """Who counts how much: everybody, by_examples, stake([..]), or a list with a weight per node."""
     rounds: int = 200
     """Number of rounds."""
     evaluate_every: int = 1
-    """Rounds between two evaluations of the stated goal."""
+    """Rounds between two evaluations of the stated goal, where `metrics` does not say it."""
     seed: int = 0
     """The root of all randomness."""
+    chunk: int = 0
+    """Rounds between two looks from the host (progress, checkpoint, signals); 0 takes as many as last a second."""
+    checkpoint_seconds: float = 30.0
+    """Seconds between two checkpoints, at least."""
+    progress: Literal["auto", "lines", "none"] = "auto"
+    """A bar on a terminal and lines elsewhere, always lines, or nothing."""
+    allow_layout_change: bool = False
+    """Whether a checkpoint of another device, mesh or float format may be continued."""
     variables: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
     """Further words that expressions may use."""
 
@@ -71,25 +84,34 @@ class SweepConfig(RunConfig):
 
 WORDS = ("nodes", "byzantine", "rounds", "seed")
 """Numbers of a configuration that its expressions may use."""
-EXPRESSIONS = ("task", "learner", "attack", "aggregator", "topology", "optimizer")
+EXPRESSIONS = (
+    "task",
+    "learner",
+    "attack",
+    "aggregator",
+    "protocol",
+    "topology",
+    "optimizer",
+    "metrics",
+    "participation",
+)
 """Fields that are written as calls."""
+NO_AXES = ("seed", "seeds", "rounds", "axes", "variables", "participation", "chunk", "checkpoint_seconds", "progress",
+           "allow_layout_change")  # fmt: skip
+HOW = ("chunk", "checkpoint_seconds", "progress", "allow_layout_change")
+"""Fields that change how a run is played and no bit of it."""
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 """Words for a model's activation, e.g. `mlp((64, 64, 10), tanh)`."""
 
 
 def simulation(config: RunConfig) -> Simulation:
     """The simulation that `config` describes; raises `ConfigurationError` for one that cannot work."""
-    require(config.rounds >= 1, "run", "rounds", config.rounds, "must be at least 1")
+    for name, high in {"rounds": 2**31 - 1, "nodes": 2**24, "evaluate_every": 2**31 - 1}.items():
+        require(getattr(config, name) >= 1, "run", name, getattr(config, name), "must be at least 1")
+        require(getattr(config, name) <= high, "run", name, getattr(config, name), f"must be at most {high}")
     root_key(config.seed, "run", "seed")
-    require(config.evaluate_every >= 1, "run", "evaluate_every", config.evaluate_every, "must be at least 1")
-    words = {**ACTIVATIONS, **{word: getattr(config, word) for word in WORDS}, **config.variables}
-    aggregator = build("aggregator", config.aggregator, "aggregators", words)
-    optimizer = build("optimizer", config.optimizer, "optimizers", words)
-    if config.protocol == "server":
-        protocol = Server(aggregator, optimizer)
-    else:
-        topology = build("topology", config.topology, "topologies", words, config.nodes)
-        protocol = Gossip(aggregator, topology, optimizer)
+    require(config.chunk >= 0, "run", "chunk", config.chunk, "must not be negative")
+    words = _words(config)
     task = build("task", config.task, "tasks", words, config.nodes)
     require(
         task.num_nodes == config.nodes,
@@ -102,12 +124,52 @@ def simulation(config: RunConfig) -> Simulation:
     attack = "no_attack" if config.byzantine == 0 and config.attack == RunConfig.attack else config.attack
     return Simulation(
         task,
-        protocol,
+        _protocol(config, words),
         learner=build("learner", config.learner, "learners", words),
         attack=build("attack", attack, "attacks", words),
         byzantine=config.byzantine,
-        metrics=standard(every=config.evaluate_every),
+        metrics=_metrics(config, words),
     )
+
+
+def participation(config: RunConfig) -> Any:
+    """What `simulate` and `sweep` take as participation."""
+    text, words = config.participation, _words(config)
+    if text.lstrip().startswith(("[", "(")):
+        return _lists(value_of("participation", text, words))
+    return build("participation", text, "participation", words)
+
+
+def _words(config: RunConfig) -> dict[str, Any]:
+    """What expressions may use: the number of Byzantine nodes, also where a share is given."""
+    count = int(byzantine_mask(config.byzantine, config.nodes, "run").sum())
+    numbers = {word: getattr(config, word) for word in WORDS} | {"byzantine": count}
+    return {**ACTIVATIONS, **numbers, **config.variables}
+
+
+def _protocol(config: RunConfig, words: dict[str, Any]) -> Any:
+    """The protocol, with the rule, the topology and the optimizer that the configuration names beside it."""
+    missing = {
+        "aggregator": lambda: build("aggregator", config.aggregator, "aggregators", words),
+        "topology": lambda: build("topology", config.topology, "topologies", words, config.nodes),
+        "optimizer": lambda: build("optimizer", config.optimizer, "optimizers", words),
+    }
+    return build("protocol", config.protocol, "protocols", words, missing=missing)
+
+
+def _metrics(config: RunConfig, words: dict[str, Any]) -> Any:
+    if not config.metrics:
+        return standard(every=config.evaluate_every)
+    made = [build("metrics", text, "metrics", words) for text in config.metrics]
+    require(
+        config.evaluate_every == 1, "run", "evaluate_every", config.evaluate_every,
+        "metrics say it themselves, e.g. every(5, goal); leave it out",
+    )  # fmt: skip
+    return made
+
+
+def _lists(values: Any) -> Any:
+    return list(map(_lists, values)) if isinstance(values, tuple) else values
 
 
 def at(config: SweepConfig, point: Mapping[str, Any]) -> RunConfig:
@@ -123,19 +185,47 @@ def load(path: Path, kind: type) -> Any:
     """The configuration in the YAML file `path`; unknown keys and wrong types are refused by name."""
     content = read(path)
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    for key, value in content.items():
+    for key, given in content.items():
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(fields)}"
-            raise ConfigurationError(f"config={path}: unknown key {key!r}; {hint}")
-        problem = _mismatch(fields[key].type, value)
+            raise ConfigurationError(f"config={path}: unknown key {shown(key)}; {hint}")
+        content[key] = given = _written(key, given)
+        problem = _mismatch(fields[key].type, given)
         if problem:
-            raise ConfigurationError(f"config={path}: {key}={value!r}: {problem}")
+            raise ConfigurationError(f"config={path}: {key}={shown(given)}: {problem}")
+    if isinstance(content.get("axes"), dict):
+        content["axes"] = {
+            name: [_written(name, one) for one in _rejoined(values)] if isinstance(values, list) else values
+            for name, values in content["axes"].items()
+        }
     config = kind(**content)
     _check_variables(path, config)
     if isinstance(config, SweepConfig):
         _check_axes(path, config)
     return config
+
+
+def _written(name: str, value: Any) -> Any:
+    """A field as it is kept: one metric in a list, a list of weights as text."""
+    if name == "metrics":
+        return _rejoined(value) if isinstance(value, list) else [value] if isinstance(value, str) else value
+    if name == "participation" and isinstance(value, list):
+        return " ".join(str(value).split())
+    return value
+
+
+def _rejoined(items: list[Any]) -> list[Any]:
+    """A list whose calls YAML has cut at their commas: `[goal, every(5, drift)]` has two items."""
+    found: list[Any] = []
+    depth = 0
+    for item in items:
+        if depth > 0:
+            found[-1] = f"{found[-1]}, {item}"
+        else:
+            found.append(item)
+        depth = found[-1].count("(") - found[-1].count(")") if isinstance(found[-1], str) else 0
+    return found
 
 
 def _check_variables(path: Path, config: RunConfig) -> None:
@@ -151,13 +241,14 @@ def _check_axes(path: Path, config: SweepConfig) -> None:
     fields = {field.name: field for field in dataclasses.fields(RunConfig)}
     texts = [getattr(config, name) for name in EXPRESSIONS]
     texts += [value for name, values in config.axes.items() if name in EXPRESSIONS for value in _listed(values)]
-    used = {name for text in texts for name in names_in(str(text))}
+    used = {name for text in texts for one in _listed(text) for name in names_in(str(one))}
     for name, values in config.axes.items():
         call, parameter = f"config={path}", f"axes[{name!r}]"
         require(isinstance(values, list), call, parameter, values, "write a list of values, e.g. [a, b]")
         require(
-            name not in ("seed", "seeds", "rounds", "axes", "variables"), call, parameter, values,
-            "cannot be an axis; `seed` and `seeds` say which seeds there are, and all cells have the same `rounds`",
+            name not in NO_AXES, call, parameter, values,
+            "cannot be an axis; `seed` and `seeds` say which seeds there are, and all cells have the same `rounds` and "
+            "`participation`",
         )  # fmt: skip
         if name in fields:
             for value in values:
@@ -175,7 +266,7 @@ def _listed(values: Any) -> list[Any]:
 
 def dump(config: RunConfig) -> str:
     """`config` as YAML that `load` reads back."""
-    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
+    return write(dataclasses.asdict(config))
 
 
 def _mismatch(kind: Any, value: Any) -> str | None:
@@ -183,6 +274,14 @@ def _mismatch(kind: Any, value: Any) -> str | None:
         kind = get_args(kind)[0]
     if get_origin(kind) is Literal:
         return None if value in get_args(kind) else f"must be one of {', '.join(map(str, get_args(kind)))}"
+    if get_origin(kind) is UnionType:
+        kinds = get_args(kind)
+        if any(_mismatch(one, value) is None for one in kinds):
+            return None
+        return f"must be {' or '.join(one.__name__ for one in kinds)}, not {type(value).__name__}"
+    if kind == list[str]:
+        texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return None if texts else "must be a list of texts, e.g. [goal, every(5, worst_node)]"
     kind = get_origin(kind) or kind
-    fits = isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+    fits = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
     return None if fits else f"must be {'a mapping' if kind is dict else kind.__name__}, not {type(value).__name__}"

@@ -13,7 +13,10 @@ from ghostjax.cli._catalogue import catalogue, FAMILIES
 def show(families: Sequence[str], console: Console) -> None:
     """Prints the names of `families` (all of them unless given)."""
     if "-h" in families or "--help" in families:
-        console.print(f"ghostjax list [FAMILY ...]\n\nWhat exists, by name. Families: {', '.join(FAMILIES)}.")
+        console.print(
+            f"ghostjax list [FAMILY ...]\n\nWhat exists, by name. Families: {', '.join(FAMILIES)}.\n"
+            "Packages that offer entry points ghostjax.<FAMILY> are imported: what you install is run."
+        )
         return
     for family in families:
         if family not in FAMILIES:
@@ -32,3 +35,8 @@ def show(families: Sequence[str], console: Console) -> None:
                 table.add_row(entry.name, entry.parameters, entry.line)
         console.print(table)
         console.print()
+    others = [entry for entry in catalogue().values() if entry.source != "ghostjax"]
+    if others:
+        console.print("imported from installed packages (entry points ghostjax.<family>):")
+        for entry in sorted(others, key=lambda entry: (entry.source, entry.name)):
+            console.print(f"  {entry.name}: one of the {entry.family}, from {entry.source}")

@@ -1,7 +1,11 @@
-"""Reading YAML strictly: a key once, numbers as people write them, and every mistake in one line."""
+"""Reading YAML strictly: YAML 1.2's numbers, a key once, bounded work, and every mistake in one line.
+
+Only the grammar is PyYAML's. Its values are those of YAML 1.1 (`010` is 8, `1:20` is 80, `no` is False), some of its
+constructors fail with errors of their own, and what aliases multiply has no bound there.
+"""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,42 +14,177 @@ import yaml
 from ghostjax._types import ConfigurationError
 
 
-class _Strict(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would silently keep the last."""
+LIMIT, VALUES, DEPTH = 2**18, 10_000, 100
+"""Bytes of a file, values in it with every alias written out, and how deeply they nest."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_WORDS = {
+    "": None, "~": None, "null": None, "Null": None, "NULL": None, "true": True, "True": True, "TRUE": True,
+    "false": False, "False": False, "FALSE": False, ".nan": float("nan"), ".NaN": float("nan"), ".NAN": float("nan"),
+} | {sign + word: float(f"{sign}inf") for sign in ("", "+", "-") for word in (".inf", ".Inf", ".INF")}  # fmt: skip
 
 
-# YAML 1.1 takes 1e-3 and 1.0e-3 for text, as their exponents have no sign or they have no point.
-_Strict.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+class _Grammar(yaml.SafeLoader):
+    """Nodes as they are written, without tags; what a plain scalar means is said below."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+        return "none"
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        # Its work grows with the square of the depth.
+        if self.flow_level > DEPTH:
+            raise yaml.MarkedYAMLError(None, None, "nested too deeply", self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
+
+
+class _Quoting(yaml.SafeDumper):
+    """Quotes every text that would be read as something else."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+# A text that reads as a value or is refused is written in quotes: by the dumper's own rule or by this one.
+_Quoting.add_implicit_resolver(
+    "tag:ghostjax,2026:value", re.compile(r"^[-+]?(0[oxb]\w+|[\d_.]+([eE][-+]?\d+)?)$"), list("-+.0123456789")
 )
+
+
+class _Wrong(Exception):
+    """What is wrong, and at which node."""
+
+    def __init__(self, node: yaml.Node, problem: str):
+        super().__init__(f"line {node.start_mark.line + 1}, column {node.start_mark.column + 1}: {problem}")
 
 
 def read(path: Path) -> dict[Any, Any]:
     """The mapping in the YAML file `path`; `ConfigurationError` for anything else."""
+    call = f"config={path}"
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Strict)
+        with open(path, "rb") as file:
+            data = file.read(LIMIT + 1)
     except FileNotFoundError:
-        raise ConfigurationError(f"config={path}: no such file") from None
-    except OSError as error:
-        raise ConfigurationError(f"config={path}: cannot be read ({error.strerror}); name a YAML file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"config={path}: not YAML: {_why(error)}") from None
+        raise ConfigurationError(f"{call}: no such file") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"{call}: cannot be read ({why}); name a YAML file") from None
+    if len(data) > LIMIT:
+        raise ConfigurationError(f"{call}: is longer than {LIMIT >> 10} KiB; a configuration is a page of text")
+    try:
+        content = parse(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{call}: not YAML: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{call}: not YAML: {_why(error)}") from None
+    except _Wrong as error:
+        raise ConfigurationError(f"{call}: {error}") from None
     except RecursionError:
-        raise ConfigurationError(f"config={path}: nested too deeply") from None
+        raise ConfigurationError(f"{call}: nested too deeply; a configuration has {DEPTH} levels at most") from None
     if not isinstance(content, dict):
         seen = "nothing" if content is None else f"a {type(content).__name__}"
-        raise ConfigurationError(f"config={path}: holds {seen}; needs a mapping of fields to values, e.g. nodes: 64")
-    if _endless(content, set()):
-        raise ConfigurationError(f"config={path}: refers to itself; write every value out")
+        raise ConfigurationError(f"{call}: holds {seen}; needs a mapping of fields to values, e.g. nodes: 64")
     return content
+
+
+def parse(text: str) -> Any:
+    """The value of a YAML text, by the rules of YAML 1.2."""
+    loader = _Grammar(text)
+    try:
+        node = loader.get_single_node()
+    finally:
+        loader.dispose()
+    return None if node is None else _Values().of(node, ())
+
+
+def write(value: Any) -> str:
+    """`value` as YAML that `parse` reads back."""
+    return yaml.dump(value, Dumper=_Quoting, sort_keys=False, allow_unicode=True)
+
+
+class _Values:
+    def __init__(self) -> None:
+        self.left = VALUES
+
+    def of(self, node: yaml.Node, above: tuple[yaml.Node, ...]) -> Any:
+        self.left -= 1
+        if node in above:
+            raise _Wrong(node, "refers to itself; write every value out")
+        if self.left < 0:
+            raise _Wrong(node, f"more than {VALUES} values, aliases written out; write fewer")
+        if len(above) > DEPTH:
+            raise _Wrong(node, f"nested too deeply, more than {DEPTH} levels")
+        if node.tag != "none":
+            raise _Wrong(node, f"{node.tag.replace('tag:yaml.org,2002:', '!!')}: leave tags out; write the value alone")
+        inner = (*above, node)
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar(node)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.of(item, inner) for item in node.value]
+        found: dict[Any, Any] = {}
+        for key, value in node.value:
+            if _merges(key):
+                continue
+            if not isinstance(key, yaml.ScalarNode):
+                raise _Wrong(key, "a key is a word, not a list or a mapping")
+            name = self.of(key, inner)
+            if name in found:
+                raise _Wrong(key, f"{_short(key.value)} is given twice")
+            found[name] = self.of(value, inner)
+        for key, value in self.merged(node, inner):
+            found.setdefault(key, value)
+        return found
+
+    def merged(self, node: Any, inner: tuple[yaml.Node, ...]) -> Iterator[tuple[Any, Any]]:
+        """What `<<` takes over from other mappings, the first one first."""
+        for key, value in node.value:
+            if _merges(key):
+                found = self.of(value, inner)
+                for one in found if isinstance(found, list) else [found]:
+                    if not isinstance(one, dict):
+                        raise _Wrong(value, "<< takes over mappings only")
+                    yield from one.items()
+
+
+def _merges(key: yaml.Node) -> bool:
+    return isinstance(key, yaml.ScalarNode) and key.style is None and key.value == "<<"
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    text = node.value
+    if "\0" in text or not _encodes(text):
+        raise _Wrong(node, "holds a character that no file can hold")
+    if node.style is not None:
+        return text
+    if text in _WORDS:
+        return _WORDS[text]
+    digits = text.replace("_", "") if re.fullmatch(r"[-+]?\d+(_\d+)*", text) else text
+    if not re.fullmatch(r"0o[0-7]+|0x[0-9a-fA-F]+", digits) and not _NUMBER.fullmatch(digits):
+        return text
+    if len(digits) > 40:
+        raise _Wrong(node, f"{_short(text)}: a number of {len(digits)} characters; write a shorter one")
+    if re.fullmatch(r"0[ox].*", digits):
+        return int(digits, 0)
+    if re.fullmatch(r"[-+]?0\d.*", digits):
+        bare = re.sub(r"^([-+]?)0+(?=\d)", r"\1", digits)
+        raise _Wrong(node, f"{text}: some programs read this as octal; write {bare}, or 0o10 for octal numbers")
+    if re.fullmatch(r"[-+]?\d+", digits):
+        return int(digits)
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):
+        raise _Wrong(node, f"{text}: larger than any number here; write .inf if that is meant")
+    return value
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
 def _why(error: Exception) -> str:
@@ -55,14 +194,4 @@ def _why(error: Exception) -> str:
     if mark is None or problem is None:
         return " ".join(str(error).split())
     tab = "; indent with spaces, not tabs" if "\\t" in problem else ""
-    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}{tab}"
-
-
-def _endless(value: Any, above: set[int]) -> bool:
-    """Whether a value holds itself, as anchors can make it do."""
-    if not isinstance(value, dict | list):
-        return False
-    if id(value) in above:
-        return True
-    inner = value.values() if isinstance(value, dict) else value
-    return any(_endless(item, above | {id(value)}) for item in inner)
+    return " ".join(f"line {mark.line + 1}, column {mark.column + 1}: {problem}{tab}".split())

@@ -1,5 +1,7 @@
 """The command line: what it writes, what it refuses, how it exits."""
 
+import dataclasses
+import inspect
 import os
 import re
 import signal
@@ -7,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from rich.console import Console
@@ -16,9 +19,10 @@ from ghostjax._run import checkpoint_status
 from ghostjax._run._progress import Reporter
 from ghostjax.cli import main
 from ghostjax.cli._catalogue import catalogue, FAMILIES
-from ghostjax.cli._config import load, SweepConfig
+from ghostjax.cli._config import dump, load, participation, RunConfig, simulation, SweepConfig
 from ghostjax.cli._main import COMMANDS
 from ghostjax.cli._tables import print_table
+from ghostjax.cli._yaml import parse, write
 
 
 RUN = """
@@ -132,10 +136,37 @@ def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):
         (["run", "words.yaml"], r"variables\['nodes'\]=9: this word has a meaning already"),
         (["run", "--byzantin", "3"], "run: Unrecognized options: .*did you mean --byzantine"),
         (["run", "--byzantine", "x"], "run: .*--byzantine.*'x'"),
-        (["run", "--protocol", "serve"], "run: invalid choice 'serve'"),
+        (["run", "--protocol", "serve"], "no protocols named 'serve'; did you mean server"),
         (["run", "--rounds", "2", "run.yaml"], "one file comes before the flags"),
         (["run", "--rounds", "0"], "run: rounds=0: must be at least 1"),
         (["run", "--seed", "4294967296"], "run: seed=4294967296: a seed lies between 0 and 4294967295"),
+        (["run", "--rounds", "10.5"], r"run: .*--rounds.*'10.5'"),
+        (["run", "--seed", "x"], r"run: .*--seed.*'x'"),
+        (["run", "--rounds", "1000000000000000000"], "run: rounds=1000000000000000000: must be at most 2147483647"),
+        (["run", "--nodes", "1000000000"], "run: nodes=1000000000: must be at most 16777216"),
+        (["run", "--byzantine", "1.5"], "run: byzantine=1.5: a fraction below 1 is a share"),
+        (["run", "run.yaml", "--metrics", "gaol"], "no metrics named 'gaol'; did you mean goal"),
+        (["run", "run.yaml", "--metrics", "goal"], "evaluate_every=3: metrics say it themselves"),
+        (["run", "run.yaml", "--protocol", "gossip(mean, ring(degree=3))"], "^ghostjax: protocol=.*: ring: degree=3"),
+        (["run", "run.yaml", "--participation", "[1, 1]"], r"participation=array of shape \(2,\)"),
+        (["run", "run.yaml", "--participation", "stake([1, -1])"], "participation='stake.*': stake: shares=-1"),
+        (["run", "run.yaml", "--participation", "somebody"], "no participation named 'somebody'"),
+        (["run", "run.yaml", "--progress", "loud"], "invalid choice 'loud'"),
+        (["run", "octal.yaml"], "line 1, column 8: 010: some programs read this as octal; write 10"),
+        (["run", "clock.yaml"], "rounds='1:20': must be int, not str"),
+        (["run", "key.yaml"], "line 1, column 3: a key is a word, not a list"),
+        (["run", "date.yaml"], "seed='2020-99-99': must be int, not str"),
+        (["run", "tag.yaml"], "line 1, column 8: !!int: leave tags out"),
+        (["run", "huge.yaml"], "a number of 5000 characters; write a shorter one"),
+        (["run", "bomb.yaml"], "more than 10000 values, aliases written out"),
+        (["run", "deep.yaml"], "nested too deeply"),
+        (["run", "binary.yaml"], "not YAML: byte 0 is not UTF-8"),
+        (["run", "nul.yaml"], "not YAML: unacceptable character"),
+        (["run", "empty.yaml"], "holds nothing; needs a mapping"),
+        (["run", "long.yaml"], "is longer than 256 KiB"),
+        (["run", "merge.yaml"], "<< takes over mappings only"),
+        (["run", "number.yaml"], "unknown key 7"),
+        (["run", "surrogate.yaml"], "no file can hold"),
         (["run", "--seed=-1"], "run: seed=-1: a seed lies between"),
         (["run", "run.yaml", "--task", "digits(partition=iid(5))"], "partition=of 5 nodes: num_nodes=6"),
         (["run", "run.yaml", "--task", "digits(model=mlp((64, 3)))"], "labels 0 to 9: the model has 3 outputs"),
@@ -172,6 +203,14 @@ def test_what_cannot_be_exits_2_with_one_line(argv, message, capsys):
     wrote("tabs.yaml", "nodes: 6\n\tbyzantine: 1\n")
     wrote("twice.yaml", "nodes: 6\nnodes: 7\n")
     wrote("loop.yaml", "variables: &x {a: *x}\n")
+    for name, text in {
+        "octal": "nodes: 010", "clock": "rounds: 1:20", "key": "? [a]\n: b", "date": "seed: 2020-99-99",
+        "tag": "nodes: !!int ''", "huge": f"nodes: {'9' * 5000}", "deep": "[" * 3000, "nul": "nodes: \0",
+        "empty": "", "long": "# x\n" * 2**17, "merge": "<<: 3", "number": "7: 8", "surrogate": 'task: "\\ud800"',
+        "bomb": "a: &a [" + "1, " * 99 + "1]\n" + "b: &b [" + "*a, " * 99 + "*a]\nc: [" + "*b, " * 99 + "*b]",
+    }.items():  # fmt: skip
+        wrote(f"{name}.yaml", text)
+    Path("binary.yaml").write_bytes(b"\xff\xfe\x00\x01")
     wrote("words.yaml", "variables: {nodes: 9}\n")
     for name, axes in {
         "text": "attack: sign_flip", "rounds": "rounds: [2, 3]", "kind": "nodes: [6, x]", "unused": "alpah: [1, 2]",
@@ -189,8 +228,96 @@ def test_what_cannot_be_exits_2_with_one_line(argv, message, capsys):
 
 
 def test_numbers_as_people_write_them():
-    path = Path(wrote("a.yaml", "task: digits(alpha=alpha)\naxes: {alpha: [1e-1, .5, 2E3, 1, 0.1e+1]}"))
-    assert load(path, SweepConfig).axes == {"alpha": [0.1, 0.5, 2000.0, 1, 1.0]}
+    path = Path(
+        wrote("a.yaml", "\ufefftask: digits(alpha=alpha)\naxes: {alpha: [1e-1, .5, 2E3, 1, 0.1e+1, 0x10, 1_0]}")
+    )
+    assert load(path, SweepConfig).axes == {"alpha": [0.1, 0.5, 2000.0, 1, 1.0, 16, 10]}
+    base = Path(wrote("b.yaml", "variables: &v {a: 1, b: no}\naxes: {alpha: [1]}\ntask: digits(alpha=alpha)\n"))
+    assert load(base, SweepConfig).variables == {"a": 1, "b": "no"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["010", "1e-3", "0o10", "no", "~", "null", "", "1:20", "2020-01-01", "a: b", "1_0", "<<", "=", ".inf", "1e400",
+     "- a", "é\n ", "true", 1e-7, 1e22, float("inf"), True, None, 5, [1, "2"], {"a": {"b": [0.5]}}],
+)  # fmt: skip
+def test_what_is_written_reads_back_the_same(value):
+    again = parse(write({"x": value}))["x"]
+    assert again == value and type(again) is type(value)
+
+
+def test_every_argument_of_a_simulation_and_of_simulate_is_a_field():
+    fields = {field.name for field in dataclasses.fields(RunConfig)}
+    elsewhere = {"simulation", "key", "directory", "resume", "config"}
+    for call in (gj.Simulation.__init__, gj.simulate):
+        assert set(inspect.signature(call).parameters) - {"self"} - elsewhere <= fields
+
+
+def test_every_family_can_be_used_in_a_configuration(capsys):
+    text = (
+        RUN.replace("evaluate_every: 3", "")
+        + """
+protocol: gossip(topology=ring(degree=4))
+byzantine: 0.2
+metrics: [every(2, goal), every(3, worst_node), influence]
+participation: stake([1, 1, 1, 1, 1, 2])
+chunk: 3
+progress: none
+"""
+    )
+    text = text.replace("byzantine: 1\n", "")
+    config = load(Path(wrote("all.yaml", text)), RunConfig)
+    made = simulation(config)
+    assert [type(metric).__name__ for metric in made.metrics] == ["Every", "Every", "Influence"]
+    assert made.metrics[1].every == 3 and type(made.metrics[1].metric).__name__ == "WorstNode"
+    assert type(made.protocol).__name__ == "Gossip" and made.protocol.topology.nbr.shape == (6, 5)
+    assert float(made.protocol.aggregator.f) == 1 and int(made.byzantine.sum()) == 1
+    assert participation(config).weights.max() == pytest.approx(12 / 7)
+    assert load(Path(wrote("again.yaml", dump(config))), RunConfig) == config
+    assert (
+        simulation(dataclasses.replace(config, metrics=["goal"], byzantine=0, attack="no_attack")).byzantine.sum() == 0
+    )
+    assert participation(dataclasses.replace(config, participation="by_examples")) == "by_examples"
+    assert participation(dataclasses.replace(config, participation="[1, 1, 0, 1, 1, 1]")) == [1, 1, 0, 1, 1, 1]
+    swept = "axes: {metrics: [[goal, every(2, worst_node)], goal], aggregator: [nnm(mean, f=1), mean]}\n"
+    axes = load(Path(wrote("swept.yaml", RUN + swept)), SweepConfig).axes
+    assert axes == {"metrics": [["goal", "every(2, worst_node)"], ["goal"]], "aggregator": ["nnm(mean, f=1)", "mean"]}
+
+
+class Point(NamedTuple):
+    name: str
+    value: str
+    made: Any
+    dist: Any = None
+    module: str = "theirs"
+
+    def load(self):
+        if isinstance(self.made, Exception):
+            raise self.made
+        return self.made
+
+
+@pytest.mark.filterwarnings("default")
+def test_plug_ins_are_named_by_their_package_and_a_broken_one_is_left_out(monkeypatch, capsys):
+    points = {
+        "ghostjax.aggregators": [
+            Point("theirs", "theirs:Mean", gj.aggregators.Mean),
+            Point("mean", "theirs:mean", print),
+        ],
+        "ghostjax.attacks": [Point("broken", "theirs:broken", ImportError("no torch"))],
+        "ghostjax.partitions": [Point("halves", "theirs:halves", lambda labels, num_nodes: None)],
+    }
+    monkeypatch.setattr("ghostjax.cli._catalogue.entry_points", lambda group: points.get(group, []))
+    catalogue.cache_clear()
+    try:
+        assert main(["list", "aggregators", "partitions"]) == 0
+        out, told = capsys.readouterr()
+        assert "theirs: one of the aggregators, from theirs (theirs:Mean)" in out
+        assert "theirs (theirs:mean): mean is the name of one of the aggregators of ghostjax; left out" in told
+        assert "theirs (theirs:broken): cannot be imported (ImportError: no torch); left out" in told
+        assert catalogue()["halves"].parameters == ""
+    finally:
+        catalogue.cache_clear()
 
 
 def test_a_folder_belongs_to_what_was_begun_in_it(capsys):
