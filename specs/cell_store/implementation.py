@@ -1,18 +1,22 @@
 """The sweep's own cell store under two workers that crash."""
 
+import json
 import os
 import shutil
 import tempfile
 import time
 import warnings
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
+from operations import Killed, Operations, playing
 
+import ghostjax as gj
 from ghostjax._run._describe import fingerprint
 from ghostjax._sweep._cells import CellStore
-from ghostjax._sweep._claims import STALE
-from ghostjax.formal import Implementation
+from ghostjax._sweep._claims import Claim, STALE
+from ghostjax.formal import Event, Implementation, Recording
 
 
 MEMORY = Path("/dev/shm")
@@ -170,3 +174,70 @@ class OverwritingWorkers(TwoWorkers):
 def implementations() -> dict[str, Implementation]:
     """The store; workers that remove claims without asking whose they are, and that overwrite what is finished."""
     return {"two workers": Implementation(TwoWorkers, {"reckless": RecklessWorkers, "overwriting": OverwritingWorkers})}
+
+
+ROUNDS = 3
+PROBLEM = gj.Simulation(gj.tasks.quadratic(3), gj.protocols.Server(gj.aggregators.Mean()))
+DEATHS = (26, 12, 18, 22, 30, 36, 42)
+"""Operations at which worker A dies: in its plan, its first claim, its first cell, its second."""
+
+
+def events(log, names):
+    """What file operations mean: claims and cells that are linked into place, and claims that are removed."""
+    found, finished, busy = [], set(), set()
+    for w, operation, *files in log:
+        name, _, rest = files[-1 if operation == "link" else 0].partition(".") if files else ("", "", "")
+        if operation == "dies" and w in busy:
+            found.append(Event("Crash", {"w": w}))
+            busy.discard(w)
+        elif (operation, rest) == ("link", "claim"):
+            found.append(Event("Take", {"w": w, "c": names.index(name)}))
+            busy.add(w)
+        elif (operation, rest) == ("link", "npz"):
+            found.append(Event("Save", {"w": w}))
+            finished.add(name)
+        elif (operation, rest) == ("unlink", "claim"):
+            found.append(Event("Release", {"w": w}))
+            busy.discard(w)
+        elif (operation, rest) == ("rename", "claim") and name in finished:  # else a part of taking it over
+            found.append(Event("Clear", {"c": names.index(name)}))
+    return found
+
+
+def recorded(at=None):
+    """The events of a sweep of two cells: A dies at its operation `at`, B plays on, A starts again."""
+    root = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else None))
+    log: list = []
+
+    def play(worker, born, at=None):
+        with playing(Operations(worker, log, at), born):
+            gj.sweep(PROBLEM, {}, ROUNDS, seeds=2, directory=root, progress=None)
+
+    try:
+        try:
+            play(0, 1, at)
+        except Killed:
+            log.append((0, "dies"))
+        play(1, 2)
+        play(0, 3)
+        names = json.loads((root / "sweep.json").read_text())["about"]["cells"]
+        return events(log, names)
+    finally:
+        shutil.rmtree(root)
+
+
+def forgetful():
+    """A recording of workers that never give a claim up."""
+    with mock.patch.object(Claim, "release", lambda self: None):
+        return recorded()
+
+
+def traces() -> dict[str, Recording]:
+    """File operations of real sweeps; workers that never give a claim up must fail."""
+    return {
+        "file operations": Recording(
+            record=lambda: [recorded(at) for at in DEATHS],
+            twins={"forgetful": forgetful},
+            end=lambda s: (s.done > 0).all() & (s.hold == 0).all() & (s.busy == 0).all(),
+        )
+    }
