@@ -1,11 +1,22 @@
 """What `sweep` is handed beside simulation and axes: seeds, shard, lanes, chunk."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ghostjax._border import choice, shown, whole
+from ghostjax._output import Output
 from ghostjax._random import SEEDS
 from ghostjax._types import require
+
+
+def check_names(names: Iterable[str], recorded: Iterable[Mapping[str, Output]]) -> None:
+    """No axis has the name of an entry that some cell records, or of a dimension of one."""
+    taken = {word for outputs in recorded for name, output in outputs.items() for word in (name, *output.dims)}
+    for name in names:
+        free = name not in taken
+        require(
+            free, "sweep", f"axes[{name!r}]", "...", "metrics record an entry of that name; give gj.Axis another one"
+        )
 
 
 def seeds_of(seeds: Any) -> list[int]:

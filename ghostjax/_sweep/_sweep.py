@@ -12,7 +12,7 @@ from ghostjax._run._progress import Progress, Reporter
 from ghostjax._run._provenance import environment
 from ghostjax._run._signals import Interruption
 from ghostjax._simulation import Simulation
-from ghostjax._sweep._arguments import check_pace, seeds_of, shard_of
+from ghostjax._sweep._arguments import check_names, check_pace, seeds_of, shard_of
 from ghostjax._sweep._axis import as_axes
 from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._plan import build_cells, group_cells
@@ -83,8 +83,10 @@ def sweep(
     check_pace(lanes, chunk)
     axes, roots = as_axes(axes), seeds_of(seeds)
     cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
-    for cell in {id(cell.simulation): cell for cell in cells}.values():
-        weights(participation, rounds, cell.simulation)
+    different = {id(cell.simulation): cell.simulation for cell in cells}.values()
+    for one in different:
+        weights(participation, rounds, one)
+    check_names([axis.name for axis in axes], [one.outputs for one in different])
     groups = group_cells(cells, merge)
     plan = {
         "kind": "sweep",

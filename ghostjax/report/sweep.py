@@ -65,7 +65,7 @@ def _verdict(sweep: Sweep, metric: str | None, attack: str | None, axes: list[st
 
 
 def _worst_of(sweep: Sweep, metric: str, attack: str) -> Any:
-    return sweep.worst_case(metric, over=attack, worst="lowest" if metric == "accuracy" else "highest")
+    return sweep.worst_case(metric, over=attack)
 
 
 def _with_interval(value: float, low: float, high: float) -> str:

@@ -203,6 +203,9 @@ def test_an_axis_moves_several_fields():
         ({F: {1, 2}}, {}, r"give a list of values"),
         ({"done": [1]}, {}, r"names must differ"),
         ({"result": [1]}, {}, r"names must differ"),
+        ([gj.Axis("loss", [1], paths=F)], {}, r"axes\['loss'\]=.*metrics record an entry of that name"),
+        ([gj.Axis("norm", [1], paths=F)], {}, r"axes\['norm'\]=.*metrics record an entry of that name"),
+        ([gj.Axis("slack", [1], paths=F)], {}, r"axes\['slack'\]=.*metrics record an entry of that name"),
         ({"": [1]}, {}, r"axes=\[''\]: a name is text that files can hold"),
         ({"a/b": [1]}, {}, r"axes=\['a/b'\]: a name is text"),
         ({"a\0": [1]}, {}, r"a name is text"),
@@ -351,7 +354,7 @@ def test_saved_and_shown(tmp_path):
     assert back.equals(result.dataset) and back.attrs == result.dataset.attrs
     assert repr(result) == f"Sweep(2 {F} x 2 attack x 1 seed; 4/4 cells done)" and "4/4" in result._repr_html_()
     assert result.final("loss").dims == (F, "attack", "seed")
-    assert result.worst_case("loss", worst="highest")["worst"].dims == (F,)
+    assert result.worst_case("loss")["worst"].dims == (F,) and result.worst_case("loss").attrs["worst"] == "highest"
 
 
 @pytest.mark.slow
