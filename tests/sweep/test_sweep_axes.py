@@ -222,6 +222,7 @@ def test_an_axis_moves_several_fields():
         ({LR: ["a"]}, {}, r"learning_rate'\]='a': learning_rate='a': give a number"),
         ({"attack.ddof": [1.5]}, {}, r"axes\['attack\.ddof'\]=1\.5: "),
         ({"attack": {"x": "alie"}}, {}, r"sweep: axes\['attack'\]='x': "),
+        ({F: [2], "protocol.aggregator.share": [0.2]}, {}, r"sweep: axes\['protocol\.aggregator\.f'\]=2, axes\["),
         ({LR: [0.1], "byzantine": [1, 7]}, {}, r"sweep: axes\['byzantine'\]=7: Simulation: byzantine=7"),
         ({LR: [0.1], "byzantine": {"m": [[1, 0], [1]]}}, {}, r"sweep: axes\['byzantine'\]='m': "),
         ([gj.Axis("f", [1], paths=(F,)), gj.Axis("b", [9], paths="byzantine")], {}, r"sweep: axes\['b'\]=9: "),
