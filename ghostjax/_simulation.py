@@ -77,7 +77,7 @@ class Simulation(eqx.Module):
             warnings.warn(
                 f"Simulation: attack={shown(self.attack)}: no identity is Byzantine, so it never acts; give byzantine= "
                 "a count, a share or a mask",
-                stacklevel=3,
+                stacklevel=4,
             )
         elif concrete(self.byzantine) and self.attack.doubt is not None:
             doubt = self.attack.doubt(n, int(self.byzantine.sum()))
