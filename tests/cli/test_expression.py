@@ -95,7 +95,7 @@ def test_what_cannot_be_is_refused_in_one_line(text, message):
     [
         ("tasks", "digits(alpha='x')", "alpha=x must be a number, not a text"),
         ("tasks", "digits(model=3)", "model=3 must be a model or None, not a whole number"),
-        ("tasks", "digits(model=mlp(64))", "sizes=64 must be a list of whole numbers, not a whole number"),
+        ("tasks", "digits(model=mlp(64))", "MLP: sizes=64: give inputs and outputs at least"),
         ("tasks", "digits(batch_size=nodes / 2)", "batch_size=10.0 must be a whole number, not a fraction"),
         ("optimizers", "sgd(learning_rate='x')", "learning_rate=x must be a number or a function, not a text"),
         ("learners", "momentum(convention='mean')", "convention=mean must be 'average' or 'sum', not a text"),
