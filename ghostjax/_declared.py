@@ -73,7 +73,7 @@ def outputs_of(task: AbstractTask, protocol: AbstractProtocol, metrics: tuple, t
     return dict(_outputs(treedef, shapes, told))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=1024)
 def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
     arrays = [leaf for leaf in shapes if isinstance(leaf, jax.ShapeDtypeStruct)]
     found = dict(BUILT_IN)
