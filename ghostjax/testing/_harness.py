@@ -44,6 +44,10 @@ class Harness(Generic[Case]):
     def tolerance(self, output: np.ndarray, *cases: Case) -> float:
         """The difference between two outputs that rounding explains."""
 
+    def programs(self, member: Any, case: Case) -> list[ClosedJaxpr]:
+        """All that the member does, as programs."""
+        return [jax.make_jaxpr(lambda case: self.play(member, case))(case)]
+
     def _play(self, member: Any, case: Case) -> Array:
         self.traces += 1
         return self.play(member, case)
@@ -104,9 +108,8 @@ def trace(harness: Harness, case: Any) -> None:
     if harness.traces != before:
         harness.fail("trace", "other values of its numeric knobs are traced again; declare them with real_field")
     for name, other in _with_other_static_numbers(harness.member):
-        programs = [jax.make_jaxpr(lambda case, m=m: harness.play(m, case))(case) for m in (harness.member, other)]
-        a, b = (_structure(program) for program in programs)
-        if a == b and _numbers(programs[0]) != _numbers(programs[1]):
+        before, after = harness.programs(harness.member, case), harness.programs(other, case)
+        if _structure(before) == _structure(after) and _numbers(before) != _numbers(after):
             harness.fail("trace", f"{name} is static and sets no shape and no loop bound; declare it with real_field")
 
 

@@ -94,10 +94,18 @@ class Static(AbstractMessageAttack):
 
 class DataTwin(attacks.AbstractDataAttack):
     rewrite: Any = eqx.field(static=True)
-    knob: Any = eqx.field(default_factory=lambda: jnp.asarray(1.0))
 
     def poison(self, batch, byzantine, key):
         return self.rewrite(batch, byzantine)
+
+
+class StaticData(attacks.AbstractDataAttack):
+    """Poisons with a static number."""
+
+    factor: float = eqx.field(static=True, default=2.0)
+
+    def poison(self, batch, byzantine, key):
+        return batch._replace(x=jnp.where(byzantine[:, None, None], self.factor * batch.x, batch.x))
 
 
 def of_eager_mode(view, knob):
@@ -146,7 +154,7 @@ TWINS = {
     "trace: a count of Python": ("trace", Twin(lambda v, k: k * v.messages, knob=1)),
     "trace: a static float": ("trace", Static(value=1.5)),
     "trace: a static count": ("trace", Static(count=2)),
-    "trace: poison": ("trace", DataTwin(lambda b, byz: b, knob=1.0)),
+    "trace: poison": ("trace", StaticData()),
     "data: honest": ("data", DataTwin(lambda b, byz: b._replace(y=9 - b.y))),
     "data: peeking": ("data", DataTwin(lambda b, byz: b._replace(y=jnp.where(byz[:, None], b.y[:1], b.y)))),
     "data: form": ("data", DataTwin(lambda b, byz: b._replace(y=b.y[:, :3]))),
