@@ -110,6 +110,7 @@ def assemble(plan: dict[str, Any], cells: Mapping[str, Loaded | None], interrupt
     done = np.array([cell is not None for cell in found], bool).reshape(sizes)
     results = np.array(["" if cell is None else cell.manifest["result"] for cell in found], str).reshape(sizes)
     variables: dict[str, Any] = {"done": (dims, done), "result": (dims, results)}
+    variables["num_byzantine"] = (dims, np.array(plan["byzantine"], int).reshape(sizes))
     for name in dict.fromkeys(name for cell in found if cell is not None for name in cell.record):
         pieces = [None if cell is None else cell.record.get(name) for cell in found]
         inner, attributes = _declared(name, [cell for cell in found if cell is not None and name in cell.record])
@@ -117,7 +118,6 @@ def assemble(plan: dict[str, Any], cells: Mapping[str, Loaded | None], interrupt
         variables[name] = ([*dims, "round", *inner], values, attributes)
     coords: dict[str, Any] = {axis["name"]: axis["labels"] for axis in axes}
     coords |= {"seed": seeds, "round": np.arange(rounds)}
-    coords["num_byzantine"] = (dims, np.array(plan["byzantine"], int).reshape(sizes))
     provenance = {name: value for name, value in plan.items() if name not in ("kind", "cells", "byzantine")}
     return Sweep(xarray.Dataset(variables, coords, {"provenance": json.dumps(provenance, sort_keys=True)}), interrupted)
 

@@ -62,7 +62,7 @@ def sweep(
     device); others, and corrupt ones, are computed again with a warning. SIGTERM and the like stop after the chunk.
     `collect(directory)` reads what is there, `ghostjax verify` looks whether it is whole.
 
-    The result has a coordinate `num_byzantine`: how many identities the adversary holds in each cell, however
+    The result has a variable `num_byzantine`: how many identities the adversary holds in each cell, however
     `byzantine` says it.
 
     Errors: `ConfigurationError` for an unknown path (with the nearest one) and for every cell that cannot work,
