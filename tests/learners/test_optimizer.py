@@ -154,6 +154,12 @@ def test_only_what_treats_all_numbers_alike_gets_the_flat_vector(name):
     assert (optimizer.for_model(RAVEL).ravel is None) == (name in ALIKE)
 
 
+def test_layers_of_one_axis_are_layers_still():
+    vectors = Ravel({"a": jnp.zeros(3), "b": jnp.zeros(2)})
+    assert Optimizer(optax.lamb, learning_rate=0.1).for_model(vectors).ravel == vectors
+    assert Optimizer(optax.adam, learning_rate=0.1).for_model(vectors).ravel is None
+
+
 @pytest.mark.parametrize("name", BY_LAYER)
 def test_what_acts_by_layer_equals_optax_on_the_tree(name):
     ours, reference = BY_LAYER[name][0].for_model(RAVEL), BY_LAYER[name][1]()
