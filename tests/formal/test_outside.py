@@ -46,7 +46,7 @@ WRONG = {
     "negative": (step(lambda q, n: q.at[n - 1].set(1)), 2, "a negative index, -1"),
     "negative take": (step(lambda q, n: q.at[0].set(jnp.take(q, n - 1))), 2, "a negative index, -1"),
     "constant": (step(lambda q, n: q.at[5].set(1)), 2, "writes q at 5"),
-    "guard": (lambda s, bug: (s.q[s.n] == 0, s._replace(n=s.n + 1)), 4, "reads q at 2"),
+    "guard": (lambda s, bug: (s.q[s.n] == 0, s._replace(q=put(s.q, s.n), n=s.n + 1)), 4, "reads q at 2"),
     "loop": (step(lambda q, n: jax.lax.fori_loop(0, n + 1, lambda i, q: q.at[i].set(1), q)), 4, ""),
     "chosen": (step(lambda q, n: jnp.where(n < 3, put(q, n), q)), 4, "writes q at 2"),
     "scan": (step(lambda q, n: jax.lax.scan(lambda c, i: (c.at[i].set(1), i), q, n + jnp.arange(2))[0]), 3, ""),
