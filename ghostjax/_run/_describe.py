@@ -124,8 +124,9 @@ def describe(value: Any) -> Any:
     """Any module as nested plain data: `{"type": "ghostjax.aggregators.TrimmedMean", "f": 2.0, ...}`.
 
     Small arrays are spelled out, larger ones given by shape, dtype and sha256; functions by their qualified
-    name, those of the user also by the sha256 of their source and what their closures hold. Equal
-    descriptions mean equal configurations.
+    name, those of the user also by the sha256 of their source and what their closures hold. What these call is not
+    part of it: whether a file was made by the same program is told by `program_digest`, which is compared before
+    anything is used again.
     """
     return Describer()(value)
 

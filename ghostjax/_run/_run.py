@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 from ghostjax._border import folder, member
 from ghostjax._compiled import compiled
 from ghostjax._files import unwritable
+from ghostjax._output import GOAL
 from ghostjax._round import State
 from ghostjax._run._archive import CorruptFile, pack, unpack_bytes
 from ghostjax._run._checkpoint import restore
@@ -91,8 +92,8 @@ class Run:
     def evaluate(self, split: Split = "validation") -> dict[str, float]:
         """The goal of the final model on one split of the task; read "test" once, for tables.
 
-        In gossip the mean over the models of honest nodes, and under `worst_loss` and `worst_accuracy` those of the
-        node that fares worst.
+        In gossip the mean over the models of honest nodes, and under `worst_loss`, `worst_accuracy` and the like the
+        value of the node that fares worst, where the task declares which values are better.
         """
         if self.simulation is None:
             raise ConfigurationError("Run.evaluate: simulation=None: read the run with load_run(directory, simulation)")
@@ -100,7 +101,10 @@ class Run:
         if self.models.ndim == 1:
             return {name: float(value) for name, value in found.items()}
         honest = {name: value[~self.byzantine] for name, value in found.items()}
-        worst = {f"worst_{name}": find(honest[name]) for name, find in WORST.items() if name in honest}
+        declared = getattr(self.simulation.task, "outputs", GOAL)
+        directions = {name: declared[name].better for name in honest if name in declared}
+        find = {"lower": np.max, "higher": np.min}
+        worst = {f"worst_{name}": find[better](honest[name]) for name, better in directions.items() if better}
         return {name: float(value.mean()) for name, value in honest.items()} | {k: float(v) for k, v in worst.items()}
 
     def save(self, directory: str | Path) -> Path:
@@ -144,10 +148,6 @@ class Run:
         )
         head = "<tr><th>recorded</th><th>shape</th><th>last</th></tr>"
         return f"<b>Run</b>, {self.rounds} rounds: {self.result.value}<table>{head}{rows}</table>"
-
-
-WORST = {"loss": np.max, "accuracy": np.min}
-"""Which of several nodes fares worst."""
 
 
 @compiled

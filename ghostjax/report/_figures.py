@@ -159,11 +159,12 @@ def worst_case(
     title: str,
     labels: tuple[str, str],
     share: bool,
+    high_is_good: bool,
     caption: str = "",
 ) -> Figure:
     """Heat map of the worst value over attacks, `[row, column]`, each cell annotated by `text`.
 
-    A `share` (accuracy) is coloured from 0 to 1, a loss from its smallest value (good) to its largest.
+    A `share` (accuracy) is coloured from 0 to 1, all else from its smallest value to its largest.
     """
     figure = frame(labels[0], labels[1], max(220, 120 + 70 * len(rows)))
     figure.add_heatmap(
@@ -172,7 +173,7 @@ def worst_case(
         z=values,
         text=text,
         texttemplate="%{text}",
-        colorscale=judgement(high_is_good=share),
+        colorscale=judgement(high_is_good=high_is_good),
         zmin=0 if share else None,
         zmax=1 if share else None,
         colorbar={"tickformat": ".0%" if share else "", "thickness": 12},

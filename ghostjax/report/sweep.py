@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ghostjax._declared import BUILT_IN
 from ghostjax._sweep import Sweep
+from ghostjax._sweep._stats import better
 from ghostjax.report import _figures as figures
 from ghostjax.report._page import Block, Cards, Heading, Table, Verdict
 
@@ -15,7 +17,7 @@ def blocks(sweep: Sweep) -> list[Block]:
     dataset = sweep.dataset
     axes = [str(d) for d in dataset["done"].dims if d != "seed"]
     done = dataset["done"].values
-    metric = next((name for name in ("accuracy", "loss") if name in dataset), None)
+    metric = _headline(dataset)
     attack = next((a for a in axes if a.split(".")[-1] == "attack"), None)
     page: list[Block] = [
         _verdict(sweep, metric, attack, axes),
@@ -47,9 +49,9 @@ def _verdict(sweep: Sweep, metric: str | None, attack: str | None, axes: list[st
             f"{seeds} seeds, {partly} some of them."
         )
     if metric is None:
-        return Verdict(f"All {done.size} cells are done; they recorded neither accuracy nor loss.")
+        return Verdict(f"All {done.size} cells are done; no metric says which of its values are better.")
     others = [axis for axis in axes if axis != attack]
-    best = np.nanargmax if metric == "accuracy" else np.nanargmin
+    best = np.nanargmax if better(metric, sweep.dataset) == "higher" else np.nanargmin
     found = sweep.mean(metric) if attack is None else _worst_of(sweep, metric, attack)
     values = found["value"].transpose(*others)
     if np.isnan(values.values).all():
@@ -62,6 +64,13 @@ def _verdict(sweep: Sweep, metric: str | None, attack: str | None, axes: list[st
     if attack is None:
         return Verdict(f"The best mean is {text}, {where}.")
     return Verdict(f"The best worst case is {text}, {where}; the worst attack there is {chosen['worst'].item()}.")
+
+
+def _headline(dataset: Any) -> str | None:
+    """The metric that the page is about: the first scalar goal of which it is declared which values are better."""
+    scalars = [str(name) for name, one in dataset.data_vars.items() if one.dims[-1:] == ("round",)]
+    known = [name for name in scalars if name not in BUILT_IN and better(name, dataset)]
+    return next((name for name in ("accuracy", "loss", *known) if name in known), None)
 
 
 def _worst_of(sweep: Sweep, metric: str, attack: str) -> Any:
@@ -113,7 +122,7 @@ def _worst(sweep: Sweep, metric: str, attack: str, others: list[str]) -> list[Bl
         page.append(
             figures.worst_case(
                 grid["value"], _labels(worst, row), _labels(worst, column), text, title,
-                (_short(row), _short(column)), metric == "accuracy",
+                (_short(row), _short(column)), metric == "accuracy", better(metric, sweep.dataset) == "higher",
             )
         )  # fmt: skip
     return page
@@ -145,7 +154,8 @@ def _several(sweep: Sweep) -> bool:
 
 def _final(sweep: Sweep, axes: list[str]) -> list[Block]:
     dataset = sweep.dataset
-    shown = [m for m in ("accuracy", "loss", "worst_accuracy", "byzantine_share", "honest_distance") if m in dataset]
+    usual = ("accuracy", "loss", "worst_accuracy", "byzantine_share", "honest_distance")
+    shown = [m for m in dict.fromkeys((*usual, _headline(dataset) or "loss")) if m in dataset]
     means = {m: sweep.mean(m) for m in shown}
     points = list(product(*(dataset[a].values.tolist() for a in axes)))
     rows = []

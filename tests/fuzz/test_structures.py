@@ -125,11 +125,12 @@ PARTICIPATION = st.one_of(
 )
 
 
-def check(name, x, y, z, index, graph, byzantine, participation):
+def check(structure, x, y, z, index, graph, byzantine, participation):
+    """Plays one draw of a structure; the refusal in words, or nothing where there was an answer."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*never acts")
-            protocol, attack, learner, metrics = STRUCTURES[name](x, y, z, index, {"graph": GRAPHS[graph], "z": z})
+            protocol, attack, learner, metrics = structure(x, y, z, index, {"graph": GRAPHS[graph], "z": z})
             sim = gj.Simulation(TASK, protocol, learner=learner, attack=attack, byzantine=byzantine, metrics=metrics)
         run = gj.simulate(sim, ROUNDS, 0, participation=participation, chunk=ROUNDS, progress=None)
     except gj.ConfigurationError as error:
@@ -176,14 +177,14 @@ def honest(run, w):
     graph=st.integers(0, len(GRAPHS) - 1), byzantine=BYZANTINE, participation=PARTICIPATION,
 )  # fmt: skip
 def test_an_honest_result_or_one_line(as_users_run, name, x, y, z, index, graph, byzantine, participation):
-    check(name, x, y, z, index, graph, byzantine, participation)
+    check(STRUCTURES[name], x, y, z, index, graph, byzantine, participation)
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_every_structure_runs(name):
     """Whatever is drawn above, each structure is a program at least once, and its result is true."""
     for byzantine in (2, 5):
-        assert check(name, 1.0, 0.5, 0.1, 1, 2, byzantine, None) == ""
+        assert check(STRUCTURES[name], 1.0, 0.5, 0.1, 1, 2, byzantine, None) == ""
 
 
 def test_every_member_is_in_a_structure():

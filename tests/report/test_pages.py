@@ -176,7 +176,11 @@ def swept(done: np.ndarray, values: np.ndarray) -> Sweep:
     coords = {"protocol.aggregator": ["mean", "median"], "attack": ["alie", "ipm"], "seed": np.arange(done.shape[2])}
     accuracy = np.where(done, values, np.nan)[..., None] * np.ones(6)
     result = np.where(done, "completed", "")
-    variables = {"done": (dims, done), "result": (dims, result), "accuracy": ((*dims, "round"), accuracy)}
+    variables = {
+        "done": (dims, done),
+        "result": (dims, result),
+        "accuracy": ((*dims, "round"), accuracy, {"better": "higher"}),
+    }
     return Sweep(xarray.Dataset(variables, coords))
 
 
@@ -190,6 +194,17 @@ def test_a_sweep_answers_first_which_point_is_best(tmp_path):
     assert verdict[0].startswith("The best worst case is accuracy 0.810 [")
     assert verdict[0].endswith("], with aggregator = median; the worst attack there is alie.")
     assert ">Worst accuracy<" in text and "continues" not in body(text)
+
+
+def test_a_sweep_of_a_metric_that_is_no_accuracy_is_judged_by_what_it_declares(tmp_path):
+    made = swept(np.ones((2, 2, 3), bool), VALUES)
+    odd = made.dataset.rename({"accuracy": "perplexity"})
+    odd["perplexity"].attrs["better"] = "lower"
+    text = sweep_page(tmp_path, Sweep(odd), "axes: {}").read_text()
+    assert 'class="verdict">The best worst case is perplexity 0.860 [' in text
+    assert "with aggregator = median; the worst attack there is ipm." in text
+    del odd["perplexity"].attrs["better"]
+    assert "no metric says which of its values are better" in sweep_page(tmp_path, Sweep(odd), "").read_text()
 
 
 def test_an_unfinished_sweep_says_what_is_there_and_draws_nothing_empty(tmp_path):
