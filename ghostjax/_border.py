@@ -35,7 +35,7 @@ class Checked(eqx.Module):
     def __check_init__(self):
         call = type(self).__name__
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+            value: Any = getattr(self, field.name)
             if value is None and field.default is None:  # left open
                 continue
             if (knob := field.metadata.get("knob")) is not None:

@@ -23,7 +23,7 @@ def root_key(key: Key | int, call: str, parameter: str = "key") -> Key:
     dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
     if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key):
         require(shape == (), call, parameter, f"keys of shape {shape}", "give one key, jax.random.key(0), or a seed")
-        return key
+        return key  # type: ignore[return-value]
     if isinstance(key, jax.Array | np.ndarray) and key.ndim:
         raw = dtype == np.uint32 and shape in ((2,), (4,))
         require(raw, call, parameter, shown(key), "give one key, jax.random.key(0), or a seed")

@@ -30,14 +30,16 @@ def measured(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -
 def lengths(found: Measured, dtype: jnp.dtype) -> Float[Array, " n"]:
     """Norms of which the largest finite number stands for all beyond it."""
     norms, scale = found
-    return jnp.minimum(norms / scale, jnp.finfo(dtype).max).astype(dtype)
+    return jnp.minimum(norms / scale, jnp.asarray(jnp.finfo(dtype).max, norms.dtype)).astype(dtype)
 
 
 def capped(x: Float[Array, "n d"], found: Measured, limit: Float[Array, ""]) -> Float[Array, "n d"]:
     """Rows whose norms are `found`, scaled down to norm `limit` at most."""
     # In two factors: limit / norm alone would be rounded to 0 for the longest rows.
     norms, scale = found
-    share = jnp.minimum(1 / scale, widened(limit) / norms)
+    # A row that is short enough is divided by nothing: its norm may be so small that the derivative overflows.
+    long = widened(limit) / jax.lax.stop_gradient(norms) < 1 / scale
+    share = jnp.where(long, widened(limit) / jnp.where(long, norms, 1), 1 / scale)
     return x * scale.astype(x.dtype)[:, None] * share.astype(x.dtype)[:, None]
 
 

@@ -81,10 +81,9 @@ class AbstractAttack(Checked):
     def init(self, like: Any) -> PyTree:
         """The adversary's memory before the first round; `like` has the shape and dtype of the messages."""
 
+    @abstractmethod
     def on(self, task: Any) -> "AbstractAttack":
         """This attack on `task`: itself, unless the task decides a knob that was left open."""
-        del task
-        return self
 
     @abstractmethod
     def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
@@ -169,6 +168,11 @@ _alone = eqx.filter_jit(_sent)
 class AbstractMessageAttack(AbstractAttack):
     """An adversary that rewrites messages and leaves the data alone."""
 
+    def on(self, task: Any) -> AbstractAttack:
+        """Itself: no task decides how messages are rewritten."""
+        del task
+        return self
+
     def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
         """The batches as they are."""
         del byzantine, key
@@ -179,16 +183,6 @@ class AbstractDataAttack(AbstractAttack):
     """An adversary that rewrites the data of its nodes and otherwise follows the protocol."""
 
     knows: ClassVar[Knowledge] = "own"
-
-    def on(self, task: Any) -> "AbstractAttack":
-        """Itself, once it is clear that it can rewrite the batches of `task`."""
-
-        def poisoned(key: Key) -> PyTree:
-            draw, own = jax.random.split(key)
-            return self.poison(task.sample(draw), jnp.zeros(task.num_nodes, bool), own)
-
-        jax.eval_shape(poisoned, jax.random.key(0))
-        return self
 
     def init(self, like: Any) -> PyTree:
         """No memory."""
@@ -203,3 +197,13 @@ class AbstractDataAttack(AbstractAttack):
 def same_for_all(view: View, vector: Float[Array, " d"]) -> Sent:
     """Every Byzantine identity sends `vector`."""
     return Sent(jnp.where(view.byzantine[:, None], vector[None, :], view.messages))
+
+
+def check_rewrites(attack: AbstractDataAttack, task: Any) -> None:
+    """Raises where `attack` cannot rewrite the batches of `task`; nothing is computed."""
+
+    def poisoned(key: Key) -> PyTree:
+        draw, own = jax.random.split(key)
+        return attack.poison(task.sample(draw), jnp.zeros(task.num_nodes, bool), own)
+
+    jax.eval_shape(poisoned, jax.random.key(0))

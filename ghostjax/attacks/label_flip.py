@@ -5,7 +5,7 @@ from typing import Any
 from jaxtyping import Array, Bool, Int, PyTree
 
 from ghostjax._types import ConfigurationError, count_field, Key, require
-from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack
+from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack, check_rewrites
 from ghostjax.attacks._labels import relabel
 
 
@@ -38,7 +38,8 @@ class LabelFlip(AbstractDataAttack):
         if known is not None and given is not None:
             require(given == known, "LabelFlip", "num_classes", given, f"the task has {known} classes; leave it out")
         attack = LabelFlip(known) if given is None else self
-        return super(LabelFlip, attack).on(task)
+        check_rewrites(attack, task)
+        return attack
 
     def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
         del key

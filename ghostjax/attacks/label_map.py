@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 
 from ghostjax._border import shown, whole
 from ghostjax._types import as_count, concrete, Key, require
-from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack
+from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack, check_rewrites
 from ghostjax.attacks._labels import relabel
 
 
@@ -48,7 +48,8 @@ class LabelMap(AbstractDataAttack):
         if known is not None and concrete((self.source, self.target)):
             top = max(int(self.source.max()), int(self.target.max()))
             require(top < known, "LabelMap", "mapping", f"class {top}", f"the task has classes 0 to {known - 1}")
-        return super().on(task)
+        check_rewrites(self, task)
+        return self
 
     def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
         del key

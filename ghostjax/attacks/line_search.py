@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
@@ -91,6 +92,9 @@ class LineSearch(AbstractAttack):
     def evaluations(self) -> int:
         """Calls of the defence per round."""
         return (2 if self.signed else 1) * self.grid + 1 + POINTS * self.refinements
+
+    def on(self, task: Any) -> AbstractAttack:
+        return eqx.tree_at(lambda search: search.attack, self, self.attack.on(task))
 
     def init(self, like: Any) -> PyTree:
         return self.attack.init(like)

@@ -58,7 +58,7 @@ def simulation(f=1.0, lr=0.1, *, n=6, d=5, beta=0.9, metrics=(), rule=None, atta
         Points(points),
         gj.protocols.Server(rule, gj.Optimizer(optax.sgd, learning_rate=lr, momentum=0.5)),
         learner=gj.learners.Momentum(beta=beta),
-        attack=(gj.attacks.ALIE() if byzantine else None) if attack is None else attack,
+        attack=(gj.attacks.ALIE(z=1.5) if byzantine else None) if attack is None else attack,
         byzantine=byzantine,
         metrics=(gj.metrics.Goal(), PerNode(), *metrics),
     )

@@ -295,7 +295,7 @@ def test_setting_fields_checks_and_converts():
     sim, missing = set_paths(sim, {F: 2, "learner.beta": 0.5, "nowhere.x": 1, "metrics.2.every": 3})
     assert sim.protocol.aggregator.f.dtype == jnp.result_type(float) and missing == {"nowhere.x"}
     assert sim.metrics[2].every == 3 and sim.learner.beta == 0.5
-    with pytest.raises(gj.ConfigurationError, match="Momentum: convention=median"):
+    with pytest.raises(gj.ConfigurationError, match="Momentum: convention='median': use"):
         set_paths(simulation(), {"learner.convention": "median"})
 
 
