@@ -41,7 +41,7 @@ class Checked(eqx.Module):
             if (knob := field.metadata.get("knob")) is not None:
                 _check_knob(value, call, field.name, knob)
                 single = getattr(field.type, "dim_str", None) == ""
-                require(not single or np.ndim(value) == 0, call, field.name, shown(value), "give one number")
+                require(not single or not getattr(value, "ndim", 0), call, field.name, shown(value), "give one number")
             elif isinstance(field.type, type) and issubclass(field.type, eqx.Module):
                 member(value, field.type, call, field.name)
 
