@@ -95,6 +95,9 @@ class Static(AbstractMessageAttack):
 class DataTwin(attacks.AbstractDataAttack):
     rewrite: Any = eqx.field(static=True)
 
+    def on(self, task):
+        return self
+
     def poison(self, batch, byzantine, key):
         return self.rewrite(batch, byzantine)
 
@@ -103,6 +106,9 @@ class StaticData(attacks.AbstractDataAttack):
     """Poisons with a static number."""
 
     factor: float = eqx.field(static=True, default=2.0)
+
+    def on(self, task):
+        return self
 
     def poison(self, batch, byzantine, key):
         return batch._replace(x=jnp.where(byzantine[:, None, None], self.factor * batch.x, batch.x))
