@@ -2,11 +2,12 @@
 
     git worktree add ../before COMMIT
     python benchmarks/versions.py ../before [--match round] [--pairs 21]
+    python benchmarks/versions.py ../before --bits
 
 Each checkout has a process of its own, bound to one core, that answers with the CPU time of one call. A line prints the
 median of the ratios here / before and its 95 % interval by order statistics; a limit L is met if the interval's lower
 end is at most L. Whether both computed the same thing is said behind the line: the largest difference of the results,
-over the largest number.
+over the largest number. With `--bits` nothing is timed, and more configurations are compared.
 """
 
 import argparse
@@ -61,10 +62,44 @@ def cases() -> dict[str, Any]:
         found[f"round server trimmed mean, {name}"] = ("rollout", _simulation(plain["trimmed mean"], attack), None)
     for name, rule in {"trimmed mean": rules.TrimmedMean(f=2), "mean": rules.Mean(), "Krum": rules.Krum(f=2)}.items():
         found[f"round gossip {name}"] = ("rollout", _simulation(rule, attacks.SignFlip(), gossip=True), None)
+    found |= {f"bits {name}": ("rollout", make, None) for name, make in _configurations().items()}
     found["adjoint"] = ("call", _adjoint, None)
+    found["bits float64"] = ("call", _float64, None)
+    found["bits server churn"] = ("call", _churn, False)
+    found["bits gossip churn"] = ("call", _churn, True)
     found["sweep of 8"] = ("call", _sweep, None)
     found["simulate 40 rounds"] = ("call", _simulate, None)
     return found
+
+
+def _configurations() -> dict[str, Any]:
+    """What is compared bit by bit: protocols, kinds of rules, memory of attacks and learners."""
+    import ghostjax as gj
+
+    rules, attacks = gj.aggregators, gj.attacks
+
+    def sgd() -> Any:
+        import optax
+
+        return gj.Optimizer(optax.sgd, learning_rate=0.05)
+
+    steps = {"learner": lambda: gj.learners.LocalSteps(sgd(), [1, 2, 3, 2] * 16)}
+    plain = {"learner": lambda: gj.learners.Momentum(beta=0.0)}
+    metrics = {"metrics": lambda: gj.metrics.standard()}
+    return {
+        "server clipping, mimic with memory": _simulation(rules.CenteredClipping(), attacks.MimicHeuristic()),
+        "server Krum, line search": _simulation(rules.Krum(f=12), attacks.LineSearch(attacks.ALIE(z=1.0), grid=8)),
+        "server mean, noise, local steps": _simulation(rules.Mean(), attacks.Gaussian(), **steps),
+        "server trimmed mean, label flip, plain": _simulation(rules.TrimmedMean(f=12), attacks.LabelFlip(), **plain),
+        "server bucketing, all metrics": _simulation(rules.Bucketing(rules.Median(), size=2), **metrics),
+        "gossip mean, noise": _simulation(rules.Mean(), attacks.Gaussian(), gossip=True),
+        "gossip NNM, dissensus": _simulation(rules.NNM(rules.Krum(f=2), f=2), attacks.Dissensus(), gossip=True),
+        "gossip clipping, local steps": _simulation(rules.CenteredClipping(), gossip=True, **steps),
+        "gossip trimmed mean, all metrics": _simulation(rules.TrimmedMean(f=2), gossip=True, **metrics),
+        "gossip geometric median, label flip": _simulation(
+            rules.GeometricMedian(), attacks.LabelFlip(), gossip=True, **plain
+        ),
+    }
 
 
 def _task(n: int) -> Any:
@@ -76,12 +111,16 @@ def _task(n: int) -> Any:
     return gj.tasks.from_arrays(x, y, gj.tasks.models.MLP((64, 64, 10)), parts, test=(x[:500], y[:500]))
 
 
-def _simulation(rule: Any, attack: Any, gossip: bool = False) -> Any:
+def _simulation(rule: Any, attack: Any = None, gossip: bool = False, **parts: Any) -> Any:
     import ghostjax as gj
+
+    attack = gj.attacks.SignFlip() if attack is None else attack
 
     n = 64
     protocol = gj.protocols.Gossip(rule, gj.topologies.random_regular(n, 8)) if gossip else gj.protocols.Server(rule)
-    return lambda: gj.Simulation(_task(n), protocol, attack=attack, byzantine=4 if gossip else 12)
+    count = 4 if gossip else 12
+    made = {name: make() for name, make in parts.items()}
+    return lambda: gj.Simulation(_task(n), protocol, attack=attack, byzantine=count, **made)
 
 
 def _rule(rule: Any, shape: tuple[int, int] = (64, 10_000)) -> Any:
@@ -104,6 +143,37 @@ def _adjoint(_: Any) -> Any:
 
     simulation = _simulation(gj.aggregators.TrimmedMean(f=12), gj.attacks.SignFlip())()
     return lambda: np.asarray(gj.attribution.adjoint(simulation, 20, 0).scores)
+
+
+def _float64(_: Any) -> Any:
+    import jax
+
+    with jax.enable_x64(True):
+        simulation = _simulation(_rules().GeometricMedian(), gossip=True)()
+
+    def call() -> Any:
+        import ghostjax as gj
+
+        with jax.enable_x64(True):
+            return np.asarray(gj.simulate(simulation, 10, 0, progress=None).models)
+
+    return call
+
+
+def _churn(gossip: bool) -> Any:
+    """Rounds in which nodes come and go, some weights not whole."""
+    import ghostjax as gj
+
+    draw = np.random.default_rng(1)
+    w = np.where(draw.random((20, 64)) < 0.3, 0.0, draw.choice([1.0, 1.0, 2.0, 0.5], (20, 64)))
+    simulation = _simulation(_rules().TrimmedMean(f=2), gossip=gossip)()
+    return lambda: np.asarray(gj.simulate(simulation, 20, 0, participation=w, progress=None).models)
+
+
+def _rules() -> Any:
+    import ghostjax as gj
+
+    return gj.aggregators
 
 
 def _sweep(_: Any) -> Any:
@@ -223,6 +293,16 @@ def interval(ratios: list[float]) -> tuple[float, float, float]:
     return float(np.median(ordered)), ordered[rank], ordered[count - 1 - rank]
 
 
+def alike(here: np.ndarray, before: np.ndarray) -> str:
+    """Whether both computed the same thing."""
+    if here.shape != before.shape:
+        return "other shapes"
+    if np.array_equal(here, before, equal_nan=True):
+        return "same bits"
+    a, b = (np.nan_to_num(result, posinf=0, neginf=0) for result in (here, before))
+    return f"differ by {np.abs(a - b).max(initial=0) / max(np.abs(b).max(initial=0), 1e-30):.1e}"
+
+
 def compare(here: Side, before: Side, name: str, pairs: int, folder: Path) -> str:
     """One line of the table."""
     answers, results = [], []
@@ -230,22 +310,19 @@ def compare(here: Side, before: Side, name: str, pairs: int, folder: Path) -> st
         path = folder / f"{i}.npy"
         answers.append(side.ask(case=name, result=str(path)))
         results.append(np.load(path))
+    if not pairs:
+        return f"{name:52s} {alike(*results)}"
     ratios = []
     for i in range(pairs):
         order = (here, before) if i % 2 else (before, here)
         times = {id(side): side.ask()["seconds"] for side in order}
         ratios.append(times[id(here)] / times[id(before)])
     middle, low, high = interval(ratios)
-    same = "other shapes"
-    if results[0].shape == results[1].shape:
-        both = [np.nan_to_num(result, posinf=0, neginf=0) for result in results]
-        gap = np.abs(both[0] - both[1]).max(initial=0) / max(np.abs(both[1]).max(initial=0), 1e-30)
-        same = "same bits" if np.array_equal(*results, equal_nan=True) else f"differ by {gap:.1e}"
     more = ""
     if answers[0]["memory"]:
         compiling = answers[0]["compiling"] / answers[1]["compiling"]
         more = f"  compile {compiling:.2f}  temporaries {answers[0]['memory'] / max(answers[1]['memory'], 1):.3f}"
-    return f"{name:44s} {middle:.3f} [{low:.3f}, {high:.3f}]  {same}{more}"
+    return f"{name:44s} {middle:.3f} [{low:.3f}, {high:.3f}]  {alike(*results)}{more}"
 
 
 def main() -> None:
@@ -254,6 +331,7 @@ def main() -> None:
     parser.add_argument("before", nargs="?", type=Path)
     parser.add_argument("--match", default="")
     parser.add_argument("--pairs", type=int, default=21)
+    parser.add_argument("--bits", action="store_true", help="compare results only")
     parser.add_argument("--serve", type=int)
     options = parser.parse_args()
     if options.serve is not None:
@@ -267,8 +345,9 @@ def main() -> None:
     before = Side(options.before.resolve(), 0)
     with tempfile.TemporaryDirectory() as folder:
         for name in here.cases:
-            if options.match in name:
-                print(compare(here, before, name, options.pairs, Path(folder)), flush=True)
+            if options.match in name and (options.bits or not name.startswith("bits ")):
+                pairs = 0 if options.bits else options.pairs
+                print(compare(here, before, name, pairs, Path(folder)), flush=True)
 
 
 if __name__ == "__main__":
