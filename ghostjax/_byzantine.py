@@ -14,6 +14,10 @@ from ghostjax._border import number, shown, whole
 from ghostjax._types import ConfigurationError, require
 
 
+class IdleAttack(UserWarning):
+    """Nobody carries out an attack. `sweep` hears it of its cells, where 0 attackers are the baseline of others."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Share:
     """A share of the nodes, rounded to the nearest whole number of them (halves up).

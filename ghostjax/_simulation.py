@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ghostjax._border import member, members, shown
-from ghostjax._byzantine import byzantine_mask
+from ghostjax._byzantine import byzantine_mask, IdleAttack
 from ghostjax._declared import outputs_of
 from ghostjax._kernels import present
 from ghostjax._optimizer import for_model
@@ -77,6 +77,7 @@ class Simulation(eqx.Module):
             warnings.warn(
                 f"Simulation: attack={shown(self.attack)}: no identity is Byzantine, so it never acts; give byzantine= "
                 "a count, a share or a mask",
+                IdleAttack,
                 stacklevel=4,
             )
         elif concrete(self.byzantine) and self.attack.doubt is not None:

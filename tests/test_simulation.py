@@ -9,6 +9,8 @@ import optax
 import pytest
 
 import ghostjax as gj
+from ghostjax._sweep._axis import as_axes
+from ghostjax._sweep._plan import build_cells
 
 
 N = 8
@@ -72,6 +74,20 @@ def test_an_axis_of_shares_moves_the_number_of_attackers():
         sweep = gj.sweep(base, {"byzantine": [0.0, 0.25, 0.5]}, rounds=2, progress=None)
     assert len(set(sweep.dataset["loss"].values[:, 0, -1].tolist())) == 3
     assert sweep.dataset["byzantine"].values.tolist() == [0, 0.25, 0.5]
+
+
+@pytest.mark.parametrize("byzantine", [[0, 1], [0.0, 0.25]])
+def test_no_attackers_beside_some_are_the_baseline_of_a_sweep(byzantine, as_users_run):
+    base = build(attack=gj.attacks.SignFlip(), metrics=None, byzantine=1)
+    builders = base, lambda byzantine: build(attack=gj.attacks.SignFlip(), metrics=None, byzantine=byzantine)
+    with warnings.catch_warnings(action="error"):
+        for source in builders:
+            cells = build_cells(source, as_axes({"byzantine": byzantine}), [0, 1], 2, None)
+            assert [cell.byzantine > 0 for cell in cells] == [False, False, True, True]
+    for source in builders:
+        with pytest.warns(UserWarning, match=r"sweep: attack=SignFlip.*no identity is Byzantine in any cell") as told:
+            build_cells(source, as_axes({"byzantine": [0]}), [0, 1], 2, None)
+        assert len(told) == 1
 
 
 def test_an_attack_that_nobody_carries_out_is_told_once():

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import inspect
 import itertools
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,12 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from ghostjax._border import choice, shown
+from ghostjax._byzantine import IdleAttack
 from ghostjax._run._describe import Describer, fingerprint
 from ghostjax._simulation import Simulation
 from ghostjax._sweep._axis import Axis
 from ghostjax._sweep._paths import set_paths, unknown_path, with_field
 from ghostjax._sweep._switch import AggregatorSwitch, AttackSwitch
 from ghostjax._types import as_count, ConfigurationError, require
+from ghostjax.attacks import NoAttack
 from ghostjax.protocols import Server
 
 
@@ -72,7 +75,8 @@ def build_cells(
         made: tuple[Simulation, Any, int] | None = None
         for s, seed in enumerate(seeds):
             if made is None or takes_seed:
-                simulation, absent = build(place, seed)
+                with warnings.catch_warnings(action="ignore", category=IdleAttack):
+                    simulation, absent = build(place, seed)
                 missing = absent if missing is None else missing & absent
                 simulation = pool.intern(simulation)
                 made = simulation, describer(simulation), int(np.asarray(simulation.byzantine).sum())
@@ -82,6 +86,14 @@ def build_cells(
     if missing:
         assert isinstance(source, Simulation)
         raise unknown_path(source, min(missing))
+    idle = [cell.simulation.attack for cell in cells if not isinstance(cell.simulation.attack, NoAttack)]
+    if idle and not any(cell.byzantine for cell in cells):
+        warnings.warn(
+            f"sweep: attack={shown(idle[0])}: no identity is Byzantine in any cell, so it never acts; give byzantine= "
+            "a count, a share or a mask",
+            IdleAttack,
+            stacklevel=3,
+        )
     return cells
 
 

@@ -142,6 +142,10 @@ def participation(config: RunConfig) -> Any:
 
 def _words(config: RunConfig) -> dict[str, Any]:
     """What expressions may use: the number of Byzantine nodes, also where a share is given."""
+    require(
+        not isinstance(config.byzantine, float) or 0 <= config.byzantine < 1, "run", "byzantine", config.byzantine,
+        "write a whole number of nodes, or a fraction below 1, a share of them",
+    )  # fmt: skip
     count = int(byzantine_mask(config.byzantine, config.nodes, "run").sum())
     numbers = {word: getattr(config, word) for word in WORDS} | {"byzantine": count}
     return {**ACTIVATIONS, **numbers, **config.variables}

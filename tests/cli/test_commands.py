@@ -144,7 +144,7 @@ def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):
         (["run", "--seed", "x"], r"run: .*--seed.*'x'"),
         (["run", "--rounds", "1000000000000000000"], "run: rounds=1000000000000000000: must be at most 2147483647"),
         (["run", "--nodes", "1000000000"], "run: nodes=1000000000: must be at most 16777216"),
-        (["run", "--byzantine", "1.5"], "run: byzantine=1.5: a fraction below 1 is a share"),
+        (["run", "--byzantine", "1.5"], "run: byzantine=1.5: write a whole number of nodes, or a fraction"),
         (["run", "run.yaml", "--metrics", "gaol"], "no metrics named 'gaol'; did you mean goal"),
         (["run", "run.yaml", "--metrics", "goal"], "evaluate_every=3: metrics say it themselves"),
         (["run", "run.yaml", "--protocol", "gossip(mean, ring(degree=3))"], "^ghostjax: protocol=.*: ring: degree=3"),

@@ -2,6 +2,7 @@
 
 import pickle
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -24,19 +25,35 @@ PIECES = [
 
 
 def read(path, data):
-    """What is read, or None where it is refused; never anything else, and never slowly."""
+    """What is read, or None where it is refused; never anything else, and never slowly or at any size."""
     path.write_bytes(data)
     start = time.process_time()
+    tracemalloc.start()
     try:
         return read_pickle(path)
     except DataError as error:
         assert "\n" not in str(error) and len(str(error)) < 600
         return None
     finally:
-        assert time.process_time() - start < 2
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert time.process_time() - start < 2 and peak < 2**18 + LARGEST * len(data)
 
 
-@examples(150, pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=120), repeats=st.integers(1, 40))
+PAIRS = [b"]q\x00", *[b"h\x00h\x00\x86q\x00"] * 20]
+"""A pair of the pair before, twenty times: a million lists."""
+TEXTS = [b"X\xa0\x86\x01\x00" + b"a" * 100_000 + b"q\x00", *[b"c_codecs\nencode\nh\x00\x85R"] * 3000]
+"""One text as bytes, three thousand times."""
+LARGEST = 500
+"""Bytes of memory for each of the file: an operation of one byte may stand for four values that are copied."""
+
+
+@examples(
+    150,
+    explicit=[{"pieces": pieces, "repeats": 1} for pieces in (PAIRS, TEXTS)],
+    pieces=st.lists(st.sampled_from(PIECES), min_size=1, max_size=120),
+    repeats=st.integers(1, 40),
+)
 def test_random_programs_end(tmp_path, pieces, repeats):
     read(tmp_path / "a", b"".join(pieces) * repeats + b".")
 

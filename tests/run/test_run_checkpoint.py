@@ -12,6 +12,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from run_problem import same, simulation
 
@@ -58,6 +59,21 @@ def test_continues_to_the_same_bits(tmp_path):
     same(run, gj.simulate(simulation(), 12, 5, progress=None))
     assert checkpoint_status(tmp_path).finished
     same(gj.load_run(tmp_path, simulation()), run)
+
+
+@pytest.mark.parametrize("factory", [optax.lamb, pytest.param(optax.lars, marks=pytest.mark.slow)])
+def test_memories_by_layer_survive_of_every_node_and_of_the_server(tmp_path, factory):
+    optimizer = gj.Optimizer(factory, learning_rate=0.1, weight_decay=0.01)
+    examples = np.random.default_rng(0).standard_normal((12, 3))
+    model = gj.tasks.models.MLP((3, 4, 2))
+    task = gj.tasks.from_arrays(examples, np.arange(12) % 2, model, lambda y: gj.tasks.partition.iid(y, 3))
+    learner = gj.learners.LocalSteps(optimizer, 2, persistent=True)
+    sim = gj.Simulation(task, gj.protocols.Server(gj.aggregators.Mean(), optimizer), learner=learner)
+    crash(tmp_path, at=4, rounds=6, sim=sim)
+    arrays, _ = unpack(checkpoint_status(tmp_path).path)
+    kept = [array.shape for name, array in arrays.items() if name.startswith("state")]
+    assert (3, 3, 4) in kept and (3, 4) in kept, "a memory of each node and one of the server, by layer"
+    same(play(tmp_path, rounds=6, sim=sim), gj.simulate(sim, 6, 5, progress=None))
 
 
 def test_a_finished_run_is_read_and_not_played(tmp_path):
