@@ -15,7 +15,7 @@ from ghostjax import (
 from ghostjax._byzantine import Share as Share
 from ghostjax._compiled import compiler_options as compiler_options
 from ghostjax._optimizer import Optimizer as Optimizer, Schedule as Schedule
-from ghostjax._participation import stake as stake
+from ghostjax._participation import churn as churn, sampled as sampled, stake as stake
 from ghostjax._random import stream as stream
 from ghostjax._rollout import rollout as rollout
 from ghostjax._round import Round as Round, State as State
@@ -30,6 +30,7 @@ from ghostjax._sweep import (
     sweep as sweep,
     worst_case as worst_case,
 )
+from ghostjax._training import Training as Training
 from ghostjax._types import ConfigurationError as ConfigurationError
 from ghostjax._verify import verify as verify
 

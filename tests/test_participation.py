@@ -1,5 +1,7 @@
 """Participation: understood in whatever form it comes, in units of identities, and refused alike everywhere."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -124,3 +126,78 @@ def test_the_simulation_is_one(simulation, as_users_run):
     for call in (gj.simulate, gj.attribution.adjoint, gj.attribution.leave_one_out):
         with pytest.raises(gj.ConfigurationError, match=f"{call.__name__}: simulation="):
             call(simulation, 1, 0)
+
+
+# Drawn
+
+
+DRAWN_ROUNDS, DRAWN_NODES = 4000, 5
+
+
+def drawn(participation, key=0, rounds=DRAWN_ROUNDS, n=DRAWN_NODES):
+    return weights_of(participation, rounds, n, "call", key=jax.random.key(key))
+
+
+def close(count, trials, p):
+    """Whether `count` of `trials` is within five standard deviations of the probability `p`."""
+    assert abs(count - trials * p) <= 5 * np.sqrt(max(trials * p * (1 - p), 1e-9)) + 1e-6
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.01, 1.0])
+def test_every_set_of_the_sampled_size_is_as_likely(share):
+    w, m = drawn(gj.sampled(share)), max(1, round(share * DRAWN_NODES))
+    assert set(np.unique(w)) <= {0, 1} and (w.sum(1) == m).all()
+    sets, counts = np.unique(w @ 2 ** np.arange(DRAWN_NODES), return_counts=True)
+    possible = math.comb(DRAWN_NODES, m)
+    assert len(sets) == possible
+    for count in counts:
+        close(count, DRAWN_ROUNDS, 1 / possible)
+    # Rounds are independent: who was there says nothing about who is.
+    close((w[:-1, 0] * w[1:, 0]).sum(), DRAWN_ROUNDS - 1, (m / DRAWN_NODES) ** 2)
+
+
+@pytest.mark.parametrize(("arrive", "depart", "start"), [(0.3, 0.1, None), (0.2, 0.5, 1.0), (1, 1, 0.25), (0, 0.05, 1)])
+def test_churn_is_its_chain(arrive, depart, start):
+    nodes = 2000
+    w = drawn(gj.churn(arrive, depart, start), rounds=12, n=nodes).astype(bool)
+    long_run = arrive / (arrive + depart)
+    first = long_run if start is None else start
+    for t in range(12):
+        close(w[t].sum(), nodes, long_run + (first - long_run) * (1 - arrive - depart) ** t)
+    away, there = ~w[:-1], w[:-1]
+    close((away & w[1:]).sum(), away.sum(), arrive)
+    close((there & ~w[1:]).sum(), there.sum(), depart)
+    stay = drawn(gj.churn(arrive, depart, np.arange(nodes) % 2), rounds=1, n=nodes)
+    np.testing.assert_array_equal(stay[0], np.arange(nodes) % 2)
+
+
+@pytest.mark.parametrize("make", [gj.sampled, lambda share, seed=None: gj.churn(share, 0.2, seed=seed)])
+def test_a_round_is_drawn_from_the_key_and_itself_alone(make):
+    long = drawn(make(0.4), rounds=600)
+    np.testing.assert_array_equal(drawn(make(0.4), rounds=300), long[:300])
+    assert not np.array_equal(drawn(make(0.4), key=1, rounds=600), long)
+    seeded = drawn(make(0.4, seed=1), rounds=600)
+    np.testing.assert_array_equal(drawn(make(0.4, seed=1), key=7, rounds=600), seeded)
+    np.testing.assert_array_equal(drawn(make(0.4), key=1, rounds=600), seeded)
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(drawn(make(0.4), rounds=600), long)
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: gj.sampled(0), "sampled: share=0"),
+        (lambda: gj.sampled(1.5), "sampled: share=1.5"),
+        (lambda: gj.sampled(0.5, seed=-1), "sampled: seed=-1"),
+        (lambda: gj.churn(-0.1, 0.5), "churn: arrive=-0.1"),
+        (lambda: gj.churn(0.1, np.nan), "churn: depart=nan"),
+        (lambda: gj.churn(0, 0), "churn: arrive=0, depart=0: nobody ever comes or goes; give start"),
+        (lambda: gj.churn(0.1, 0.1, 2), "churn: start=2: a probability"),
+        (lambda: gj.churn(0.1, 0.1, "all"), "churn: start="),
+        (lambda: weights_of(gj.sampled(0.5), 1, N, "call"), "call: participation=Sampled: it is drawn by the key"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(make, line, as_users_run):
+    with pytest.raises(gj.ConfigurationError, match=f"^{line}") as told:
+        make()
+    assert "\n" not in str(told.value)

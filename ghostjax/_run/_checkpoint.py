@@ -184,11 +184,11 @@ def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path, allow_
         new["rounds"],
         f"{directory} holds {old['round']} rounds already; give at least {old['round']}, or another directory",
     )
-    for part in ("key", "participation", "simulation"):
+    for part in ("key", "participation", "simulation", "start"):
         if part == "participation" and old["weights"] == new["weights"]:
             continue
-        if old.get(part) != new[part] or part == "participation":
-            lines = differences(old.get(part), new[part], "" if part == "simulation" else part)
+        if old.get(part) != new.get(part) or part == "participation":
+            lines = differences(old.get(part), new.get(part), "" if part == "simulation" else part)
             lines = lines or ["participation: other weights in rounds that were played"]
             more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
             raise ConfigurationError(

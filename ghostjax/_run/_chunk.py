@@ -12,13 +12,12 @@ from ghostjax._compiled import compiled
 from ghostjax._rollout import rollout_first
 from ghostjax._round import State
 from ghostjax._simulation import Record, Simulation
+from ghostjax._training import LARGEST
 from ghostjax._types import Key, require
 
 
 CAPACITY = 64
 """Compiled rows of an automatic chunk; how many of them are played is traced."""
-LARGEST = 2**31 - 1
-"""Rounds that an int32 counts."""
 AIM = 1.0
 """Seconds that an automatic chunk should take: signals, progress and heartbeats wait for its end."""
 
@@ -78,7 +77,7 @@ class Pace:
 
 def rows_of(weights: np.ndarray, start: int, count: int, capacity: int) -> tuple[Any, Any]:
     """Rows `start : start + count` padded to `capacity`, and the count, as the compiled chunk takes them."""
-    rows = np.zeros((capacity, weights.shape[1]), weights.dtype)
+    rows = np.zeros((capacity, *weights.shape[1:]), weights.dtype)
     rows[:count] = weights[start : start + count]
     return jnp.asarray(rows), jnp.asarray(count, jnp.int32)
 

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ghostjax._border import folder, member
+from ghostjax._border import folder
 from ghostjax._compiled import compiled
 from ghostjax._files import unwritable
 from ghostjax._output import GOAL
 from ghostjax._round import State
-from ghostjax._run._archive import CorruptFile, pack, unpack_bytes
-from ghostjax._run._checkpoint import restore
-from ghostjax._run._chunk import begin, named_leaves
-from ghostjax._run._dataset import dataset_bytes, dataset_of, directed, labelled
-from ghostjax._run._describe import describe, differences, fingerprint
+from ghostjax._run._archive import pack
+from ghostjax._run._chunk import named_leaves
+from ghostjax._run._dataset import dataset_bytes, directed, labelled
+from ghostjax._run._describe import fingerprint
 from ghostjax._run._result import RunResult
-from ghostjax._run._seal import read_bound, read_seal, write_sealed
+from ghostjax._run._seal import write_sealed
+from ghostjax._run._stored import stored
 from ghostjax._simulation import Simulation
+from ghostjax._training import Training
 from ghostjax._types import ConfigurationError, Key, require
 from ghostjax.tasks._splits import evaluate_on, Split
 
@@ -59,11 +59,25 @@ class Run:
     simulation: Simulation | None = None
     outputs: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """What the metrics declare of each entry: `long_name`, `units`, `better`, `every`."""
-    key: Key | None = None
-    participation: Any = None
-    """The weights as they were given, None for everybody."""
+    training: Training | None = None
+    """What was played: simulation, rounds that were planned, key, participation, and where it began."""
     directory: Path | None = None
     """Where the run is kept, if it is."""
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """The simulation as nested plain data, also of a run that was read without one."""
+        return self.provenance["simulation"]
+
+    @property
+    def key(self) -> Key | None:
+        """The root key, if it is known."""
+        return None if self.training is None else self.training.key  # type: ignore[return-value]
+
+    @property
+    def participation(self) -> Any:
+        """The participation as it was given, None for everybody."""
+        return None if self.training is None else self.training.participation
 
     @property
     def rounds(self) -> int:
@@ -117,7 +131,11 @@ class Run:
         problem = unwritable(path)
         require(problem is None, "Run.save", "directory", path, f"cannot be written to ({problem}); choose another")
         arrays = {"models": self.models, **{f"state{name}": leaf for name, leaf in named_leaves(self.state)}}
-        final = pack(arrays, {"dims": {k: list(v) for k, v in self.dims.items()}})
+        manifest: dict[str, Any] = {"dims": {k: list(v) for k, v in self.dims.items()}}
+        if self.training is not None:
+            rest, manifest["training"] = stored(self.training)
+            arrays |= rest
+        final = pack(arrays, manifest)
         write_sealed(path, {"final.npz": final, "results.nc": dataset_bytes(self.dataset)}, about(self))
         return path
 
@@ -160,89 +178,16 @@ def _evaluated(simulation: Simulation, models: Float[Array, "*n d"], split: Spli
 
 def about(run: Run) -> dict[str, Any]:
     """What the seal of a run says of its files."""
-    identity = {name: run.provenance.get(name) for name in ("key", "participation", "simulation", "config")}
     return {
         "kind": "run",
         "schema": SCHEMA,
         "result": run.result.name,
         "rounds": run.rounds,
-        "run": fingerprint(identity),
+        "run": identity(run.provenance),
     }
 
 
-def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run:
-    """Reads what `Run.save` wrote; with the `simulation` also its state, so that `params` and `extend` work.
-
-    Nothing is read whose sha256 is not the one in `seal.json`. A sha256 is no signature: it tells damage and files
-    that do not belong together, not a forger who writes a seal as well.
-
-    Errors: `ConfigurationError` if there is no saved run, a file is corrupt, or another simulation ran.
-    """
-    path = folder(directory, "load_run", "directory")
-    if simulation is not None:
-        member(simulation, Simulation, "load_run", "simulation")
-    require(
-        (path / "results.nc").exists() and (path / "final.npz").exists(),
-        "load_run",
-        "directory",
-        path,
-        "it needs results.nc, final.npz and seal.json, which Run.save and simulate(directory=...) write",
-    )
-    try:
-        dataset, arrays, parts = read_saved(path)
-    except CorruptFile as error:
-        raise ConfigurationError(f"load_run: directory={path}: {error}; run it again") from error
-    key, participation = None, None
-    if simulation is not None:
-        _check_simulation(parts["provenance"].get("simulation"), simulation, path)
-        parts["state"] = restore(arrays, begin(simulation, jax.random.key(0)), path / "final.npz")
-        key = _key(parts["provenance"].get("key"))
-    return Run(
-        record={str(name): column.values for name, column in dataset.data_vars.items()},
-        models=jnp.asarray(arrays["models"]),
-        byzantine=dataset.coords["byzantine"].values.astype(bool),
-        simulation=simulation,
-        key=key,
-        participation=participation,
-        directory=path,
-        **parts,
-    )
-
-
-def read_saved(path: Path) -> tuple["xarray.Dataset", dict[str, Any], dict[str, Any]]:
-    """Record, arrays and the rest of a saved run; `CorruptFile` unless all is as it was sealed."""
-    seal = read_seal(path)
-    # Both are compared before either is opened: HDF5 may wait for ever in damaged bytes.
-    final, results = (read_bound(path, seal, name) for name in ("final.npz", "results.nc"))
-    arrays, manifest = unpack_bytes(final, path / "final.npz")
-    try:
-        dataset = dataset_of(results)
-        parts = {
-            "result": RunResult[dataset.attrs["result"]],
-            "provenance": dict(json.loads(dataset.attrs["provenance"])),
-            "dims": {name: tuple(names) for name, names in manifest["dims"].items()},
-            "state": None,
-            "outputs": {str(name): dict(column.attrs) for name, column in dataset.data_vars.items()},
-        }
-        assert "models" in arrays and "byzantine" in dataset.coords, "it lacks the models, or who is Byzantine"
-    except Exception as error:  # sealed all the same: by somebody else, and it may hold anything
-        why = str(error).splitlines() or [type(error).__name__]
-        raise CorruptFile(f"its files are sealed and do not hold a run ({why[0]})") from error
-    return dataset, arrays, parts
-
-
-def _check_simulation(ran: Any, simulation: Simulation, path: Path) -> None:
-    lines = differences(ran, describe(simulation))
-    more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
-    require(
-        not lines, "load_run", "simulation", "another one",
-        f"{path} holds a run of a simulation that differs ({'; '.join(lines[:3])}{more}); give the one that ran",
-    )  # fmt: skip
-
-
-def _key(described: Any) -> Key | None:
-    """The root key that a description names."""
-    try:
-        return jax.random.wrap_key_data(jnp.asarray(described["key"], jnp.uint32), impl=described["impl"])
-    except (TypeError, KeyError, ValueError):
-        return None
+def identity(provenance: Mapping[str, Any]) -> str:
+    """The sha256 of what makes a run this one: key, participation, simulation, configuration, and where it began."""
+    parts = {name: provenance.get(name) for name in ("key", "participation", "simulation", "config")}
+    return fingerprint(parts | ({"start": provenance["start"]} if provenance.get("start") else {}))

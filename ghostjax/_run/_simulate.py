@@ -8,12 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ghostjax._border import choice, folder, member, number, whole
+from ghostjax._border import choice, folder, number, whole
 from ghostjax._declared import attributes_of
-from ghostjax._participation import weights_of
-from ghostjax._random import root_key
 from ghostjax._run import _checkpoint
-from ghostjax._run._chunk import begin, joined, LARGEST, own, Pace
+from ghostjax._run._archive import content_digest
+from ghostjax._run._chunk import begin, joined, named_leaves, own, Pace
 from ghostjax._run._describe import describe
 from ghostjax._run._loop import play, Present, Start
 from ghostjax._run._plain import plain_config
@@ -26,15 +25,17 @@ from ghostjax._run._run import Run
 from ghostjax._run._signals import Interruption
 from ghostjax._run._summary import summary
 from ghostjax._simulation import Simulation
+from ghostjax._training import as_training, LARGEST, Training, Unset
 from ghostjax._types import ConfigurationError, Key, require
 
 
 def simulate(
-    simulation: Simulation,
-    rounds: int,
-    key: Key | int = 0,
+    simulation: Simulation | Training,
+    rounds: int | None = None,
+    key: Key | int | Unset = Unset.unset,
     *,
     participation: Any = None,
+    state: Any = None,
     chunk: int | str = "auto",
     directory: str | Path | None = None,
     resume: bool = True,
@@ -45,9 +46,12 @@ def simulate(
 ) -> Run:
     """Trains `simulation` for `rounds` rounds from the root `key` and returns what happened.
 
-    `participation` `[rounds, n]` are the weights of identities per round (1 unless given; `[n]` holds for all
-    rounds): how many identities each counts for, 0 for an absent one. Stake is declared, `gj.stake(shares)`, and so
-    are FedAvg's weights, `"by_examples"`; weights that are all below 1/2 are refused. The host looks in every `chunk`
+    A `gj.Training` in place of the simulation says rounds, key, participation and state itself. `participation`
+    `[rounds, n]` are the weights of identities per round (1 unless given; `[n]` holds for all rounds): how many
+    identities each counts for, 0 for an absent one. Declared are stake, `gj.stake(shares)`, FedAvg's weights,
+    `"by_examples"`, sampling, `gj.sampled(share)`, and churn, `gj.churn(arrive, depart)`; weights that are all below
+    1/2 are refused. A `state` is where round 0 begins: a flat model `[d]` or a tree of parameters, with fresh memories,
+    or a `gj.State` with its own, whose round becomes 0. The host looks in every `chunk`
     rounds; "auto" takes as many as last about a second. Neither the chunk nor stopping and resuming changes a bit of
     the result, and one compiled program serves all simulations of one structure, whatever their knobs, keys and
     numbers of rounds.
@@ -57,10 +61,10 @@ def simulate(
     same call continues from the last one; SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 end the chunk, save, and return
     `RunResult.interrupted`. A finished run is read back and not played again, and is there for `load_run`; with more
     `rounds` it continues, to the bits of one run of so many. `resume=False` starts over. A checkpoint of another
-    simulation, key or participation is refused, naming the difference. So is one whose rounds were played by another
-    program, because a function, a base class or a constant that the simulation uses has changed. Another device,
-    mesh or float format is refused unless `allow_layout_change`; other versions of the libraries only warn where the
-    traced program is the same. A corrupt checkpoint is set aside with a warning and the one before it used.
+    simulation, key, participation or start is refused, naming the difference. So is one whose rounds were played by
+    another program, because a function, a base class or a constant that the simulation uses has changed. Another
+    device, mesh or float format is refused unless `allow_layout_change`; other versions of the libraries only warn
+    where the traced program is the same. A corrupt checkpoint is set aside with a warning and the one before it used.
 
     `progress` is "auto" (a bar on a terminal, otherwise a line every ten seconds), "lines", None for silence, or a
     function `(done, total, latest)`. `config` is kept in the provenance: numbers of numpy become plain ones, arrays
@@ -77,44 +81,44 @@ def simulate(
 
     ```
     """
-    member(simulation, Simulation, "simulate", "simulation")
-    rounds = whole(rounds, "simulate", "rounds", 1, LARGEST)
-    key = root_key(key, "simulate")
-    counts = getattr(simulation.task, "counts", None)
-    weights = weights_of(participation, rounds, simulation.num_nodes, "simulate", counts)
+    training = as_training("simulate", simulation, rounds, key, participation, state)
     pace = Pace(chunk, "simulate")
     known_progress(progress, "simulate")
     number(checkpoint_seconds, "simulate", "checkpoint_seconds", 0, inf=True)
     choice(resume, (True, False), "simulate", "resume")
     choice(allow_layout_change, (True, False), "simulate", "allow_layout_change")
+    simulation, root = training.simulation, training.key
     provenance = {
         "environment": environment(simulation),
-        "rounds": rounds,
-        "key": describe(key),
-        "participation": None if participation is None else describe(weights),
+        "rounds": training.rounds,
+        "key": describe(root),
+        "participation": describe(training.declared),
+        "start": None if training.state is None else {"sha256": content_digest(dict(named_leaves(training.state)))},
         "simulation": describe(simulation),
         "summary": summary(simulation),
         "config": plain_config(config, "simulate"),
     }
     path, said = None if directory is None else folder(directory, "simulate", "directory"), attributes_of(simulation)
-    found = None if path is None else _find(path, resume, provenance, weights, allow_layout_change)
+    found = None if path is None else _find(path, resume, provenance, training.weights, allow_layout_change)
+    done = 0 if found is None else found.status.round
     with (
         Interruption(path is not None) as interruption,
-        Reporter(progress, rounds, "round", "simulate", 0 if found is None else found.status.round, said) as report,
+        Reporter(progress, training.rounds, "round", "simulate", done, said) as report,
     ):
-        state = own(begin(simulation, key), simulation, key)
-        dims = recorded_dims(simulation, key, state)
-        keeper, start = None, Start(0, state, [])
+        first = begin(simulation, root) if training.state is None else training.state
+        first = own(first, simulation, root, training.state)
+        dims = recorded_dims(simulation, root, first)
+        keeper, start = None, Start(0, first, [])
         if path is not None:
-            provenance["program"] = program_digest(simulation, key, state)
+            provenance["program"] = program_digest(simulation, root, first)
             if found is not None:
                 _checkpoint.check_program(found.status.manifest, provenance, path, allow_layout_change)
-                restored = _checkpoint.restore(found.arrays, state, found.status.path)
+                restored = _checkpoint.restore(found.arrays, first, found.status.path)
                 start = Start(found.status.round, restored, [found.record])
-            keeper = prepare(path, found, resume, checkpoint_seconds, provenance, simulation, key, state)
-        played = play(simulation, key, weights, pace, start, report, interruption, keeper)
-    run = _run(simulation, key, participation, provenance, dims, played, rounds, path)
-    if path is not None and played.done == rounds and not stands(run, path):
+            keeper = prepare(path, found, resume, checkpoint_seconds, provenance, simulation, root, first)
+        played = play(simulation, root, training.weights, pace, start, report, interruption, keeper)
+    run = _run(training, provenance, dims, played, path)
+    if path is not None and played.done == training.rounds and not stands(run, path):
         run.save(path)
     return run
 
@@ -123,49 +127,36 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
     """`Run.extend`: in the folder of the run if it has one, otherwise from the state that it holds."""
     rounds = whole(rounds, "Run.extend", "rounds", 1, LARGEST)
     require(rounds >= run.rounds, "Run.extend", "rounds", rounds, f"{run.rounds} are played; give at least as many")
-    simulation, key = run.simulation, run.key
-    if simulation is None or key is None:
+    if run.training is None:
         raise ConfigurationError(
             "Run.extend: simulation=None: what was trained is not known; read it with load_run(directory, simulation)"
         )
-    participation = run.participation if participation is None else participation
+    training = run.training.resized(rounds, participation, played=run.rounds, call="Run.extend")
     if run.directory is not None or "directory" in options:
-        options = {"directory": run.directory, "config": run.provenance.get("config"), **options}
-        return simulate(simulation, rounds, key, participation=participation, **options)
+        return simulate(training, **{"directory": run.directory, "config": run.provenance.get("config"), **options})
     known = {"chunk", "progress"}
     require(not options.keys() - known, "Run.extend", "options", sorted(options.keys() - known), f"use {sorted(known)}")
     pace = Pace(options.get("chunk", "auto"), "Run.extend")
-    counts = getattr(simulation.task, "counts", None)
-    weights = weights_of(participation, rounds, simulation.num_nodes, "Run.extend", counts)
-    before = weights_of(run.participation, run.rounds, simulation.num_nodes, "Run.extend", counts)
-    require(
-        np.array_equal(weights[: run.rounds], before), "Run.extend", "participation", "other weights",
-        f"the first {run.rounds} rows are those that were played",
-    )  # fmt: skip
     start = Start(run.rounds, jax.tree.map(jnp.copy, run.state), [dict(run.record)])
     with (
         Interruption(False) as interruption,
         Reporter(options.get("progress", "auto"), rounds, "round", "Run.extend", run.rounds, run.outputs) as report,
     ):
-        played = play(simulation, key, weights, pace, start, report, interruption, None)
-    given = None if participation is None else describe(weights)
-    provenance = {**run.provenance, "rounds": rounds, "participation": given}
-    return _run(simulation, key, participation, provenance, dict(run.dims), played, rounds, None)
+        played = play(training.simulation, training.key, training.weights, pace, start, report, interruption, None)
+    provenance = {**run.provenance, "rounds": rounds, "participation": describe(training.declared)}
+    return _run(training, provenance, dict(run.dims), played, None)
 
 
 def _run(
-    simulation: Simulation,
-    key: Key,
-    participation: Any,
+    training: Training,
     provenance: dict[str, Any],
     dims: dict[str, tuple[str, ...]],
     played: Start,
-    rounds: int,
     directory: Path | None,
 ) -> Run:
-    record = joined(played.pieces)
+    simulation, record = training.simulation, joined(played.pieces)
     return Run(
-        result=RunResult.interrupted if played.done < rounds else judge(simulation, record, played.state),
+        result=RunResult.interrupted if played.done < training.rounds else judge(simulation, record, played.state),
         record=record,
         state=played.state,
         provenance=provenance,
@@ -174,8 +165,7 @@ def _run(
         byzantine=np.asarray(simulation.byzantine),
         simulation=simulation,
         outputs=attributes_of(simulation),
-        key=key,
-        participation=participation,
+        training=training,
         directory=directory,
     )
 

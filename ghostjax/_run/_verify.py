@@ -8,8 +8,8 @@ import numpy as np
 
 from ghostjax._run._archive import CorruptFile
 from ghostjax._run._checkpoint import Checkpoint, listed, read
-from ghostjax._run._describe import fingerprint
-from ghostjax._run._run import FILES, read_saved, SCHEMA
+from ghostjax._run._load import read_saved
+from ghostjax._run._run import FILES, identity, SCHEMA
 from ghostjax._run._seal import broken, read_seal, SEAL, Seal
 from ghostjax._types import ConfigurationError
 
@@ -81,7 +81,7 @@ def _unlike(seal: Seal, saved: tuple[Any, dict[str, Any], dict[str, Any]]) -> li
     found = {
         "result": parts["result"].name,
         "rounds": dataset.sizes["round"],
-        "run": fingerprint({k: parts["provenance"].get(k) for k in ("key", "participation", "simulation", "config")}),
+        "run": identity(parts["provenance"]),
     }
     return [
         f"{SEAL} says another {name} than results.nc" for name, value in found.items() if seal.about.get(name) != value
@@ -103,7 +103,7 @@ def _compared(one: Checkpoint, last: Checkpoint, saved: tuple[Any, dict[str, Any
         record = {str(key): column.values for key, column in saved[0].data_vars.items()}
         if not _same_rounds(one.record, record):
             faults.append(f"{name}: holds other rounds than results.nc")
-        state = {key: value for key, value in saved[1].items() if key != "models"}
+        state = {key: value for key, value in saved[1].items() if key.startswith("state")}
         if not faults and state and one.status.round == saved[0].sizes["round"] and not _same(one.arrays, state):
             faults.append(f"{name}: holds another final state than final.npz")
     return faults

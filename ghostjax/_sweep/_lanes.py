@@ -13,44 +13,40 @@ from ghostjax._compiled import compiled
 from ghostjax._rollout import rollout_first
 from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of
 from ghostjax._simulation import Simulation
+from ghostjax._training import Training
 
 
 MAX_LANES = 64
 
 
-def play_one(
-    simulation: Simulation, key: Any, weights: np.ndarray, pace: Pace, beat: Callable[[], bool]
-) -> tuple[dict[str, np.ndarray], Any] | None:
+def play_one(training: Training, pace: Pace, beat: Callable[[], bool]) -> tuple[dict[str, np.ndarray], Any] | None:
     """One cell through the programs of `simulate`, hence with its bits; None if `beat` asked to stop."""
+    simulation, key = training.simulation, training.key
     state = own(begin(simulation, key), simulation, key)
 
     def step(rows: Any, count: Any, state: Any) -> Any:
         return advance((simulation, key, rows, count), state)
 
-    return _play(step, state, weights, pace, beat, fetched, joined)
+    return _play(step, state, training.weights, pace, beat, fetched, joined)
 
 
 def play_lanes(
-    simulations: list[Simulation],
-    keys: list[Any],
-    shared: list[bool],
-    width: int,
-    weights: np.ndarray,
-    pace: Pace,
-    beat: Callable[[], bool],
+    trainings: list[Training], shared: list[bool], width: int, pace: Pace, beat: Callable[[], bool]
 ) -> list[tuple[dict[str, np.ndarray], Any]] | None:
     """Up to `width` cells at once, padded to `width` by repeating the last.
 
-    `shared[i]` tells whether leaf i is equal in all lanes, whichever cells they hold; it is then not batched.
+    `shared[i]` tells whether leaf i is equal in all lanes, whichever cells they hold; it is then not batched. Nor are
+    weights, unless they are drawn by key: whether they are may not depend on the cells that happen to be together.
     """
-    pad = width - len(simulations)
-    filled = [*simulations, *[simulations[-1]] * pad]
-    common, stacked = _stack(filled, shared)
-    stacked_keys = jnp.stack([*keys, *[keys[-1]] * pad])
-    state = own(_begin_lanes((common, stacked, stacked_keys)), common, stacked, stacked_keys)
+    filled = [*trainings, *[trainings[-1]] * (width - len(trainings))]
+    common, stacked = _stack([training.simulation for training in filled], shared)
+    keys = jnp.stack([training.key for training in filled])
+    state = own(_begin_lanes((common, stacked, keys)), common, stacked, keys)
+    drawn = filled[0].declared is not None and filled[0].declared.drawn
+    weights = np.stack([training.weights for training in filled], 1) if drawn else filled[0].weights
 
     def step(rows: Any, count: Any, state: Any) -> Any:
-        return _advance_lanes((common, stacked, stacked_keys, rows, count), state)
+        return _advance_lanes((common, stacked, keys, rows, count), state)
 
     def fetch(record: Any, count: int) -> dict[str, np.ndarray]:
         return {name: np.array(np.asarray(column)[:, :count]) for name, column in record.items()}
@@ -64,7 +60,7 @@ def play_lanes(
     record, state = played
     return [
         ({name: column[i] for name, column in record.items()}, jax.tree.map(lambda leaf, i=i: leaf[i], state))
-        for i in range(len(simulations))
+        for i in range(len(trainings))
     ]
 
 
@@ -138,10 +134,11 @@ def _begin_lanes(constants: Any) -> Any:
 def _advance_lanes(constants: Any, state: Any) -> Any:
     common, stacked, keys, rows, count = constants
 
-    def lane(own: Any, key: Any, state: Any) -> Any:
+    def lane(own: Any, key: Any, state: Any, rows: Any) -> Any:
         return rollout_first(eqx.combine(common, own), key, rows, state, count)
 
-    return jax.vmap(lane)(stacked, keys, state)
+    # Rows of weights are `[rounds, n]` for all lanes or, drawn by key, `[rounds, lanes, n]`.
+    return jax.vmap(lane, in_axes=(0, 0, 0, None if rows.ndim == 2 else 1))(stacked, keys, state, rows)
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -18,7 +18,8 @@ from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._plan import build_cells, group_cells
 from ghostjax._sweep._result import assemble, loaded, Sweep
 from ghostjax._sweep._sealed import begin_plan, end_plan, SCHEMA
-from ghostjax._sweep._worker import weights, Worker
+from ghostjax._sweep._worker import Worker
+from ghostjax._training import Training
 from ghostjax._types import require
 
 
@@ -85,7 +86,7 @@ def sweep(
     cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
     different = {id(cell.simulation): cell.simulation for cell in cells}.values()
     for one in different:
-        weights(participation, rounds, one)
+        Training(one, rounds, roots[0], participation, call="sweep")
     check_names([axis.name for axis in axes], [one.outputs for one in different])
     groups = group_cells(cells, merge)
     plan = {

@@ -3,12 +3,10 @@
 import warnings
 from typing import Any
 
-import jax
 import numpy as np
 
 from ghostjax._declared import attributes_of
 from ghostjax._output import with_blanks
-from ghostjax._participation import weights_of
 from ghostjax._run._chunk import Pace
 from ghostjax._run._dataset import declared_dims
 from ghostjax._run._describe import describe
@@ -22,6 +20,7 @@ from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._claims import Claim
 from ghostjax._sweep._lanes import default_lanes, play_lanes, play_one, shared_leaves
 from ghostjax._sweep._plan import Cell, Group, structure
+from ghostjax._training import Training
 
 
 MAKERS = ("source", "jax", "jaxlib", *LAYOUT)
@@ -142,13 +141,15 @@ class Worker:
             return not (self.interruption.asked or needless)
 
         programs = [group.programs[i] for i, _ in batch]
-        keys = [jax.random.key(cell.seed) for cell in cells]
-        present = weights(self.participation, self.rounds, programs[0])
+        trainings = [
+            Training(program, self.rounds, cell.seed, self.participation, call="sweep")
+            for program, cell in zip(programs, cells, strict=True)
+        ]
         if width == 1:
-            one = play_one(programs[0], keys[0], present, pace, beat)
+            one = play_one(trainings[0], pace, beat)
             played = None if one is None else [one]
         else:
-            played = play_lanes(programs, keys, shared, width, present, pace, beat)
+            played = play_lanes(trainings, shared, width, pace, beat)
         if played is None:
             self.postponed |= {cell.name for cell in cells}
             return
@@ -173,12 +174,6 @@ class Worker:
         self.done.add(cell.name)
         self.postponed.discard(cell.name)
         self.report.update(len(self.done), record)
-
-
-def weights(participation: Any, rounds: int, simulation: Simulation) -> np.ndarray:
-    """The weights of every round and identity of one cell."""
-    counts = getattr(simulation.task, "counts", None)
-    return weights_of(participation, rounds, simulation.num_nodes, "sweep", counts)
 
 
 def _release(batch: list[tuple[int, Claim]]) -> None:

@@ -12,13 +12,16 @@ from jaxtyping import Array, Float
 from ghostjax._border import whole
 from ghostjax._compiled import compiled
 from ghostjax._participation import Counts
-from ghostjax._random import root_key, stream
+from ghostjax._random import stream
 from ghostjax._round import State
+from ghostjax._run import Run
 from ghostjax._simulation import Simulation
+from ghostjax._training import Training, Unset
 from ghostjax._types import Key, require
 from ghostjax.attribution._agreement import pearson, spearman
+from ghostjax.attribution._of import training_of, unobserved, weights_in
 from ghostjax.attribution._outcome import goal_loss, Outcome
-from ghostjax.attribution._replay import replay, unobserved, weights_for
+from ghostjax.attribution._replay import replay
 from ghostjax.attribution._result import Attribution, Certificate
 
 
@@ -41,10 +44,12 @@ def _worth_keeping(primitive: Any, *_: Any, **__: Any) -> bool:
     return primitive.name not in ("select_n", "broadcast_in_dim", "is_finite", "convert_element_type")
 
 
-def _last_state(simulation: Simulation, key: Key, w: Float[Array, "T n"], checkpoints: Checkpoints) -> State:
+def _last_state(
+    simulation: Simulation, key: Key, w: Float[Array, "T n"], checkpoints: Checkpoints, start: State | None = None
+) -> State:
     """The final state of `rollout`, with what the backward pass keeps decided by `checkpoints`."""
 
-    state = simulation.init(key)
+    state = simulation.init(key) if start is None else start
     # Keys enter the scans as plain data: jax's check for key reuse takes a segment that is computed twice for a
     # second use of its key.
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
@@ -79,16 +84,21 @@ def _last_state(simulation: Simulation, key: Key, w: Float[Array, "T n"], checkp
 
 @compiled
 def _gradient(
-    simulation: Simulation, key: Key, w: Float[Array, "T n"], outcome: Outcome, checkpoints: Checkpoints
+    simulation: Simulation,
+    key: Key,
+    w: Float[Array, "T n"],
+    outcome: Outcome,
+    checkpoints: Checkpoints,
+    start: State | None = None,
 ) -> tuple[Float[Array, ""], Float[Array, "T n"]]:
     """J and dJ/dw."""
-    return jax.value_and_grad(lambda w: outcome(simulation, _last_state(simulation, key, w, checkpoints)))(w)
+    return jax.value_and_grad(lambda w: outcome(simulation, _last_state(simulation, key, w, checkpoints, start)))(w)
 
 
 def adjoint(
-    simulation: Simulation,
-    rounds: int,
-    key: Key | int,
+    simulation: Simulation | Training | Run,
+    rounds: int | None = None,
+    key: Key | int | Unset = Unset.unset,
     *,
     participation: Any = None,
     outcome: Outcome = goal_loss,
@@ -100,7 +110,8 @@ def adjoint(
 
         A[t, i] = -dJ/dw[t, i],    score_i = sum_t w[t, i] A[t, i]
 
-    at the run's own weights w. A positive cell helped: silencing a set of cells is predicted to raise J by the
+    of a simulation with `rounds`, `key` and `participation`, of a `gj.Training`, or of a `Run` as it was played, at the
+    run's own weights w. A positive cell helped: silencing a set of cells is predicted to raise J by the
     sum of `w A` over it (`Attribution.effect`). Unlike local scores (the inner product of an update with the
     gradient of the goal) it follows a message through all later rounds, memories and reactions of the rule.
 
@@ -138,8 +149,9 @@ def adjoint(
         checkpoints in ("nested", "round", "none"), "adjoint", "checkpoints", checkpoints, "use nested, round or none"
     )
     probes = whole(probes, "adjoint", "probes", low=0)
-    w, key = weights_for("adjoint", simulation, rounds, participation), root_key(key, "adjoint")
-    value, gradient = _gradient(unobserved(simulation), key, w, outcome, checkpoints)
+    training = training_of("adjoint", simulation, rounds, key, participation)
+    w, played = weights_in(training), unobserved(training.simulation)
+    value, gradient = _gradient(played, training.key, w, outcome, checkpoints, training.state)
     cells, weights = -np.asarray(gradient), np.asarray(w)
     found = Attribution(
         scores=np.where(weights > 0, weights * cells, 0).sum(0),
@@ -150,7 +162,7 @@ def adjoint(
     )
     if probes == 0:
         return found
-    check = certificate(found, simulation, rounds, key, outcome=outcome, probes=probes, batch_size=batch_size)
+    check = certificate(found, training, outcome=outcome, probes=probes, batch_size=batch_size)
     doubt = _doubt(check, int((weights > 0).any(0).sum()))
     if doubt and not found.note:
         warnings.warn(f"adjoint: {doubt}", stacklevel=2)
@@ -160,9 +172,9 @@ def adjoint(
 
 def certificate(
     attribution: Attribution,
-    simulation: Simulation,
-    rounds: int,
-    key: Key | int,
+    simulation: Simulation | Training | Run,
+    rounds: int | None = None,
+    key: Key | int | Unset = Unset.unset,
     *,
     outcome: Outcome = goal_loss,
     probes: int = 8,
@@ -174,21 +186,14 @@ def certificate(
     """
     probes = whole(probes, "certificate", "probes", low=1)
     require(attribution.over == "node", "certificate", "attribution", "of groups", "give one that scores identities")
-    key = root_key(key, "certificate")
+    own = None if rounds is None else Counts(np.asarray(attribution.participation))
+    training = training_of("certificate", simulation, rounds, key, own)
     present = np.flatnonzero((attribution.participation > 0).any(0))
-    order = np.asarray(jax.random.permutation(stream(key, "certificate"), len(present)))
+    order = np.asarray(jax.random.permutation(stream(training.key, "certificate"), len(present)))
     chosen = np.sort(present[order[:probes]])
-    masks = np.ones((len(chosen) + 1, simulation.num_nodes))
+    masks = np.ones((len(chosen) + 1, training.simulation.num_nodes))
     masks[np.arange(len(chosen)) + 1, chosen] = 0
-    values = replay(
-        simulation,
-        rounds,
-        key,
-        masks,
-        participation=Counts(np.asarray(attribution.participation)),
-        outcome=outcome,
-        batch_size=batch_size,
-    )
+    values = replay(training, masks=masks, outcome=outcome, batch_size=batch_size)
     predicted, exact = attribution.scores[chosen], values[1:] - values[0]
     size = float(predicted @ predicted)
     return Certificate(

@@ -13,7 +13,7 @@ import optax
 
 from ghostjax import aggregators, attacks, learners, metrics, protocols, tasks, topologies
 from ghostjax._optimizer import Optimizer
-from ghostjax._participation import Counts, stake
+from ghostjax._participation import churn, Counts, sampled, stake
 
 
 class Entry(NamedTuple):
@@ -63,7 +63,10 @@ def catalogue() -> dict[str, Entry]:
         *_functions("tasks", tasks, first="num_nodes"),
         *_functions("topologies", topologies, first="num_nodes"),
         *map(_of_labels, _functions("partitions", tasks.partition, first="labels")),
-        *(Entry(make.__name__, "participation", make, _line(make)) for make in (everybody, by_examples)),
+        *(
+            Entry(make.__name__, "participation", make, _line(make))
+            for make in (everybody, by_examples, sampled, churn)
+        ),
         Entry("stake", "participation", _listed_stake, _line(stake)),
         *_optimizers(),
     ]

@@ -49,7 +49,8 @@ class RunConfig:
     metrics: list[str] = dataclasses.field(default_factory=list)
     """What is recorded, e.g. goal "every(5, worst_node)"; unless given, the goal and what else is usual."""
     participation: str = "everybody"
-    """Who counts how much: everybody, by_examples, stake([..]), or a list with a weight per node."""
+    """Who counts how much: everybody, by_examples, stake([..]), sampled(0.1), churn(0.2, 0.1), or a list with a weight
+    per node."""
     rounds: int = 200
     """Number of rounds."""
     evaluate_every: int = 1

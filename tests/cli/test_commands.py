@@ -248,7 +248,7 @@ def test_what_is_written_reads_back_the_same(value):
 
 def test_every_argument_of_a_simulation_and_of_simulate_is_a_field():
     fields = {field.name for field in dataclasses.fields(RunConfig)}
-    elsewhere = {"simulation", "key", "directory", "resume", "config"}
+    elsewhere = {"simulation", "key", "state", "directory", "resume", "config"}
     for call in (gj.Simulation.__init__, gj.simulate):
         assert set(inspect.signature(call).parameters) - {"self"} - elsewhere <= fields
 

@@ -110,7 +110,7 @@ def test_bytes_that_were_not_compared_never_reach_hdf5(tmp_path, monkeypatch):
     content = bytearray((tmp_path / "results.nc").read_bytes())
     content[1000:1512] = bytes(512)
     (tmp_path / "results.nc").write_bytes(content)
-    monkeypatch.setattr("ghostjax._run._run.dataset_of", lambda content: pytest.fail("read"))
+    monkeypatch.setattr("ghostjax._run._load.dataset_of", lambda content: pytest.fail("read"))
     with pytest.raises(gj.ConfigurationError, match="checksum"):
         gj.load_run(tmp_path)
 

@@ -1,0 +1,16 @@
+"""Participation: how much every identity counts in every round.
+
+Rules and attacks count identities (a weight of 1 is one present identity). What is in another unit, stake or numbers
+of examples, is rescaled here, once; what is drawn is drawn here, before the first round.
+"""
+
+from ghostjax._participation._base import AbstractParticipation as AbstractParticipation
+from ghostjax._participation._weights import (
+    as_given as as_given,
+    declared as declared,
+    Weights as Weights,
+    weights_of as weights_of,
+)
+from ghostjax._participation.churn import Churn as Churn, churn as churn
+from ghostjax._participation.sampled import Sampled as Sampled, sampled as sampled
+from ghostjax._participation.stake import Counts as Counts, stake as stake

@@ -1,0 +1,58 @@
+"""A share of the nodes, drawn anew every round."""
+
+import dataclasses
+
+import numpy as np
+
+from ghostjax._border import number
+from ghostjax._participation._base import AbstractParticipation
+from ghostjax._participation._stream import seed_of, uniforms
+from ghostjax._types import Key, require
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sampled(AbstractParticipation):
+    """`m` of the nodes in every round; see `sampled`."""
+
+    share: float
+    seed: int | None = None
+
+    @property
+    def drawn(self) -> bool:
+        return self.seed is None
+
+    def rows(self, rounds: int, n: int, key: Key | None) -> np.ndarray:
+        m = max(1, round(self.share * n))
+        order = np.argsort(uniforms(key, self.seed, rounds, n), axis=1, kind="stable")
+        weights = np.zeros((rounds, n), np.int8)
+        np.put_along_axis(weights, order[:, :m], 1, axis=1)
+        return weights
+
+
+def sampled(share: float, seed: int | None = None) -> Sampled:
+    """Participation of a share of the nodes: every round m of them, all sets of m alike, anew and independently.
+
+        m = max(1, round(share n)),    P(i takes part) = m / n,    P(i and j do) = m (m - 1) / (n (n - 1))
+
+    Who takes part counts 1, so that `f=4` stays four of those who are there. The draws come from the stream
+    "participation" of the run's key, by round: a run that is continued, or cut in chunks, has those of an uninterrupted
+    one, and each seed of a sweep has its own. With a `seed` they come from that instead, the same under every key.
+
+    **Guarantee:** exact up to ties of 23-bit numbers, which go to the lower index.
+    **Errors:** a share outside (0, 1].
+
+    ```python
+    >>> import ghostjax as gj
+    >>> task = gj.tasks.digits(8, model=gj.tasks.models.MLP((64, 10)))
+    >>> simulation = gj.Simulation(task, gj.protocols.Server(gj.aggregators.Mean()))
+    >>> gj.simulate(simulation, 3, participation=gj.sampled(0.5)).record["present"].tolist()
+    [4.0, 4.0, 4.0]
+
+    ```
+
+    Source: McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data,
+    arXiv:1602.05629 (their fraction C of clients).
+    """
+    number(share, "sampled", "share", 0, 1)
+    require(share > 0, "sampled", "share", share, "give a share above 0, or nobody is ever there")
+    return Sampled(float(share), seed_of(seed, "sampled"))

@@ -1,0 +1,63 @@
+"""Where a training begins when it does not begin anew: a model that was trained, or a whole state."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ghostjax._border import shown
+from ghostjax._compiled import compiled
+from ghostjax._optimizer import for_model
+from ghostjax._round import State
+from ghostjax._simulation import Simulation
+from ghostjax._types import ConfigurationError, Key, require
+
+
+def started(simulation: Simulation, key: Key, given: Any, call: str) -> State:
+    """The state before round 0 that `given` stands for: a `State`, a flat model `[d]` or a tree of parameters.
+
+    A `State` brings its memories (momentum, optimizer, attack) and loses its clock: its round becomes 0. A model
+    takes the place of the one that `key` would draw, and all memories are those of `simulation.init(key)`.
+
+    Errors: `ConfigurationError` naming the first leaf whose shape or dtype is another one here.
+    """
+    if isinstance(given, State):
+        like = jax.eval_shape(simulation.init, key)
+        return _fitting(given, like, call)._replace(round=jnp.zeros((), jnp.int32))
+    ravel = simulation.ravel
+    flat = jax.ShapeDtypeStruct((ravel.size,), ravel.dtype)
+    if isinstance(given, np.ndarray | jax.Array) and given.shape == flat.shape:
+        theta = jnp.asarray(given, flat.dtype)
+    else:
+        theta = ravel.ravel(_fitting(given, jax.eval_shape(ravel.unravel, flat), call))
+    return _with_model(simulation, key, theta)
+
+
+def _fitting(given: Any, like: Any, call: str) -> Any:
+    """`given` with every leaf a strongly typed array, if it has the structure and shapes of `like`."""
+    there, here = jax.tree.structure(given), jax.tree.structure(like)
+    if there != here:
+        seen = f"array of shape {jnp.shape(given)}" if isinstance(given, np.ndarray | jax.Array) else shown(type(given))
+        raise ConfigurationError(
+            f"{call}: state={seen}: its structure is not that of this simulation; give the state of a run of the same "
+            "stages, a model [d] such as run.models, or a tree such as run.params()"
+        )
+    pairs = zip(jax.tree_util.tree_leaves_with_path(like), jax.tree.leaves(given), strict=True)
+    return jax.tree.unflatten(here, [_leaf(jax.tree_util.keystr(path), one, want, call) for (path, want), one in pairs])
+
+
+def _leaf(name: str, given: Any, like: jax.ShapeDtypeStruct, call: str) -> Array:
+    shape, dtype = jnp.shape(given), jnp.result_type(given)
+    require(
+        (shape, dtype) == (like.shape, like.dtype), call, f"state{name}", f"{dtype}{list(shape)}",
+        f"this simulation has {like.dtype}{list(like.shape)} there",
+    )  # fmt: skip
+    return jnp.copy(given) if jnp.issubdtype(like.dtype, jax.dtypes.extended) else jnp.asarray(given, like.dtype)
+
+
+@compiled
+def _with_model(simulation: Simulation, key: Key, theta: Float[Array, " d"]) -> State:
+    protocol = for_model(simulation.protocol, simulation.ravel)
+    return simulation.init(key)._replace(protocol=protocol.init(theta, simulation.num_nodes))
