@@ -4,6 +4,7 @@ import functools
 import hashlib
 import re
 import types
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -53,21 +54,21 @@ def package_source() -> str:
     return sha256(text.encode())[:16]
 
 
+BODIES: weakref.WeakKeyDictionary[Jaxpr, str] = weakref.WeakKeyDictionary()
+"""The digest of each jaxpr that is alive. None ever changes, and traces that jax keeps are the same object again."""
+
+
 class _Digester:
     """Hashes what a jaxpr computes: its equations in order, variables by the place where they appear first."""
-
-    def __init__(self):
-        self._known: dict[int, tuple[Any, str]] = {}
 
     def closed(self, closed: ClosedJaxpr) -> str:
         return self.jaxpr(closed.jaxpr, closed.consts)
 
     def jaxpr(self, jaxpr: Jaxpr, consts: Any = ()) -> str:
-        seen = self._known.get(id(jaxpr))
-        if seen is None:
-            # The jaxpr is kept beside its digest: an id is only a name while the object lives.
-            seen = self._known[id(jaxpr)] = jaxpr, self._body(jaxpr)
-        return sha256("\n".join([seen[1], *(_array(const) for const in consts)]).encode())
+        body = BODIES.get(jaxpr)
+        if body is None:
+            body = BODIES[jaxpr] = self._body(jaxpr)
+        return sha256("\n".join([body, *(_array(const) for const in consts)]).encode())
 
     def _body(self, jaxpr: Jaxpr) -> str:
         places: dict[int, int] = {}
