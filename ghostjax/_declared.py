@@ -11,12 +11,11 @@ import jax.numpy as jnp
 from ghostjax._border import shown
 from ghostjax._optimizer import for_model
 from ghostjax._output import GOAL, Output
-from ghostjax._round import Round
+from ghostjax._random import Moment
+from ghostjax._round import Reading, Round, Session
 from ghostjax._tree import Ravel
 from ghostjax._types import ConfigurationError, require
 from ghostjax.metrics import AbstractMetric, Every
-from ghostjax.protocols import AbstractProtocol
-from ghostjax.tasks import AbstractTask
 
 
 BUILT_IN = {
@@ -54,14 +53,16 @@ def attributes_of(simulation: Any) -> dict[str, dict[str, Any]]:
     return {name: output.attributes() for name, output in simulation.outputs.items()}
 
 
-def outputs_of(task: AbstractTask, protocol: AbstractProtocol, metrics: tuple, told: bool) -> dict[str, Output]:
+def outputs_of(*parts: Any, told: bool) -> dict[str, Output]:
     """The declaration of every entry of the record; `told` where an attack sends a vector to each receiver.
 
-    Nothing is computed: metrics are traced on the shapes of a round, once per structure.
+    `parts` are task, protocol, metrics, identity, channel, detectors and governance of a simulation. Nothing is
+    computed: they are traced on the shapes of a round, once per structure.
 
-    Errors: a name recorded twice or that no file can hold, arrays that the declared dimensions do not fit.
+    Errors: a name recorded twice or that no file can hold, arrays that the declared dimensions do not fit, a detector
+    that reads what participants do not see.
     """
-    leaves, treedef = jax.tree.flatten((task, protocol, metrics))
+    leaves, treedef = jax.tree.flatten(parts)
     shapes = tuple(
         jax.ShapeDtypeStruct(leaf.shape, leaf.dtype) if eqx.is_array_like(leaf) and hasattr(leaf, "shape") else leaf
         for leaf in leaves
@@ -81,18 +82,77 @@ def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
     def trace(arrays: list) -> None:
         given = iter(arrays)
         leaves = [next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf for leaf in shapes]
-        task, protocol, metrics = jax.tree.unflatten(treedef, leaves)
-        round = _any_round(task, protocol, told)
+        task, protocol, metrics, identity, channel, detectors, governance = jax.tree.unflatten(treedef, leaves)
+        round, n = _any_round(task, protocol, told), task.num_nodes
         for metric in metrics:
-            values = metric(round)
             call = type(metric.metric if isinstance(metric, Every) else metric).__name__
-            require(isinstance(values, dict), call, "result", shown(values), "return {name: array}")
-            known, every = declared(metric, task), metric.every if isinstance(metric, Every) else 1
-            for name, value in values.items():
-                found[name] = _entry(call, name, value, known, every, found, task.num_nodes)
+            every = metric.every if isinstance(metric, Every) else 1
+            _declare(call, metric(round), declared(metric, task), every, found, n)
+        if identity is not None:
+            state = identity.remember(identity.init(n), round.blind())
+            shape = jnp.shape(identity.weigh(state, round.weights))
+            require(shape == (n,), type(identity).__name__, "weigh", f"shape {shape}", f"return a weight each, ({n},)")
+        if channel is not None:
+            nbr = None if protocol.topology is None else protocol.topology.examples()[0].nbr
+            channel.carry(channel.init(round.messages), round.messages, round.weights, nbr, round.key)
+        readings = {}
+        for name, detector in detectors.items():
+            seen = round.blind()
+            _, readings[name] = detector.watch(detector.init(seen), seen)
+            values = {f"{what}_{name}": value for what, value in readings[name]._asdict().items()}
+            known = {
+                f"{what}_{name}": _of_reading(what, name, jnp.ndim(value))
+                for what, value in readings[name]._asdict().items()
+            }
+            _declare(type(detector).__name__, values, known, 1, found, n)
+        if governance is not None:
+            session = Session(readings, round.index, round.index, round.key)
+            _, verdict, values = governance.decide(governance.init(n), session, n)
+            shape, call = jnp.shape(verdict.factor), type(governance).__name__
+            require(shape == (n,), call, "factor", f"shape {shape}", f"return a factor for each identity, ({n},)")
+            _declare(
+                call, {**values, **dict.fromkeys(CLOCKS, round.index)}, {**governance.outputs, **CLOCKS}, 1, found, n
+            )
 
     jax.eval_shape(trace, arrays)
     return found
+
+
+def first_readings(task: Any, protocol: Any, detectors: dict[str, Any]) -> dict[str, Any]:
+    """The memory of `detectors` before the first round, and readings that say nothing."""
+
+    def seen() -> Any:
+        return _any_round(task, protocol, False).blind()
+
+    def like(detector: Any) -> Any:
+        return jax.eval_shape(lambda: detector.watch(detector.init(seen()), seen())[1])
+
+    def nothing(reading: Any) -> Reading:
+        return Reading(
+            *(jnp.full(leaf.shape, blank, leaf.dtype) for leaf, blank in zip(reading, (0, False, -1), strict=True))
+        )
+
+    memories = {name: detector.init(seen()) for name, detector in detectors.items()}
+    return {"detectors": memories, "readings": {name: nothing(like(one)) for name, one in detectors.items()}}
+
+
+CLOCKS = {
+    "age": Output(long_name="rounds behind the present model", units="rounds"),
+    "restored": Output(long_name="age of the snapshot that was restored, -1 where none was", units="rounds"),
+}
+"""What a round with governance records about its clocks."""
+
+
+def _of_reading(what: str, name: str, ndim: int) -> Output:
+    words = {"evidence": "evidence", "alarm": "alarm", "since": "estimated round of the change, -1 without evidence"}
+    dims = ("node",) if ndim == 1 else tuple(f"{name}_{i}" for i in range(ndim))
+    return Output(dims=dims, long_name=f"{words[what]} of {name}")
+
+
+def _declare(call: str, values: Any, known: dict[str, Output], every: int, found: dict[str, Output], n: int) -> None:
+    require(isinstance(values, dict), call, "result", shown(values), "return {name: array}")
+    for name, value in values.items():
+        found[name] = _entry(call, name, value, known, every, found, n)
 
 
 def _entry(
@@ -123,7 +183,8 @@ def _any_round(task: Any, protocol: Any, told: bool) -> Round:
     ravel = Ravel(jax.eval_shape(task.init, key))
     theta = jnp.zeros(ravel.size, ravel.dtype)
     x, w = jnp.zeros((n, ravel.size), ravel.dtype), jnp.ones(n, ravel.dtype)
-    models = protocol.models(for_model(protocol, ravel).init(theta, n))
+    protocol = for_model(protocol.at(Moment(key, jnp.zeros((), jnp.int32))), ravel)
+    models = protocol.models(protocol.init(theta, n))
 
     def respond(messages: Any, by_receiver: Any = None) -> Any:
         # It depends on what it is given, so that it has a derivative.
@@ -136,6 +197,7 @@ def _any_round(task: Any, protocol: Any, told: bool) -> Round:
         task=task,
         ravel=ravel,
         byzantine=jnp.zeros(n, bool),
+        owner=jnp.arange(n, dtype=jnp.int32),
         losses=w,
         updates=x,
         messages=x,

@@ -1,6 +1,7 @@
 """Named random streams: every use of randomness has a name, so it never depends on what else was drawn."""
 
 import zlib
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,6 +46,17 @@ def stream(key: Key, name: str, *indices: Int[Array, ""] | int) -> Key:
     for index in indices:
         key = jax.random.fold_in(key, index)
     return key
+
+
+class Moment(NamedTuple):
+    """One round of a run: `at("batch", draw)` is the key of a named stream of it."""
+
+    key: Key
+    round: Int[Array, ""]
+
+    def __call__(self, name: str, *indices: Int[Array, ""] | int) -> Key:
+        """`stream(key, name, round, *indices)`."""
+        return stream(self.key, name, self.round, *indices)
 
 
 def per_node(key: Key, num_nodes: int) -> Array:

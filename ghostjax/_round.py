@@ -1,33 +1,208 @@
-"""Everything of one round, as the metrics see it; it never leaves the scan."""
+"""What passes between the stages of a round: data only, with the shape and the meaning of every field.
 
-from collections.abc import Callable
+    weights               are those of identities that
+    --------------------  --------------------------------------------------------------------------------------
+    `presence`            take part in this round, as the caller of `step` says
+    `View.weights`        also count by identity and verdict, and hold an honest message that is finite
+    `Received.weights`    also arrived, with a finite row: the weights of the rule, of metrics and of guarantees
+    `Received.edges`      `[n, k]`, a factor on each slot of a receiver in gossip: messages lost on one edge
+    `Round.weights`       `Received.weights`; `Round.honest` without those of the adversary
+
+Nothing here computes more than a selection. A stage gets what it may know and returns what it decides; the round alone
+(`_step.py`) moves values between stages.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 from ghostjax._tree import Ravel
-from ghostjax._types import Key
+from ghostjax._types import ConfigurationError, Key, Respond
+
+
+class Reading(NamedTuple):
+    """What a detector says of a signal of shape `[*s]`, once a round.
+
+    `evidence` grows as the null hypothesis loses credit, `alarm` says that it passed the threshold, now or before, and
+    `since` is the round in which the change is estimated to have begun, -1 as long as there is no evidence.
+    """
+
+    evidence: Float[Array, "*s"]
+    alarm: Bool[Array, "*s"]
+    since: Int[Array, "*s"]
+
+
+class Verdict(NamedTuple):
+    """What governance decides, and all that it can do.
+
+    `factor [n]` multiplies the weights of the next rounds: 0 quarantines, 1 leaves as it is. `back` is the age of the
+    model to return to: the newest snapshot that is not older is restored; -1 restores nothing.
+    """
+
+    factor: Float[Array, " n"]
+    back: Int[Array, ""]
+
+
+class Session(NamedTuple):
+    """What those who decide see at the end of a round: readings of detectors, the two clocks, randomness of their own.
+
+    `readings` are named as `Simulation.detectors` names them; `round` counts rounds played, `age` those behind the
+    present model.
+    """
+
+    readings: Mapping[str, Reading]
+    round: Int[Array, ""]
+    age: Int[Array, ""]
+    key: Key
 
 
 class State(NamedTuple):
-    """All that the next round needs: one field per stage, `()` for a stage without memory."""
+    """All that the next round needs: one field per stage, `()` for a stage without memory or that is absent.
+
+    `round` counts the rounds played and never rewinds; `age`, the rounds behind the present model, does when a
+    snapshot is restored (`()` without governance, where both are the same). `readings` are the last ones of the
+    detectors, `verdict` the one in force, `snapshots` the earlier models that can be restored.
+    """
 
     round: Int[Array, ""]
     learner: PyTree
     attack: PyTree
     protocol: PyTree
+    identity: PyTree = ()
+    channel: PyTree = ()
+    detectors: PyTree = ()
+    readings: PyTree = ()
+    governance: PyTree = ()
+    verdict: Any = ()
+    snapshots: PyTree = ()
+    age: Any = ()
+
+
+class Before(NamedTuple):
+    """What the adversary knows when its nodes draw their examples, before any message of the round.
+
+    `models` are where updates will be computed (`[d]` shared or `[n, d]`), `byzantine` the identities that it holds,
+    `readings` the public readings of the last round, `key` the randomness of this draw.
+    """
+
+    round: Int[Array, ""]
+    models: Float[Array, "*n d"]
+    byzantine: Bool[Array, " n"]
+    readings: Mapping[str, Reading]
+    key: Key
+
+
+class View(NamedTuple):
+    """What the adversary may look at in a round.
+
+    `messages` are the rows that every identity would send if it were honest (non-finite rows zeroed), `weights` what
+    each counts for, `byzantine` the identities that the adversary holds, `models` where the updates were computed
+    (`[d]` shared or `[n, d]`), `respond` the rest of the round as a function of the messages: the aggregate `[d]` at a
+    server, the next models `[n, d]` in gossip, the channel included. An optimised attack searches or differentiates
+    through it, whatever the defence. `mixing[i, j]` is the weight that receiver i gives to sender j (its own on the
+    diagonal; rows sum to 1 over those present) where the protocol has a graph, else None. `objective(models)` are the
+    losses `[n]` and gradients `[n, d]` of its own nodes' objectives on this round's first batch, poisoned as it decided
+    (zeros for all others). `readings` are the public readings of the last round.
+    """
+
+    messages: Float[Array, "n d"]
+    weights: Float[Array, " n"]
+    byzantine: Bool[Array, " n"]
+    models: Float[Array, "*n d"]
+    respond: Respond
+    key: Key
+    round: Int[Array, ""]
+    mixing: Float[Array, "n n"] | None = None
+    objective: Callable[[Array], tuple[Array, Array]] | None = None
+    readings: Mapping[str, Reading] = {}
+
+    @property
+    def honest(self) -> Float[Array, " n"]:
+        """The weights of honest identities, 0 for Byzantine ones."""
+        return jnp.where(self.byzantine, 0, self.weights)
+
+
+class Sent(NamedTuple):
+    """What the adversary sends: a row per identity, and in gossip optionally a vector per victim.
+
+    Only rows of Byzantine identities count; honest rows are restored by the round. With `by_receiver`, every Byzantine
+    neighbour of receiver i sends it `by_receiver[i]` instead; `senders` narrows this to some of them.
+    """
+
+    by_sender: Float[Array, "n d"]
+    by_receiver: Float[Array, "n d"] | None = None
+    senders: Bool[Array, " n"] | None = None
+
+
+class Received(NamedTuple):
+    """What reached the receivers.
+
+    `x` are finite rows, `weights` what each counts for, `lost` the weight of rows that were not finite. `edges [n, k]`
+    is a factor on each slot of a receiver, None where nothing was lost on an edge. With `by_receiver`, the identities
+    `senders` told receiver i the vector `by_receiver[i]`. `deviates` marks who sent something else than the protocol's
+    message; `altered` says that a channel changed rows, so that a node's own model is not its row here.
+    """
+
+    x: Float[Array, "n d"]
+    weights: Float[Array, " n"]
+    lost: Float[Array, " n"]
+    deviates: Bool[Array, " n"]
+    edges: Float[Array, "n k"] | None = None
+    by_receiver: Float[Array, "n d"] | None = None
+    senders: Bool[Array, " n"] | None = None
+    altered: bool = False
+
+
+HIDDEN = ("byzantine", "owner", "honest", "losses", "updates", "lost", "task", "respond", "by_receiver")
+"""What participants do not see of a round."""
+
+
+class Seen(NamedTuple):
+    """A round as participants see it (`Round.blind`): who is Byzantine, who owns whom, private losses, data and updates
+    are not in it. `evaluate` is the stated goal; entries are those of `Round`."""
+
+    index: Int[Array, ""]
+    key: Key
+    ravel: Ravel
+    messages: Float[Array, "n d"]
+    weights: Float[Array, " n"]
+    models: Float[Array, "*n d"]
+    result: Float[Array, "*n d"]
+    next_models: Float[Array, "*n d"]
+    kappa: Float[Array, ""]
+    evaluate: Callable[[Array], dict[str, Array]]
+    mixing: Float[Array, "n n"] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in HIDDEN:
+            raise ConfigurationError(
+                f"detector: signal reads {name!r}: participants do not see it; use what messages, weights, models, the "
+                "result and evaluate(...) tell"
+            )
+        raise AttributeError(name)
+
+    @property
+    def judged(self) -> Float[Array, " n"]:
+        """The weights of the nodes that a summary is about: everybody who is present."""
+        return self.weights
+
+    @property
+    def shared(self) -> bool:
+        """Whether one model is shared by all nodes."""
+        return self.next_models.ndim == 1
 
 
 class Round(NamedTuple):
-    """What happened in one round.
+    """Everything of one round, as metrics see it; it never leaves the scan.
 
     `models` is where the updates were computed and `next_models` what came out of the round: `[d]` when one
     model is shared, `[n, d]` when each node has its own. `messages` are the rows that arrived (non-finite ones
     zeroed), `weights` what each counted for, `lost` the weight that non-finite rows lost, `respond` the
     aggregation of this round as a differentiable function of the messages and, where Byzantine identities told
     receiver i the vector `by_receiver[i]` instead, of these. `mixing` `[n, n]` is the mixing matrix among those
-    present, None at a server.
+    present, None at a server. `owner[i]` is the principal that stands behind identity i.
     """
 
     index: Int[Array, ""]
@@ -35,6 +210,7 @@ class Round(NamedTuple):
     task: Any
     ravel: Ravel
     byzantine: Bool[Array, " n"]
+    owner: Int[Array, " n"]
     losses: Float[Array, " n"]
     updates: Float[Array, "n d"]
     messages: Float[Array, "n d"]
@@ -54,6 +230,11 @@ class Round(NamedTuple):
         return jnp.where(self.byzantine, 0, self.weights)
 
     @property
+    def judged(self) -> Float[Array, " n"]:
+        """The weights of the nodes that a summary is about: honest ones, where it is known who is."""
+        return self.honest
+
+    @property
     def shared(self) -> bool:
         """Whether one model is shared by all nodes."""
         return self.next_models.ndim == 1
@@ -61,3 +242,19 @@ class Round(NamedTuple):
     def evaluate(self, theta: Float[Array, " d"]) -> dict[str, Float[Array, ""]]:
         """The stated goal at the flat model `theta`."""
         return self.task.evaluate(self.ravel.unravel(theta))
+
+    def blind(self) -> Seen:
+        """This round as participants see it."""
+        return Seen(
+            index=self.index,
+            key=self.key,
+            ravel=self.ravel,
+            messages=self.messages,
+            weights=self.weights,
+            models=self.models,
+            result=self.result,
+            next_models=self.next_models,
+            kappa=self.kappa,
+            evaluate=self.evaluate,
+            mixing=self.mixing,
+        )

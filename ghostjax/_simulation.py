@@ -2,43 +2,50 @@
 
 import html
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 from ghostjax._border import member, members, shown
 from ghostjax._byzantine import byzantine_mask, IdleAttack
-from ghostjax._declared import outputs_of
-from ghostjax._kernels import present
+from ghostjax._declared import first_readings, outputs_of
 from ghostjax._optimizer import for_model
 from ghostjax._output import Output
-from ghostjax._random import per_node, stream
-from ghostjax._round import Round, State
+from ghostjax._random import stream
+from ghostjax._round import State, Verdict
+from ghostjax._step import Record as Record, step
 from ghostjax._tree import Ravel
 from ghostjax._types import concrete, Key, require
-from ghostjax.attacks import AbstractAttack, NoAttack, View
+from ghostjax.attacks import AbstractAttack, NoAttack
+from ghostjax.channels import AbstractChannel
+from ghostjax.detectors import AbstractDetector
+from ghostjax.governance import AbstractGovernance
+from ghostjax.identity import AbstractIdentity
 from ghostjax.learners import AbstractLearner, Momentum
 from ghostjax.metrics import AbstractMetric, Goal
 from ghostjax.protocols import AbstractProtocol
 from ghostjax.tasks import AbstractTask
 
 
-Record = dict[str, Array]
-"""What one round leaves behind: `present`, `lost`, `slack` and `outnumbered`, and what the metrics returned."""
-
-
 class Simulation(eqx.Module):
     """A network of nodes that learn `task` by `protocol`, some of them held by an adversary.
 
-    One round is `update -> send -> weigh -> corrupt -> aggregate -> apply -> observe`; replace one object to
-    replace one stage. Every leaf is traced, so one compiled program serves all values of all knobs.
+    One round is `weigh -> learn -> send -> corrupt -> carry -> receive -> observe -> watch -> decide -> remember`;
+    replace one object to replace one stage. Every leaf is traced, so one compiled program serves all values of all
+    knobs. `identity` turns presence into weights, `channel` carries messages, `detectors` (a dict, which names their
+    readings in the record: `evidence_NAME`, `alarm_NAME`, `since_NAME`) watch what participants see, `governance`
+    decides; a stage that is left out costs nothing.
 
     `byzantine` marks the adversary's identities: a whole number is a count, of the last ones; a fraction between 0
     and 1, or `gj.Share(0.25)`, a share of the nodes, rounded to the nearest whole number of them; an array a mask
-    `[n]` of booleans or zeros and ones. It is not the rule's `f`: one is true, the other assumed.
+    `[n]` of booleans or zeros and ones. It is not the rule's `f`: one is true, the other assumed. With
+    `attacks.Several` the attack says it. `owner [n]` names the principal behind each identity (each its own unless
+    given): it is about people, is read by metrics and reports, and never by a stage.
 
     Errors: `ConfigurationError` for a combination that cannot work, before anything compiles. An attack without a
     Byzantine identity never acts, and a warning says so.
@@ -50,6 +57,11 @@ class Simulation(eqx.Module):
     attack: AbstractAttack
     byzantine: Bool[Array, " n"]
     metrics: tuple[AbstractMetric, ...]
+    identity: AbstractIdentity | None
+    channel: AbstractChannel | None
+    detectors: dict[str, AbstractDetector]
+    governance: AbstractGovernance | None
+    owner: Int[Array, " n"] | None
 
     def __init__(
         self,
@@ -58,18 +70,32 @@ class Simulation(eqx.Module):
         *,
         learner: AbstractLearner | None = None,
         attack: AbstractAttack | None = None,
-        byzantine: Any = 0,
+        byzantine: Any = None,
         metrics: tuple[AbstractMetric, ...] | list[AbstractMetric] | None = None,
+        identity: AbstractIdentity | None = None,
+        channel: AbstractChannel | None = None,
+        detectors: Mapping[str, AbstractDetector] | None = None,
+        governance: AbstractGovernance | None = None,
+        owner: Any = None,
     ):
         self.task = member(task, AbstractTask, "Simulation", "task")
         self.protocol = member(protocol, AbstractProtocol, "Simulation", "protocol")
         self.learner = Momentum() if learner is None else member(learner, AbstractLearner, "Simulation", "learner")
         self.attack = NoAttack() if attack is None else member(attack, AbstractAttack, "Simulation", "attack")
         self.metrics = (Goal(),) if metrics is None else members(metrics, AbstractMetric, "Simulation", "metrics")
+        self.identity = _optional(identity, AbstractIdentity, "identity")
+        self.channel = _optional(channel, AbstractChannel, "channel")
+        self.governance = _optional(governance, AbstractGovernance, "governance")
+        self.detectors = _named(detectors)
         n = task.num_nodes
         require(n > 0, "Simulation", "task.num_nodes", n, "a network needs at least one node")
-        self.byzantine = byzantine_mask(byzantine, n)
-        self.protocol.validate(n, self.learner, self.attack)
+        self.byzantine = byzantine_mask(self.attack.everybody(byzantine, n), n)
+        self.owner = None if owner is None else _owners(owner, n)
+        deliverable = not self.attack.per_receiver or self.protocol.topology is not None
+        server = type(self.protocol).__name__
+        remedy = "it sends a vector per receiver, which only Gossip delivers"
+        require(deliverable, server, "attack", type(self.attack).__name__, remedy)
+        self.protocol.validate(n)
         for_model((self.protocol, self.learner), self.ravel)
         self.attack.on(task)
         self.outputs  # noqa: B018  # what cannot be recorded is refused here
@@ -111,8 +137,14 @@ class Simulation(eqx.Module):
 
     @property
     def outputs(self) -> dict[str, Output]:
-        """What every entry of the record is, as protocol, task and metrics declare it."""
-        return outputs_of(self.task, self.protocol, self.metrics, self.attack.per_receiver)
+        """What every entry of the record is, as protocol, task, metrics and stages declare it."""
+        parts = (self.task, self.protocol, self.metrics, self.identity, self.channel, self.detectors, self.governance)
+        return outputs_of(*parts, told=self.attack.per_receiver)
+
+    @property
+    def principals(self) -> Int[Array, " n"]:
+        """The principal behind each identity: `owner`, or each its own."""
+        return jnp.arange(self.num_nodes, dtype=jnp.int32) if self.owner is None else self.owner
 
     @property
     def ravel(self) -> Ravel:
@@ -121,103 +153,51 @@ class Simulation(eqx.Module):
 
     def init(self, key: Key) -> State:
         """The state before the first round; the initial model depends on `key` alone, not on any rule."""
-        theta = self.ravel.ravel(self.task.init(stream(key, "init")))
-        protocol, learner = for_model((self.protocol, self.learner), self.ravel)
-        like = jax.ShapeDtypeStruct((self.num_nodes, theta.shape[0]), theta.dtype)
-        return State(
+        n, ravel = self.num_nodes, self.ravel
+        protocol, learner = for_model((self.protocol, self.learner), ravel)
+        theta = protocol.start(lambda draw: ravel.ravel(self.task.init(draw)), stream(key, "init"), n)
+        like = jax.ShapeDtypeStruct((n, theta.shape[-1]), theta.dtype)
+        state = State(
             round=jnp.zeros((), jnp.int32),
             learner=learner.init(like),
             attack=self.attack.init(like),
-            protocol=protocol.init(theta, self.num_nodes),
+            protocol=protocol.init(theta, n),
+            identity=() if self.identity is None else self.identity.init(n),
+            channel=() if self.channel is None else self.channel.init(like),
+        )
+        if self.detectors:
+            state = state._replace(**first_readings(self.task, self.protocol, self.detectors))
+        if self.governance is None:
+            return state
+        return state._replace(
+            governance=self.governance.init(n),
+            verdict=Verdict(jnp.ones(n, ravel.dtype), jnp.full((), -1, jnp.int32)),
+            snapshots=self.governance.snapshots.init((state.learner, state.protocol)),
+            age=jnp.zeros((), jnp.int32),
         )
 
     def step(self, state: State, w: Float[Array, " n"], key: Key) -> tuple[State, Record]:
         """One round under participation weights `w`; `key` is the root key of the run."""
-        ravel, t, n = self.ravel, state.round, self.num_nodes
-        protocol, learner = for_model((self.protocol, self.learner), ravel)
-        attack = self.attack.on(self.task)
-        models = protocol.models(state.protocol)
-
-        def objective(at: Array, draw: Any) -> tuple[Array, Array]:
-            batch = self.task.sample(stream(key, "batch", t, draw))
-            poisoned = attack.poison(batch, self.byzantine, stream(key, "poison", t, draw))
-            batch = _rewritten(self.byzantine, poisoned, batch)
-            keys = per_node(stream(key, "node", t, draw), n)
-
-            def one(theta, examples, k):
-                loss, gradient = jax.value_and_grad(self.task.loss)(ravel.unravel(theta), examples, k)
-                return loss, ravel.ravel(gradient)
-
-            if self.task.sequential and jax.default_backend() == "cpu":
-                rows = (batch, keys) if at.ndim == 1 else (at, batch, keys)
-                return jax.lax.map(lambda row: one(at, *row) if at.ndim == 1 else one(*row), rows)
-            return jax.vmap(one, in_axes=(None if at.ndim == 1 else 0, 0, 0))(at, batch, keys)
-
-        learned, updates, losses = learner.step(state.learner, models, objective)
-        pending, messages = protocol.send(state.protocol, updates)
-        w = w.astype(messages.dtype)
-
-        seen, seen_w, _ = present(messages, w)
-        byzantine = self.byzantine
-
-        def aggregate(x, by_receiver, weights):
-            return protocol.aggregate(pending, x, by_receiver, byzantine, weights, stream(key, "rule", t))
-
-        def respond(x):
-            x, weights, _ = present(x, w)
-            return aggregate(x, None, weights)[1]
-
-        view = View(
-            messages=seen,
-            weights=seen_w,
-            byzantine=byzantine,
-            models=models,
-            respond=lambda x: respond(jnp.where(byzantine[:, None], x, seen)),
-            key=stream(key, "attack", t),
-            round=t,
-            mixing=protocol.mixing(seen_w),
-        )
-        attacked, sent = attack.step(state.attack, view)
-        by_sender = jnp.where(byzantine[:, None], sent.by_sender, messages)
-        x, weights, lost = present(by_sender, w)
-        after, result = aggregate(x, sent.by_receiver, weights)
-        applied = protocol.apply(state.protocol, after, result, weights)
-
-        record: Record = {
-            "present": weights.sum(),
-            "lost": lost.sum(),
-            "slack": protocol.slack(after, weights),
-            "outnumbered": protocol.outnumbered(weights, byzantine),
-        }
-        seen_round = Round(
-            index=t,
-            key=stream(key, "metrics", t),
-            task=self.task,
-            ravel=ravel,
-            byzantine=byzantine,
-            losses=losses,
-            updates=updates,
-            messages=x,
-            weights=weights,
-            lost=lost,
-            models=models,
-            result=result,
-            next_models=protocol.models(applied),
-            kappa=protocol.kappa(after, weights),
-            respond=lambda messages, told=sent.by_receiver: aggregate(messages, told, weights)[1],
-            by_receiver=sent.by_receiver,
-            mixing=protocol.mixing(weights),
-        )
-        for metric in self.metrics:
-            record |= metric(seen_round)
-        return State(t + 1, learned, attacked, applied), record
+        return step(self, state, w, key)
 
 
-def _rewritten(byzantine: Array, by_attack: Any, honest: Any) -> Any:
-    """What the attack made of the data of Byzantine nodes, and the data of all others as it was."""
+def _optional(value: Any, kind: type, parameter: str) -> Any:
+    return None if value is None else member(value, kind, "Simulation", parameter)
 
-    def leaf(new: Array, old: Array) -> Array:
-        mask = byzantine.reshape(-1, *(1,) * (old.ndim - 1))
-        return old if new is old else jnp.where(mask, new, old)
 
-    return jax.tree.map(leaf, by_attack, honest)
+def _named(detectors: Any) -> dict[str, AbstractDetector]:
+    found = {} if detectors is None else detectors
+    require(isinstance(found, Mapping), "Simulation", "detectors", shown(detectors), "give a dict, {name: detector}")
+    for name in found:
+        fits = isinstance(name, str) and name.isidentifier()
+        require(fits, "Simulation", "detectors", shown(name), "a name has letters, digits and underscores")
+    return {name: member(one, AbstractDetector, "Simulation", f"detectors[{name!r}]") for name, one in found.items()}
+
+
+def _owners(owner: Any, n: int) -> Int[Array, " n"]:
+    if not concrete(owner):
+        return jnp.asarray(owner, jnp.int32)
+    values = np.asarray(owner)
+    fits = values.shape == (n,) and values.dtype.kind in "iu" and bool((values >= 0).all())
+    require(fits, "Simulation", "owner", shown(owner), f"give the number of a principal for each of {n} identities")
+    return jnp.asarray(values, jnp.int32)

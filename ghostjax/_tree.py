@@ -1,12 +1,13 @@
 """The border between parameter trees (models) and flat vectors `[d]` (messages)."""
 
+import copy
 import math
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._types import ConfigurationError, static_field
 
@@ -52,6 +53,23 @@ class Ravel(eqx.Module):
         return jax.tree.unflatten(self.treedef, leaves)
 
 
+def replaced(module: Any, **values: Any) -> Any:
+    """A copy of `module` with other values in some fields, which are not looked at again."""
+    other = copy.copy(module)
+    for name, value in values.items():
+        object.__setattr__(other, name, value)
+    return other
+
+
 def select(condition: Array, on_true: PyTree, on_false: PyTree) -> PyTree:
     """`where` over two trees of one structure; typed keys and integers pass through unchanged in dtype."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), on_true, on_false)
+
+
+def select_rows(mask: Bool[Array, " n"], on_true: PyTree, on_false: PyTree) -> PyTree:
+    """Rows of one tree where `mask`, those of another elsewhere; a leaf that both share is left as it is."""
+
+    def pick(a: Array, b: Array) -> Array:
+        return b if a is b else jnp.where(mask.reshape(-1, *(1,) * (b.ndim - 1)), a, b)
+
+    return jax.tree.map(pick, on_true, on_false)

@@ -10,9 +10,9 @@ from typing import Any
 import jax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
-from ghostjax._types import count_field, Key, require
+from ghostjax._types import count_field, require
 from ghostjax.aggregators import AbstractAggregator, borne_mass, Context
-from ghostjax.attacks import AbstractAttack, Sent, View
+from ghostjax.attacks import AbstractAttack, AbstractSingleAttack, Before, Sent, View
 
 
 KNOWLEDGE = ("nothing", "own", "honest", "defence")
@@ -27,7 +27,7 @@ def _slot(states: tuple[PyTree, ...], i: int, state: PyTree) -> tuple[PyTree, ..
     return (*states[:i], state, *states[i + 1 :])
 
 
-class AttackSwitch(AbstractAttack):
+class AttackSwitch(AbstractSingleAttack):
     """The attack `options[index]`. **Traced:** `index`, every knob of every option. **State:** one slot each."""
 
     options: tuple[AbstractAttack, ...]
@@ -64,16 +64,19 @@ class AttackSwitch(AbstractAttack):
     def init(self, like: Any) -> PyTree:
         return tuple(option.init(like) for option in self.options)
 
-    def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
-        return _choose(self.index, self.options, "poison", batch, byzantine, key)
+    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree:
+        branches = [lambda s, b, now, i=i: self.options[i].poison(s[i], b, now) for i in range(len(self.options))]
+        return jax.lax.switch(self.index, branches, state, batch, before)
 
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
-        # `respond` is a function and no operand; the rest of the view is, so that each branch uses its key once.
-        parts = view._replace(respond=None)  # type: ignore[arg-type]
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        # Functions are no operands; the rest of the view is, so that each branch uses its key once.
+        parts = view._replace(respond=None, objective=None)  # type: ignore[arg-type]
 
         def branch(i: int) -> Any:
             def run(states: tuple[PyTree, ...], parts: Any) -> Any:
-                after, sent = self.options[i].step(states[i], parts._replace(respond=view.respond))
+                after, sent = self.options[i].corrupt(
+                    states[i], parts._replace(respond=view.respond, objective=view.objective)
+                )
                 return _slot(states, i, after), sent
 
             return run

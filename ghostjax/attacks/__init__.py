@@ -1,9 +1,12 @@
-"""Adversaries: `step(state, view) -> (state, sent)`, one per file."""
+"""Adversaries: `poison(state, batch, before) -> batch` and `corrupt(state, view) -> (state, sent)`, one per file."""
 
 from ghostjax.attacks._base import (
     AbstractAttack as AbstractAttack,
     AbstractDataAttack as AbstractDataAttack,
     AbstractMessageAttack as AbstractMessageAttack,
+    AbstractSingleAttack as AbstractSingleAttack,
+    AbstractStatelessAttack as AbstractStatelessAttack,
+    Before as Before,
     Sent as Sent,
     View as View,
 )
@@ -25,4 +28,5 @@ from ghostjax.attacks.noisy_mean import NoisyMean as NoisyMean
 from ghostjax.attacks.non_finite import NonFinite as NonFinite
 from ghostjax.attacks.none import NoAttack as NoAttack
 from ghostjax.attacks.random import Random as Random
+from ghostjax.attacks.several import Redrawn as Redrawn, Several as Several
 from ghostjax.attacks.sign_flip import SignFlip as SignFlip

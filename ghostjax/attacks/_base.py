@@ -2,66 +2,31 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._border import Checked
 from ghostjax._byzantine import byzantine_mask
 from ghostjax._kernels import present
+from ghostjax._random import Moment
+from ghostjax._round import Before as Before, Sent as Sent, View as View
 from ghostjax._rows import messages, weights
-from ghostjax._types import concrete, ConfigurationError, Key, Respond
+from ghostjax._types import concrete, ConfigurationError, Key
 
 
 Knowledge = Literal["nothing", "own", "honest", "defence"]
 Law = Literal["permutation", "absence", "finite"]
 
 
-class View(NamedTuple):
-    """What the adversary may look at in a round.
-
-    `messages` are the rows that every identity would send if it were honest (non-finite rows zeroed),
-    `weights` what each counts for, `byzantine` the identities that the adversary holds, `models` where the
-    updates were computed (`[d]` shared or `[n, d]`), `respond` the rest of the round as a function of the
-    messages: the aggregate `[d]` at a server, the next models `[n, d]` in gossip. An optimised attack
-    searches or differentiates through it, whatever the defence. `mixing[i, j]` is the weight that receiver i
-    gives to sender j (its own on the diagonal; rows sum to 1 over those present) where the protocol has a
-    graph, else None.
-    """
-
-    messages: Float[Array, "n d"]
-    weights: Float[Array, " n"]
-    byzantine: Bool[Array, " n"]
-    models: Float[Array, "*n d"]
-    respond: Respond
-    key: Key
-    round: Int[Array, ""]
-    mixing: Float[Array, "n n"] | None = None
-
-    @property
-    def honest(self) -> Float[Array, " n"]:
-        """The weights of honest identities, 0 for Byzantine ones."""
-        return jnp.where(self.byzantine, 0, self.weights)
-
-
-class Sent(NamedTuple):
-    """What the adversary sends: a row per identity, and in gossip optionally a vector per victim.
-
-    Only rows of Byzantine identities count; honest rows are restored by the round. With `by_receiver`,
-    every Byzantine neighbour of receiver i sends it `by_receiver[i]` instead.
-    """
-
-    by_sender: Float[Array, "n d"]
-    by_receiver: Float[Array, "n d"] | None = None
-
-
 class AbstractAttack(Checked):
-    """An adversary: it can poison what its identities learn from (`poison`) and rewrite what they send (`step`).
+    """An adversary: it can poison what its identities learn from (`poison`) and rewrite what they send (`corrupt`).
 
-    Whatever it returns for honest identities, data or messages, the round puts back. It obeys three laws
+    Whatever it returns for honest identities, data or messages, the round puts back. Its memory is written once a
+    round, by `corrupt`; `poison` reads what the round before left in it. It obeys three laws
     unless `lacks` says otherwise: identities are interchangeable (permutation), an absent honest identity has
     no influence (absence), and what it sends is finite even when all identities or none are Byzantine
     (finite); with no honest identity present, honest statistics are zero.
@@ -77,6 +42,10 @@ class AbstractAttack(Checked):
     doubt: ClassVar[Callable[..., str | None] | None] = None
     """`doubt(n, f)`, a method: why this is no attack of f among n identities of weight 1, if so; a simulation warns."""
 
+    def __hash__(self) -> int:
+        # An attack can be a key of `Several`: arrays have no hash, and equal attacks are of one class.
+        return hash(type(self))
+
     @abstractmethod
     def init(self, like: Any) -> PyTree:
         """The adversary's memory before the first round; `like` has the shape and dtype of the messages."""
@@ -86,17 +55,25 @@ class AbstractAttack(Checked):
         """This attack on `task`: itself, unless the task decides a knob that was left open."""
 
     @abstractmethod
-    def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
+    def everybody(self, byzantine: Any, num_nodes: int) -> Any:
+        """Which identities are Byzantine: `byzantine` as it was given, None for nobody, unless the attack says it."""
+
+    @abstractmethod
+    def roles(self, byzantine: Bool[Array, " n"], moment: Moment) -> "tuple[AbstractAttack, Bool[Array, ' n']]":
+        """This attack in one round, and the identities that it holds in it."""
+
+    @abstractmethod
+    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree:
         """The batches `[n, b, ...]` of all nodes, with those of Byzantine nodes rewritten."""
 
     @abstractmethod
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         """The next memory and what Byzantine identities send."""
 
     def __call__(
         self,
         x: Any,
-        byzantine: Any,
+        byzantine: Any = None,
         w: Any = None,
         *,
         key: Key | None = None,
@@ -114,6 +91,7 @@ class AbstractAttack(Checked):
         weights and names the way out). The same shapes compile once.
         """
         call = f"{type(self).__name__}(x, byzantine)"
+        byzantine = self.everybody(byzantine, jnp.shape(x)[0] if jnp.ndim(x) else 0)
         if self.knows == "defence" and rule is None:
             raise ConfigurationError(f"{call}: rule=None: it searches through the defence; give rule=...")
         x = messages(x, call)
@@ -133,6 +111,7 @@ def _sent(
     mixing: Float[Array, "n n"] | None,
 ) -> Float[Array, "n d"]:
     """What leaves in one round from the initial memory."""
+    attack, byzantine = attack.roles(byzantine, Moment(key, jnp.zeros((), jnp.int32)))
     seen, weights, _ = present(x, w)
 
     def respond(rows: Array) -> Array:
@@ -155,7 +134,7 @@ def _sent(
         round=jnp.zeros((), jnp.int32),
         mixing=mixing,
     )
-    _, sent = attack.step(attack.init(jax.ShapeDtypeStruct(x.shape, x.dtype)), view)
+    _, sent = attack.corrupt(attack.init(jax.ShapeDtypeStruct(x.shape, x.dtype)), view)
     if sent.by_receiver is not None:
         return sent.by_receiver
     return jnp.where(byzantine[:, None], sent.by_sender, x)
@@ -165,7 +144,21 @@ _alone = eqx.filter_jit(_sent)
 """What the host calls: compiled once for each shape."""
 
 
-class AbstractMessageAttack(AbstractAttack):
+class AbstractSingleAttack(AbstractAttack):
+    """One adversary, whose identities are those that the simulation calls Byzantine."""
+
+    def everybody(self, byzantine: Any, num_nodes: int) -> Any:
+        """`byzantine` as it was given, None for nobody."""
+        del num_nodes
+        return 0 if byzantine is None else byzantine
+
+    def roles(self, byzantine: Bool[Array, " n"], moment: Moment) -> tuple[AbstractAttack, Bool[Array, " n"]]:
+        """Itself, and all Byzantine identities."""
+        del moment
+        return self, byzantine
+
+
+class AbstractMessageAttack(AbstractSingleAttack):
     """An adversary that rewrites messages and leaves the data alone."""
 
     def on(self, task: Any) -> AbstractAttack:
@@ -173,14 +166,23 @@ class AbstractMessageAttack(AbstractAttack):
         del task
         return self
 
-    def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
+    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree:
         """The batches as they are."""
-        del byzantine, key
+        del state, before
         return batch
 
 
-class AbstractDataAttack(AbstractAttack):
-    """An adversary that rewrites the data of its nodes and otherwise follows the protocol."""
+class AbstractStatelessAttack(AbstractMessageAttack):
+    """An adversary that rewrites messages and remembers nothing."""
+
+    def init(self, like: Any) -> PyTree:
+        """No memory."""
+        del like
+        return ()
+
+
+class AbstractDataAttack(AbstractSingleAttack):
+    """An adversary that rewrites the data of its nodes, remembers nothing and otherwise follows the protocol."""
 
     knows: ClassVar[Knowledge] = "own"
 
@@ -189,7 +191,7 @@ class AbstractDataAttack(AbstractAttack):
         del like
         return ()
 
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         """The messages as they are."""
         return state, Sent(view.messages)
 
@@ -204,6 +206,9 @@ def check_rewrites(attack: AbstractDataAttack, task: Any) -> None:
 
     def poisoned(key: Key) -> PyTree:
         draw, own = jax.random.split(key)
-        return attack.poison(task.sample(draw), jnp.zeros(task.num_nodes, bool), own)
+        nobody = jnp.zeros(task.num_nodes, bool)
+        model = jnp.zeros(sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(task.init, key))))
+        before = Before(jnp.zeros((), jnp.int32), model, nobody, {}, own)
+        return attack.poison((), task.sample(draw), before)
 
     jax.eval_shape(poisoned, jax.random.key(0))

@@ -1,21 +1,21 @@
 """Attacks along a direction away from the honest mean, as far as a constraint allows."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import ORDINARY, power_near, within
 from ghostjax._types import static_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean, honest_std, normalise
 
 
 Direction = Literal["std", "unit", "sign"]
 
 
-class AbstractLineAttack(AbstractMessageAttack):
+class AbstractLineAttack(AbstractStatelessAttack):
     """All Byzantine identities send `mean_H - gamma p`.
 
     **Static:** `direction` p: "std" (the coordinate standard deviation; blades), "unit" (the mean over its norm;
@@ -30,12 +30,7 @@ class AbstractLineAttack(AbstractMessageAttack):
     def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
         """The largest feasible gamma; 0 where p is zero. No square of p leaves the float range."""
 
-    def init(self, like: Any) -> PyTree:
-        """No memory."""
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         """The farthest feasible point along the direction, from all Byzantine identities."""
         mean = honest_mean(view)
         if self.direction == "std":

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import mass_unit, within
 from ghostjax._types import concrete, real_field, static_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean, honest_std
 
 
@@ -30,7 +30,7 @@ def z_max(n: Array | float, f: Array | float) -> Float[Array, ""]:
     return jnp.where(some, ndtri(jnp.where(some, hidden / jnp.where(some, honest, 1), 0.5)), 0)
 
 
-class ALIE(AbstractMessageAttack):
+class ALIE(AbstractStatelessAttack):
     """All Byzantine identities send the honest mean shifted by z honest standard deviations per coordinate.
 
         m = mean_H + sign * z * std_H
@@ -100,11 +100,7 @@ class ALIE(AbstractMessageAttack):
         """`mean + z_max std`, ddof 1."""
         return cls(sign=1, ddof=1)
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         mean = honest_mean(view)
         std = honest_std(view, mean, self.ddof)
         unit = mass_unit(view.weights)

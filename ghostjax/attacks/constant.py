@@ -1,15 +1,15 @@
 """The same number everywhere."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._types import as_real, real_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, same_for_all, Sent, View
 
 
-class Constant(AbstractMessageAttack):
+class Constant(AbstractStatelessAttack):
     """All Byzantine identities send one number in every coordinate.
 
         m_j = value
@@ -32,11 +32,7 @@ class Constant(AbstractMessageAttack):
     value: Float[Array, ""] = real_field(default=0.0)
     knows: ClassVar[Knowledge] = "nothing"
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         _, d = view.messages.shape
         return state, same_for_all(view, jnp.full((d,), self.value.astype(view.messages.dtype)))
 

@@ -1,17 +1,17 @@
 """Dissensus: pushes every receiver away from its honest neighbours."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import within
 from ghostjax._types import real_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Sent, View
 from ghostjax.attacks._victims import neighbourhoods
 
 
-class Dissensus(AbstractMessageAttack):
+class Dissensus(AbstractStatelessAttack):
     """Each receiver hears from its Byzantine neighbours the opposite of what would bring it closer to the others.
 
         m_i = x_i - eps * sum_{j in H} a_ij (x_j - x_i) / b_i
@@ -40,11 +40,7 @@ class Dissensus(AbstractMessageAttack):
     knows: ClassVar[Knowledge] = "honest"
     per_receiver: ClassVar[bool] = True
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x = view.messages
         heard, honest, b = neighbourhoods(view, "Dissensus")
         step = self.eps.astype(x.dtype) / jnp.where(b > 0, b, 1)

@@ -1,6 +1,6 @@
 """Fang's attack on Krum: the largest step against the honest mean that the defence still selects."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,11 +8,11 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import squares_from
 from ghostjax._types import real_field, static_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean, honest_unit
 
 
-class FangKrum(AbstractMessageAttack):
+class FangKrum(AbstractStatelessAttack):
     """All Byzantine identities send a step against the signs of the honest mean, as long as gets selected.
 
         m = -lambda sign(mean_H),    lambda the first of scale, scale / 2, ..., scale / 2^halvings
@@ -33,11 +33,7 @@ class FangKrum(AbstractMessageAttack):
     halvings: int = static_field(default=16, whole=True, low=0)
     knows: ClassVar[Knowledge] = "defence"
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x, honest = view.messages, view.honest
         against = -jnp.sign(honest_mean(view))
         unit = honest_unit(view)

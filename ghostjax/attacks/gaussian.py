@@ -1,6 +1,6 @@
 """Gaussian noise instead of a message."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 from jaxtyping import Array, Float, PyTree
@@ -8,11 +8,11 @@ from jaxtyping import Array, Float, PyTree
 from ghostjax._kernels import within
 from ghostjax._random import stream
 from ghostjax._types import real_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, Sent, View
 from ghostjax.attacks._noise import own_rows
 
 
-class Gaussian(AbstractMessageAttack):
+class Gaussian(AbstractStatelessAttack):
     """Each Byzantine identity sends normal numbers, independent between identities, coordinates and rounds.
 
         m_ij = mean + std * N(0, 1)
@@ -30,11 +30,7 @@ class Gaussian(AbstractMessageAttack):
     knows: ClassVar[Knowledge] = "nothing"
     lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         d, dtype = view.messages.shape[1], view.messages.dtype
         mean, std = self.mean.astype(dtype), self.std.astype(dtype)
         return state, own_rows(

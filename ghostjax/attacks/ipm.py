@@ -6,11 +6,11 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import within
 from ghostjax._types import real_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, same_for_all, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean
 
 
-class IPM(AbstractMessageAttack):
+class IPM(AbstractStatelessAttack):
     """All Byzantine identities send the honest mean, reversed and scaled.
 
         m = -tau * mean_H
@@ -43,10 +43,6 @@ class IPM(AbstractMessageAttack):
         """The form `m = (1 - t) mean_H`."""
         return cls(t - 1)
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         mean = honest_mean(view)
         return state, same_for_all(view, within(-self.tau.astype(mean.dtype) * mean))

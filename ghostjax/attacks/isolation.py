@@ -1,17 +1,17 @@
 """Isolation: decides where plain mixing leaves each receiver."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import within
 from ghostjax._types import as_real, real_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Sent, View
 from ghostjax.attacks._victims import neighbourhoods
 
 
-class Isolation(AbstractMessageAttack):
+class Isolation(AbstractStatelessAttack):
     """Each receiver hears from its Byzantine neighbours what makes its weighted average a chosen point.
 
         m_i = (hold * x_i - sum_{j in H} a_ij x_j) / b_i
@@ -47,11 +47,7 @@ class Isolation(AbstractMessageAttack):
         """Every receiver's weighted average becomes zero."""
         return cls(as_real(0.0))
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x = view.messages
         heard, _, b = neighbourhoods(view, "Isolation")
         some = (b > 0)[:, None]

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from jaxtyping import Array, Bool, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
-from ghostjax._types import ConfigurationError, count_field, Key, require
-from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack, check_rewrites
+from ghostjax._types import ConfigurationError, count_field, require
+from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack, Before, check_rewrites
 from ghostjax.attacks._labels import relabel
 
 
@@ -41,8 +41,8 @@ class LabelFlip(AbstractDataAttack):
         check_rewrites(attack, task)
         return attack
 
-    def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
-        del key
+    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree:
+        del state
 
         def mirrored(y: Array) -> Array:
             count = self.num_classes
@@ -50,4 +50,4 @@ class LabelFlip(AbstractDataAttack):
                 raise ConfigurationError("LabelFlip: num_classes=None: the task does not say how many; give a number")
             return count.astype(y.dtype) - 1 - y
 
-        return relabel("LabelFlip", batch, byzantine, mirrored)
+        return relabel("LabelFlip", batch, before.byzantine, mirrored)

@@ -3,11 +3,11 @@
 from typing import Any
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from ghostjax._border import shown, whole
-from ghostjax._types import as_count, concrete, Key, require
-from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack, check_rewrites
+from ghostjax._types import as_count, concrete, require
+from ghostjax.attacks._base import AbstractAttack, AbstractDataAttack, Before, check_rewrites
 from ghostjax.attacks._labels import relabel
 
 
@@ -51,11 +51,11 @@ class LabelMap(AbstractDataAttack):
         check_rewrites(self, task)
         return self
 
-    def poison(self, batch: PyTree, byzantine: Bool[Array, " n"], key: Key) -> PyTree:
-        del key
+    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree:
+        del state
 
         def rename(y: Array) -> Array:
             match = y[..., None] == self.source.astype(y.dtype).reshape(*(1,) * y.ndim, -1)
             return jnp.where(match.any(-1), self.target.astype(y.dtype)[match.argmax(-1)], y)
 
-        return relabel("LabelMap", batch, byzantine, rename)
+        return relabel("LabelMap", batch, before.byzantine, rename)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ghostjax._kernels import ORDINARY, power_near, row_norms, weighted_mean, within
 from ghostjax._types import concrete, real_field, require, static_field
-from ghostjax.attacks._base import AbstractAttack, Knowledge, Sent, View
+from ghostjax.attacks._base import AbstractAttack, AbstractSingleAttack, Before, Knowledge, Sent, View
 from ghostjax.attacks._statistics import honest_mean, safe_sqrt
 
 
@@ -30,7 +30,7 @@ def deviation(result: Float[Array, "*n d"], view: View) -> Float[Array, ""]:
     return safe_sqrt(weighted_mean(jnp.square(unit * away)[:, None], view.honest)[0]) / unit
 
 
-class LineSearch(AbstractAttack):
+class LineSearch(AbstractSingleAttack):
     """Sends what `attack` sends, moved along its line through the honest mean to the worst point for the defence.
 
         m_i(t) = mean_H + t (s_i - mean_H),    t = argmax over {0} and +-[low, high] of objective(respond(m(t)))
@@ -99,11 +99,11 @@ class LineSearch(AbstractAttack):
     def init(self, like: Any) -> PyTree:
         return self.attack.init(like)
 
-    def poison(self, batch: PyTree, byzantine: Array, key: Any) -> PyTree:
-        return self.attack.poison(batch, byzantine, key)
+    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree:
+        return self.attack.poison(state, batch, before)
 
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
-        state, sent = self.attack.step(state, view)
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+        state, sent = self.attack.corrupt(state, view)
         centre = honest_mean(view)[None, :]
         direction = within(sent.by_sender - centre)
 

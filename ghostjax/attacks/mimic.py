@@ -1,15 +1,15 @@
 """Mimic: copies of one honest identity."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 
 from ghostjax._types import count_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, same_for_all, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, same_for_all, Sent, View
 
 
-class Mimic(AbstractMessageAttack):
+class Mimic(AbstractStatelessAttack):
     """All Byzantine identities copy the message of one honest identity.
 
         m = x_target
@@ -37,11 +37,7 @@ class Mimic(AbstractMessageAttack):
     knows: ClassVar[Knowledge] = "honest"
     lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         n, _ = view.messages.shape
         steps = (jnp.arange(n, dtype=jnp.int32) - self.target) % n
         chosen = jnp.argmin(jnp.where(view.honest > 0, steps, n))

@@ -52,7 +52,7 @@ class MimicHeuristic(AbstractMessageAttack):
         zero, zeros = jnp.zeros((), jnp.int32), jnp.zeros((d,), like.dtype)
         return MimicState(zero, zeros, zeros, zero)
 
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         honest = view.honest > 0
         learning = (state.steps < self.warmup) & honest.any()
         # Drawn every round and used once: inside the branch a mapped run would select between keys.

@@ -1,6 +1,6 @@
 """The honest mean under Gaussian noise."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 from jaxtyping import Array, Float, PyTree
@@ -8,12 +8,12 @@ from jaxtyping import Array, Float, PyTree
 from ghostjax._kernels import within
 from ghostjax._random import stream
 from ghostjax._types import real_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, Sent, View
 from ghostjax.attacks._noise import own_rows
 from ghostjax.attacks._statistics import honest_mean
 
 
-class NoisyMean(AbstractMessageAttack):
+class NoisyMean(AbstractStatelessAttack):
     """Each Byzantine identity sends the honest mean plus its own normal noise, fresh every round.
 
         m_ij = mean_H,j + std * N(0, 1)
@@ -30,11 +30,7 @@ class NoisyMean(AbstractMessageAttack):
     knows: ClassVar[Knowledge] = "honest"
     lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         mean = honest_mean(view)
         std = self.std.astype(mean.dtype)
         return state, own_rows(

@@ -1,15 +1,15 @@
 """Messages that are not numbers."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._types import concrete, real_field, require
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, same_for_all, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, same_for_all, Sent, View
 
 
-class NonFinite(AbstractMessageAttack):
+class NonFinite(AbstractStatelessAttack):
     """All Byzantine identities send inf, -inf or nan in every coordinate.
 
     The round counts such rows as absent and records the weight that they lost: the attack makes its
@@ -36,10 +36,6 @@ class NonFinite(AbstractMessageAttack):
             finite = jnp.isfinite(self.value).any()
             require(~finite, "NonFinite", "value", self.value, "must be nan, inf or -inf; Constant sends numbers")
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         _, d = view.messages.shape
         return state, same_for_all(view, jnp.full((d,), self.value.astype(view.messages.dtype)))

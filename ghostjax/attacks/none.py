@@ -1,13 +1,13 @@
 """No attack."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from jaxtyping import PyTree
 
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Sent, View
 
 
-class NoAttack(AbstractMessageAttack):
+class NoAttack(AbstractStatelessAttack):
     """Byzantine identities follow the protocol: the baseline of every comparison.
 
     **Knows:** its own identities' messages. **State:** none.
@@ -15,9 +15,5 @@ class NoAttack(AbstractMessageAttack):
 
     knows: ClassVar[Knowledge] = "own"
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         return state, Sent(view.messages)

@@ -1,6 +1,6 @@
 """Uniform random numbers instead of a message."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 from jaxtyping import Array, Float, PyTree
@@ -8,11 +8,11 @@ from jaxtyping import Array, Float, PyTree
 from ghostjax._kernels import within
 from ghostjax._random import stream
 from ghostjax._types import concrete, real_field, require
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Law, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, Sent, View
 from ghostjax.attacks._noise import own_rows
 
 
-class Random(AbstractMessageAttack):
+class Random(AbstractStatelessAttack):
     """Each Byzantine identity sends uniform numbers, independent between identities, coordinates and rounds.
 
         m_ij ~ U[low, high)
@@ -34,11 +34,7 @@ class Random(AbstractMessageAttack):
             ordered = (self.low <= self.high).all()
             require(ordered, "Random", "low", self.low, f"must be at most high, and high is {self.high!s}")
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         d, dtype = view.messages.shape[1], view.messages.dtype
         low, high = self.low.astype(dtype), self.high.astype(dtype)
         return state, own_rows(

@@ -7,11 +7,11 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import within
 from ghostjax._types import real_field
-from ghostjax.attacks._base import AbstractMessageAttack, Knowledge, Sent, View
+from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Sent, View
 from ghostjax.attacks.ipm import IPM
 
 
-class SignFlip(AbstractMessageAttack):
+class SignFlip(AbstractStatelessAttack):
     """Each Byzantine identity sends the opposite of its own honest message.
 
         m_i = -scale * x_i
@@ -40,10 +40,6 @@ class SignFlip(AbstractMessageAttack):
         """The mean form, `m = -scale * mean_H`: inner product manipulation with `tau = scale`."""
         return IPM(scale)
 
-    def init(self, like: Any) -> PyTree:
-        del like
-        return ()
-
-    def step(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
+    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x = view.messages
         return state, Sent(jnp.where(view.byzantine[:, None], within(-self.scale.astype(x.dtype) * x), x))

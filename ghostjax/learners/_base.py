@@ -26,7 +26,7 @@ class AbstractLearner(Checked):
         """The nodes' memory before the first round; `like` has the shape `[n, d]` and dtype of the updates."""
 
     @abstractmethod
-    def step(
+    def learn(
         self, state: PyTree, models: Float[Array, "*n d"], objective: Objective
     ) -> tuple[PyTree, Float[Array, "n d"], Float[Array, " n"]]:
         """The next memory, the updates `[n, d]` and the local losses `[n]`."""

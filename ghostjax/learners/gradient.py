@@ -14,7 +14,7 @@ class Gradient(AbstractLearner):
         del like
         return ()
 
-    def step(
+    def learn(
         self, state: PyTree, models: Float[Array, "*n d"], objective: Objective
     ) -> tuple[PyTree, Float[Array, "n d"], Float[Array, " n"]]:
         losses, gradients = objective(models, 0)

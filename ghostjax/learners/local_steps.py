@@ -86,7 +86,7 @@ class LocalSteps(AbstractLearner):
             return ()
         return jax.vmap(self.optimizer.init)(jnp.zeros(like.shape, like.dtype))
 
-    def step(
+    def learn(
         self, state: PyTree, models: Float[Array, "*n d"], objective: Objective
     ) -> tuple[PyTree, Float[Array, "n d"], Float[Array, " n"]]:
         # The first gradient is taken where all nodes still agree, which is cheaper if they share one model.

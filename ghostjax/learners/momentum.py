@@ -34,7 +34,7 @@ class Momentum(AbstractLearner):
     def init(self, like: Any) -> PyTree:
         return jnp.zeros(like.shape, like.dtype)
 
-    def step(
+    def learn(
         self, state: PyTree, models: Float[Array, "*n d"], objective: Objective
     ) -> tuple[PyTree, Float[Array, "n d"], Float[Array, " n"]]:
         losses, gradients = objective(models, 0)

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from ghostjax._border import Checked
 from ghostjax._kernels import squares_from, weighted_mean
 from ghostjax._output import Output as Output
-from ghostjax._round import Round
+from ghostjax._round import Round, Seen
 
 
 class AbstractMetric(Checked):
@@ -43,6 +43,6 @@ def spread(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float[Array, 
     return mean, weighted_mean(squares_from(x, mean)[:, None], w)[0]
 
 
-def shared_model(round: Round) -> Float[Array, " d"]:
-    """The model that the round ends with: the shared one, or the mean of honest models in gossip."""
-    return round.next_models if round.shared else weighted_mean(only(round.next_models, round.honest), round.honest)
+def shared_model(round: Round | Seen) -> Float[Array, " d"]:
+    """The model that the round ends with: the shared one, or in gossip the mean of the models that are judged."""
+    return round.next_models if round.shared else weighted_mean(only(round.next_models, round.judged), round.judged)

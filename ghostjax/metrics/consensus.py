@@ -26,5 +26,5 @@ class Consensus(AbstractMetric):
 
     def __call__(self, round: Round) -> dict[str, Array]:
         if round.shared:
-            return {"message_spread": spread(round.messages, round.honest)[1]}
-        return {"consensus_distance": spread(round.next_models, round.honest)[1]}
+            return {"message_spread": spread(round.messages, round.judged)[1]}
+        return {"consensus_distance": spread(round.next_models, round.judged)[1]}

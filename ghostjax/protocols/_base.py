@@ -1,14 +1,20 @@
 """What a protocol is: how updates become messages, who aggregates them, and what happens with the result."""
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._border import Checked
+from ghostjax._random import Moment
+from ghostjax._round import Received
+from ghostjax._tree import replaced
 from ghostjax._types import Key, require
 from ghostjax.aggregators import AbstractAggregator, AbstractWrapper
+from ghostjax.topologies import AbstractTopology, Topology
 
 
 def require_masses(call: str, rule: AbstractAggregator) -> None:
@@ -35,16 +41,38 @@ def require_enough(protocol: str, rule: AbstractAggregator, w: Float[Array, " n"
         rule, w = rule.rule, rule.weights(w)
 
 
+class Margins(NamedTuple):
+    """What the rule of a protocol guarantees at the weights of a round, over all its receivers.
+
+    `slack` is the smallest mass beyond what the guarantee needs (see `AbstractAggregator.slack`), `kappa` the largest
+    robustness coefficient, `outnumbered` how many honest receivers hear more Byzantine mass than the rule is set to
+    bear, or no minority of it.
+    """
+
+    slack: Float[Array, ""]
+    kappa: Float[Array, ""]
+    outnumbered: Float[Array, ""]
+
+
 class AbstractProtocol(Checked):
-    """The part of a round between the nodes' updates and their next models."""
+    """The part of a round between the nodes' updates and their next models.
+
+    `topology` is the graph of its receivers, None where a server is the only one.
+    """
+
+    topology: eqx.AbstractVar[AbstractTopology | None]
 
     @abstractmethod
-    def validate(self, num_nodes: int, learner: Any, attack: Any) -> None:
-        """Raises `ConfigurationError` for a combination that cannot work, before anything compiles."""
+    def validate(self, num_nodes: int) -> None:
+        """Raises `ConfigurationError` for what cannot work with so many nodes, before anything compiles."""
 
     @abstractmethod
-    def init(self, theta: Float[Array, " d"], num_nodes: int) -> PyTree:
-        """The state before the first round, every model equal to `theta`."""
+    def start(self, draw: Callable[[Key], Float[Array, " d"]], key: Key, num_nodes: int) -> Float[Array, "*n d"]:
+        """Where nodes start: one model `[d]` for all, or one each `[n, d]`; `draw(key)` makes a model."""
+
+    @abstractmethod
+    def init(self, theta: Float[Array, "*n d"], num_nodes: int) -> PyTree:
+        """The state before the first round, from what `start` returned."""
 
     @abstractmethod
     def models(self, state: PyTree) -> Float[Array, "*n d"]:
@@ -55,44 +83,17 @@ class AbstractProtocol(Checked):
         """The next state and the messages, one row per node."""
 
     @abstractmethod
-    def aggregate(
-        self,
-        state: PyTree,
-        x: Float[Array, "n d"],
-        by_receiver: Float[Array, "n d"] | None,
-        byzantine: Array,
-        w: Float[Array, " n"],
-        key: Key,
-    ) -> tuple[PyTree, Float[Array, "*n d"]]:
-        """The next state and the result: the aggregate `[d]`, or the next models `[n, d]`.
+    def receive(self, state: PyTree, received: Received, key: Key) -> tuple[PyTree, Float[Array, "*n d"]]:
+        """The state of the next round and the result: the aggregate `[d]`, or the next models `[n, d]`.
 
-        With `by_receiver`, Byzantine senders sent receiver i the vector `by_receiver[i]`; where that is not
-        finite they are absent for that receiver.
+        `state` is what `send` returned. A receiver that nobody reaches keeps the model and the memory that it has.
         """
 
     @abstractmethod
-    def apply(self, before: PyTree, after: PyTree, result: Float[Array, "*n d"], w: Float[Array, " n"]) -> PyTree:
-        """The state once the result is put to use.
-
-        `after` is what `aggregate` returned and `before` the state at the start of the round, which stays where
-        nobody was present.
-        """
-
-    @abstractmethod
-    def slack(self, state: PyTree, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """The smallest slack of the rule over receivers (see `AbstractAggregator.slack`)."""
-
-    @abstractmethod
-    def outnumbered(self, w: Float[Array, " n"], byzantine: Array) -> Float[Array, ""]:
-        """How many honest receivers hear more Byzantine mass than the rule is set to bear, or no minority of it."""
-
-    @abstractmethod
-    def kappa(self, state: PyTree, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """The largest robustness coefficient of the rule over receivers (see `AbstractAggregator.kappa`)."""
-
-    @abstractmethod
-    def mixing(self, w: Float[Array, " n"]) -> Float[Array, "n n"] | None:
-        """The mixing matrix among those present, as an attack may know it; None where a server aggregates."""
+    def guarantee(
+        self, w: Float[Array, " n"], edges: Float[Array, "n k"] | None, byzantine: Bool[Array, " n"]
+    ) -> Margins:
+        """What the rule guarantees at weights `w` and factors `edges` on slots, when it is true who is Byzantine."""
 
     @abstractmethod
     def describe(self, byzantine: Any = None) -> dict[str, Any]:
@@ -100,3 +101,11 @@ class AbstractProtocol(Checked):
 
         `byzantine` is a mask `[n]`; nobody by default.
         """
+
+    def at(self, moment: Moment) -> "AbstractProtocol":
+        """This protocol with the graph of one round."""
+        return self if self.topology is None else replaced(self, topology=self.topology.at(moment))
+
+    def mixing(self, w: Float[Array, " n"]) -> Float[Array, "n n"] | None:
+        """The mixing matrix among those present in the graph of one round; None where a server aggregates."""
+        return self.topology.among(w) if isinstance(self.topology, Topology) else None

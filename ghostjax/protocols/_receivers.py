@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, PyTree
 
 from ghostjax._kernels import slot_squares, slot_sum, unit_distances, window_mean_slots
 from ghostjax._random import per_node
+from ghostjax._round import Received
 from ghostjax._types import Key
 from ghostjax.aggregators import (
     AbstractAggregator,
@@ -37,31 +38,40 @@ class Heard(NamedTuple):
 
 
 def hear(
-    x: Float[Array, "n d"],
-    by_receiver: Float[Array, "n d"] | None,
-    byzantine: Bool[Array, " n"],
+    received: Received,
     w: Float[Array, " n"],
     nbr: Int[Array, "n k"],
-    weights: Float[Array, "n k"],
+    counts: Float[Array, "n k"],
+    own: Float[Array, "n d"],
 ) -> Heard:
-    """What receivers hear of rows `x` when slot j of i counts `weights[i, j] * w[nbr[i, j]]`.
+    """What receivers hear when slot j of i counts `counts[i, j] * w[nbr[i, j]]`, times its factor in `received.edges`.
 
-    With `by_receiver`, slots of other Byzantine nodes point to row n + i of `[x; by_receiver]`, and are absent
-    where that row is not finite.
+    `w` are `received.weights` in the unit of the rule. With `received.by_receiver`, slots of other identities that are
+    senders point to row n + i of `[x; by_receiver]`, and are absent where that row is not finite. Slot 0 points to the
+    receiver's own model where a channel altered what it sent.
     """
-    slots = weights * w[nbr]
-    if by_receiver is None:
-        return Heard(x, nbr, slots, w)
-    receiver = jnp.arange(x.shape[0], dtype=nbr.dtype)[:, None]
-    told = byzantine[nbr] & (nbr != receiver)
-    finite = jnp.isfinite(by_receiver).all(1)
-    rows = jnp.concatenate([x, jnp.where(finite[:, None], by_receiver, 0)])
-    return Heard(
-        rows=rows,
-        nbr=jnp.where(told, receiver + x.shape[0], nbr),
-        w=jnp.where(told & ~finite[:, None], 0, slots),
-        level=jnp.concatenate([w, jnp.zeros_like(w)]),
-    )
+    n, receiver = nbr.shape[0], jnp.arange(nbr.shape[0], dtype=nbr.dtype)
+    rows, level, slots = [received.x], [w], counts * w[nbr]
+    if received.edges is not None:
+        slots = slots * own_kept(received.edges)
+    if received.altered:
+        nbr = nbr.at[:, 0].set(receiver + n)
+        rows, level = [*rows, own], [*level, jnp.zeros_like(w)]
+    if received.by_receiver is not None:
+        assert received.senders is not None
+        told = received.senders[nbr % n] & (nbr % n != receiver[:, None])
+        finite = jnp.isfinite(received.by_receiver).all(1)
+        nbr = jnp.where(told, receiver[:, None] + n * len(rows), nbr)
+        slots = jnp.where(told & ~finite[:, None], 0, slots)
+        rows, level = [*rows, jnp.where(finite[:, None], received.by_receiver, 0)], [*level, jnp.zeros_like(w)]
+    if len(rows) == 1:
+        return Heard(received.x, nbr, slots, w)
+    return Heard(jnp.concatenate(rows), nbr, slots, jnp.concatenate(level))
+
+
+def own_kept(edges: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """Factors on slots with 1 in slot 0: a node does not send itself anything that could be lost."""
+    return edges.at[:, 0].set(1)
 
 
 def aggregate_each(

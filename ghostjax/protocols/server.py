@@ -1,19 +1,21 @@
 """A server that aggregates updates and steps one shared model."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._kernels import within
 from ghostjax._optimizer import Optimizer
+from ghostjax._round import Received
 from ghostjax._tree import select
 from ghostjax._types import Key, require
 from ghostjax.aggregators import AbstractAggregator, Context, in_range, outnumbered
-from ghostjax.protocols._base import AbstractProtocol, require_enough, require_masses
+from ghostjax.protocols._base import AbstractProtocol, Margins, require_enough, require_masses
 
 
 class ServerState(NamedTuple):
@@ -35,8 +37,9 @@ class Server(AbstractProtocol):
     aggregator: AbstractAggregator
     optimizer: Optimizer = eqx.field(default_factory=lambda: Optimizer(optax.sgd, learning_rate=0.1))
 
-    def validate(self, num_nodes: int, learner: Any, attack: Any) -> None:
-        del learner
+    topology: ClassVar[None] = None
+
+    def validate(self, num_nodes: int) -> None:
         name = type(self.aggregator).__name__
         require_masses("Server", self.aggregator)
         slack = self.aggregator.slack(jnp.ones(num_nodes))
@@ -56,13 +59,10 @@ class Server(AbstractProtocol):
             "probe",
             "a server has no loss of its own to probe; use this rule in gossip",
         )
-        require(
-            not attack.per_receiver,
-            "Server",
-            "attack",
-            type(attack).__name__,
-            "it sends a vector per receiver, which only Gossip delivers",
-        )
+
+    def start(self, draw: Callable[[Key], Float[Array, " d"]], key: Key, num_nodes: int) -> Float[Array, "*n d"]:
+        del num_nodes
+        return draw(key)
 
     def init(self, theta: Float[Array, " d"], num_nodes: int) -> ServerState:
         like = jax.ShapeDtypeStruct((num_nodes, theta.shape[0]), theta.dtype)
@@ -74,43 +74,19 @@ class Server(AbstractProtocol):
     def send(self, state: ServerState, updates: Float[Array, "n d"]) -> tuple[ServerState, Float[Array, "n d"]]:
         return state, updates
 
-    def aggregate(
-        self,
-        state: ServerState,
-        x: Float[Array, "n d"],
-        by_receiver: Float[Array, "n d"] | None,
-        byzantine: Array,
-        w: Float[Array, " n"],
-        key: Key,
-    ) -> tuple[ServerState, Float[Array, "*n d"]]:
-        del by_receiver, byzantine
-        rule, w, _ = in_range(self.aggregator, w)
-        rule, y = rule.step(state.rule, x, w, Context(key=key, anchor=state.anchor))
-        return state._replace(rule=rule, anchor=y), y
+    def receive(self, state: ServerState, received: Received, key: Key) -> tuple[ServerState, Float[Array, "*n d"]]:
+        rule, w, _ = in_range(self.aggregator, received.weights)
+        memory, y = rule.step(state.rule, received.x, w, Context(key=key, anchor=state.anchor))
+        optimizer, theta = self.optimizer.step(state.optimizer, y, state.theta)
+        return select(received.weights.sum() > 0, ServerState(theta, optimizer, memory, y), state), y
 
-    def apply(
-        self, before: ServerState, after: ServerState, result: Float[Array, "*n d"], w: Float[Array, " n"]
-    ) -> ServerState:
-        optimizer, theta = self.optimizer.step(after.optimizer, result, after.theta)
-        return select(w.sum() > 0, after._replace(optimizer=optimizer, theta=theta), before)
-
-    def slack(self, state: ServerState, w: Float[Array, " n"]) -> Float[Array, ""]:
-        del state
+    def guarantee(
+        self, w: Float[Array, " n"], edges: Float[Array, "n k"] | None, byzantine: Bool[Array, " n"]
+    ) -> Margins:
+        assert edges is None, "a server has no edges"
         rule, w, unit = in_range(self.aggregator, w)
-        return within(rule.slack(w) / unit)
-
-    def outnumbered(self, w: Float[Array, " n"], byzantine: Array) -> Float[Array, ""]:
-        rule, w, _ = in_range(self.aggregator, w)
-        return outnumbered(rule, w, byzantine).astype(w.dtype)
-
-    def kappa(self, state: ServerState, w: Float[Array, " n"]) -> Float[Array, ""]:
-        del state
-        rule, w, _ = in_range(self.aggregator, w)
-        return rule.kappa(w)
-
-    def mixing(self, w: Float[Array, " n"]) -> Float[Array, "n n"] | None:
-        del w
-        return None
+        lost = outnumbered(rule, w, byzantine).astype(w.dtype)
+        return Margins(slack=within(rule.slack(w) / unit), kappa=rule.kappa(w), outnumbered=lost)
 
     def describe(self, byzantine: Any = None) -> dict[str, Any]:
         del byzantine

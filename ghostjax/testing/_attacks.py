@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Array
 
 from ghostjax._kernels import present
+from ghostjax._random import Moment
 from ghostjax._types import as_real, ConfigurationError
 from ghostjax.aggregators import TrimmedMean
-from ghostjax.attacks import AbstractAttack, View
+from ghostjax.attacks import AbstractAttack, Before, View
 from ghostjax.tasks import Batch
 from ghostjax.testing._harness import Harness, jit, trace, vmap
 
@@ -110,10 +111,16 @@ class AttackHarness(Harness[_Case]):
         return 2e-4 * float(np.abs(output[np.isfinite(output)]).max(initial=0))
 
     def _poisoned(self, attack: AbstractAttack, batch: Any, byzantine: Array) -> Any:
-        return attack.poison(batch, byzantine, jax.random.key(0))
+        x = _case().x[0]
+        state = attack.init(jax.ShapeDtypeStruct(x.shape, x.dtype))
+        before = Before(jnp.zeros((), jnp.int32), jnp.zeros(D), byzantine, {}, jax.random.key(0))
+        attack, held = attack.roles(byzantine, _moment(0))
+        return attack.poison(state, batch, before._replace(byzantine=held))
 
     def _step(self, attack: AbstractAttack, state: Any, x: Array, t: Array, case: _Case) -> Any:
-        state, sent = attack.step(state, self._view(case, x, t))
+        attack, held = attack.roles(case.byzantine, _moment(t))
+        case = case._replace(byzantine=held)
+        state, sent = attack.corrupt(state, self._view(case, x, t))
         if sent.by_receiver is None:
             return state, jnp.where(case.byzantine[:, None], sent.by_sender, 0)
         return state, jnp.where((case.w > 0)[:, None], sent.by_receiver, 0)
@@ -144,6 +151,10 @@ def _case(seed: int = 0, dtype: Any = np.float32) -> _Case:
     return _Case(
         x.astype(dtype), w.astype(dtype), byzantine, models.astype(dtype), mixing.astype(dtype), np.uint32(seed)
     )
+
+
+def _moment(t: Any) -> Moment:
+    return Moment(jax.random.key(0), jnp.asarray(t, jnp.int32))
 
 
 def _batch() -> Batch:

@@ -1,6 +1,7 @@
 """Who hears whom, and with which weight: graphs, one builder per file, and what each can carry."""
 
 from ghostjax.topologies._base import (
+    AbstractTopology as AbstractTopology,
     from_edges as from_edges,
     from_matrix as from_matrix,
     Topology as Topology,
@@ -16,6 +17,7 @@ from ghostjax.topologies._diagnostics import (
 )
 from ghostjax.topologies.chain import chain as chain
 from ghostjax.topologies.complete import complete as complete
+from ghostjax.topologies.cycle import Cycle as Cycle
 from ghostjax.topologies.dumbbell import dumbbell as dumbbell
 from ghostjax.topologies.erdos_renyi import erdos_renyi as erdos_renyi
 from ghostjax.topologies.exponential import exponential as exponential

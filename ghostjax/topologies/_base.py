@@ -1,5 +1,6 @@
 """What a topology is: a padded list of neighbours with mixing weights, and how one is made from edges."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
@@ -8,6 +9,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ghostjax._border import Checked, choice, whole
+from ghostjax._kernels import balanced
+from ghostjax._random import Moment
 from ghostjax._types import concrete, require
 
 
@@ -16,7 +19,29 @@ Weighting = Literal["metropolis", "uniform"]
 `W_ij = 1 / (1 + deg_i)`, every voice the same, doubly stochastic on regular graphs only."""
 
 
-class Topology(Checked):
+class AbstractTopology(Checked):
+    """A graph that may change from round to round."""
+
+    @property
+    @abstractmethod
+    def num_nodes(self) -> int:
+        """Number of nodes n."""
+
+    @property
+    @abstractmethod
+    def num_slots(self) -> int:
+        """Slots of a receiver k: the largest number of nodes that one hears, itself included."""
+
+    @abstractmethod
+    def at(self, moment: Moment) -> "Topology":
+        """The graph of one round."""
+
+    @abstractmethod
+    def examples(self) -> "tuple[Topology, ...]":
+        """The graphs that occur, for what is checked and described before the first round."""
+
+
+class Topology(AbstractTopology):
     """Who hears whom, and with which mixing weight.
 
     Receiver i hears, in slot j, the node `nbr[i, j]` with weight `weights[i, j]`; `mask` says which slots exist.
@@ -51,13 +76,14 @@ class Topology(Checked):
         _check((weights >= 0).all(), "weights", weights.min(), "must not be negative")
         sums = weights.sum(1)
         worst = int(np.argmax(np.abs(sums - 1)))
-        _check(abs(sums[worst] - 1) < self._tolerance, "weights", f"row {worst} sums to {sums[worst]:g}", "must be 1")
+        _check(abs(sums[worst] - 1) < self.tolerance, "weights", f"row {worst} sums to {sums[worst]:g}", "must be 1")
         # Padding is given distinct negative names, so that only real slots can repeat.
         names = np.sort(np.where(mask, nbr, -1 - np.arange(nbr.shape[1])[None, :]), 1)
         _check((np.diff(names, axis=1) != 0).all(), "nbr", "a neighbour listed twice", "list it once")
 
     @property
-    def _tolerance(self) -> float:
+    def tolerance(self) -> float:
+        """By how much a row of weights may miss 1: rounding."""
         return 4 * float(jnp.finfo(self.weights.dtype).eps) * self.nbr.shape[1]
 
     def __repr__(self) -> str:
@@ -73,6 +99,20 @@ class Topology(Checked):
         return self.nbr.shape[0]
 
     @property
+    def num_slots(self) -> int:
+        """Slots of a receiver k."""
+        return self.nbr.shape[1]
+
+    def at(self, moment: Moment) -> "Topology":
+        """Itself: this graph does not change."""
+        del moment
+        return self
+
+    def examples(self) -> "tuple[Topology, ...]":
+        """Itself."""
+        return (self,)
+
+    @property
     def degree(self) -> Int[Array, " n"]:
         """How many others each node hears."""
         return self.mask.sum(1) - 1
@@ -82,6 +122,19 @@ class Topology(Checked):
         slots = self.weights if slots is None else slots
         n = self.num_nodes
         return jnp.zeros((n, n), slots.dtype).at[jnp.arange(n)[:, None], self.nbr].add(jnp.where(self.mask, slots, 0))
+
+    def counts(self) -> Float[Array, "n k"]:
+        """How many identities each slot counts for when all are present: `W_ij k_i`, k_i = those that i hears."""
+        heard = self.mask.sum(1, keepdims=True).astype(self.weights.dtype)
+        return jnp.where(self.mask, self.weights * heard, 0)
+
+    def among(self, w: Float[Array, " n"]) -> Float[Array, "n n"]:
+        """The mixing matrix among those present: `W_ij w_j`, rows renormalised; who is absent hears itself."""
+        w = balanced(w)
+        slots = self.counts().astype(w.dtype) * w[self.nbr]
+        total = jnp.where(w > 0, slots.sum(1), 0)[:, None]
+        own = jnp.arange(slots.shape[1])[None, :] == 0
+        return self.dense(jnp.where(total > 0, slots / jnp.where(total > 0, total, 1), own.astype(w.dtype)))
 
 
 def from_edges(

@@ -4,21 +4,24 @@ from typing import Any
 
 import numpy as np
 
-from ghostjax.topologies._base import Topology
+from ghostjax.topologies._base import AbstractTopology
 
 
-def mixing_matrix(topology: Topology) -> np.ndarray:
-    """W `[n, n]` on the host in float64."""
-    nbr, weights = np.asarray(topology.nbr), np.asarray(topology.weights, np.float64)
-    matrix = np.zeros((len(nbr), len(nbr)))
-    np.add.at(matrix, (np.arange(len(nbr))[:, None], nbr), weights)
+def mixing_matrix(topology: AbstractTopology) -> np.ndarray:
+    """W `[n, n]` on the host in float64; of a graph that changes, the mean over its graphs."""
+    graphs, n = topology.examples(), topology.num_nodes
+    matrix = np.zeros((n, n))
+    for graph in graphs:
+        weights = np.asarray(graph.weights, np.float64) / len(graphs)
+        np.add.at(matrix, (np.arange(n)[:, None], np.asarray(graph.nbr)), weights)
     return matrix
 
 
-def connected(topology: Topology, byzantine: Any = None) -> bool:
+def connected(topology: AbstractTopology, byzantine: Any = None) -> bool:
     """Whether every (honest) node reaches every other one along edges between (honest) nodes.
 
-    An edge counts whatever its weight is; on directed graphs this is strong connectivity.
+    An edge counts whatever its weight is, and in whichever round it is there; on directed graphs this is strong
+    connectivity.
     """
     # Here because importing it takes a third of the time that importing all of ghostjax does.
     from scipy.sparse.csgraph import connected_components
@@ -28,7 +31,7 @@ def connected(topology: Topology, byzantine: Any = None) -> bool:
     return bool(honest.any()) and connected_components(edges, connection="strong")[0] == 1
 
 
-def spectral_gap(topology: Topology, byzantine: Any = None) -> float:
+def spectral_gap(topology: AbstractTopology, byzantine: Any = None) -> float:
     """`gamma = 1 - |lambda_2|`: one round of plain mixing contracts the distance to consensus by `1 - gamma`.
 
     lambda_2 is the eigenvalue of second largest modulus of W. With `byzantine`, of the honest matrix: the
@@ -36,13 +39,13 @@ def spectral_gap(topology: Topology, byzantine: Any = None) -> float:
     holds in the long run.
     """
     matrix = _honest_matrix(topology, byzantine)
-    symmetric = np.allclose(matrix, matrix.T, rtol=0, atol=topology._tolerance)
+    symmetric = np.allclose(matrix, matrix.T, rtol=0, atol=_tolerance(topology))
     values = np.linalg.eigvalsh((matrix + matrix.T) / 2) if symmetric else np.linalg.eigvals(matrix)
     moduli = np.sort(np.abs(values))
     return float(1 - moduli[-2]) if len(moduli) > 1 else 1.0
 
 
-def laplacian_spectrum(topology: Topology, byzantine: Any = None) -> np.ndarray:
+def laplacian_spectrum(topology: AbstractTopology, byzantine: Any = None) -> np.ndarray:
     """Ascending eigenvalues of the weighted Laplacian `L = diag(W_H 1) - W_H` of the honest subgraph.
 
     The second one is mu_2, the algebraic connectivity; the last mu_max. A directed graph enters with its
@@ -54,13 +57,13 @@ def laplacian_spectrum(topology: Topology, byzantine: Any = None) -> np.ndarray:
     return np.linalg.eigvalsh(np.diag(block.sum(1)) - block)
 
 
-def byzantine_weight(topology: Topology, byzantine: Any) -> np.ndarray:
+def byzantine_weight(topology: AbstractTopology, byzantine: Any) -> np.ndarray:
     """`b_i = sum_{j in B} W_ij`, the weight that each receiver gives to Byzantine neighbours, `[n]`."""
     byzantine = ~_honest(topology, byzantine)
     return mixing_matrix(topology)[:, byzantine].sum(1)
 
 
-def describe(topology: Topology, byzantine: Any = None) -> dict[str, float | int | bool]:
+def describe(topology: AbstractTopology, byzantine: Any = None) -> dict[str, float | int | bool]:
     """What to report about a graph with every run, given who is Byzantine (a mask `[n]`; nobody by default).
 
     `spectral_gap` (of W), `honest_spectral_gap` (of the honest matrix), `algebraic_connectivity` mu_2 and
@@ -74,11 +77,11 @@ def describe(topology: Topology, byzantine: Any = None) -> dict[str, float | int
     al., Byzantine-Robust Decentralized Learning via ClippedGossip, arXiv:2202.01545.
     """
     matrix, honest, edges = mixing_matrix(topology), _honest(topology, byzantine), _edges(topology)
-    degree = np.asarray(topology.degree)
+    degree = np.concatenate([np.asarray(graph.degree) for graph in topology.examples()])
     spectrum = laplacian_spectrum(topology, byzantine)
     mu_2 = max(float(spectrum[1]), 0.0) if len(spectrum) > 1 else 0.0
     b = float(byzantine_weight(topology, ~honest)[honest].max(initial=0.0))
-    atol = topology._tolerance
+    atol = _tolerance(topology)
     honest_connected = connected(topology, ~honest)
     return {
         "nodes": topology.num_nodes,
@@ -99,19 +102,24 @@ def describe(topology: Topology, byzantine: Any = None) -> dict[str, float | int
     }
 
 
-def _honest(topology: Topology, byzantine: Any) -> np.ndarray:
+def _honest(topology: AbstractTopology, byzantine: Any) -> np.ndarray:
     return np.ones(topology.num_nodes, bool) if byzantine is None else ~np.asarray(byzantine, bool)
 
 
-def _honest_matrix(topology: Topology, byzantine: Any) -> np.ndarray:
+def _honest_matrix(topology: AbstractTopology, byzantine: Any) -> np.ndarray:
     honest = _honest(topology, byzantine)
     block = mixing_matrix(topology)[honest][:, honest]
     return block + np.diag(1 - block.sum(1))
 
 
-def _edges(topology: Topology) -> np.ndarray:
-    nbr, mask = np.asarray(topology.nbr), np.asarray(topology.mask)
-    edges = np.zeros((len(nbr), len(nbr)), bool)
-    edges[np.nonzero(mask)[0], nbr[mask]] = True
+def _edges(topology: AbstractTopology) -> np.ndarray:
+    edges = np.zeros((topology.num_nodes, topology.num_nodes), bool)
+    for graph in topology.examples():
+        nbr, mask = np.asarray(graph.nbr), np.asarray(graph.mask)
+        edges[np.nonzero(mask)[0], nbr[mask]] = True
     np.fill_diagonal(edges, False)
     return edges
+
+
+def _tolerance(topology: AbstractTopology) -> float:
+    return max(graph.tolerance for graph in topology.examples())

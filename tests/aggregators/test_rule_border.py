@@ -141,7 +141,7 @@ def test_the_same_call_compiles_once():
 
 def test_more_than_the_nodes_give_is_refused_by_a_protocol():
     def server(n, rule):
-        gj.protocols.Server(rule).validate(n, None, gj.attacks.NoAttack())
+        gj.protocols.Server(rule).validate(n)
 
     for n, rule, words in [
         (8, agg.MultiKrum(m=100), r"Server\(MultiKrum\): m=100.0: averages the mass m of the 8 present"),
@@ -153,7 +153,7 @@ def test_more_than_the_nodes_give_is_refused_by_a_protocol():
     server(8, agg.MultiKrum(m=8))
     graph = gj.topologies.ring(6)
     with pytest.raises(ConfigurationError, match=r"Gossip\(MultiKrum\): m=4.0"):
-        gj.protocols.Gossip(agg.MultiKrum(m=4), graph).validate(6, None, gj.attacks.NoAttack())
+        gj.protocols.Gossip(agg.MultiKrum(m=4), graph).validate(6)
 
 
 def test_an_attack_that_is_none_says_so():

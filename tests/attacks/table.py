@@ -1,5 +1,7 @@
 """One row per attack: every law of `check_attack` runs on each."""
 
+import numpy as np
+
 from ghostjax import attacks
 
 
@@ -27,4 +29,8 @@ TABLE = {
     "fang_krum": lambda: attacks.FangKrum(scale=2.0, halvings=4),
     "optimal_alie": lambda: attacks.LineSearch(attacks.ALIE(z=1.0), grid=3, refinements=1),
     "optimal_ipm": lambda: attacks.LineSearch(attacks.IPM(tau=0.0), grid=3, refinements=1, signed=False),
+    # The identities that the battery calls Byzantine, one each.
+    "several": lambda: attacks.Several(
+        {attacks.SignFlip(1.5): np.arange(7) == 3, attacks.ALIE(1.0): np.arange(7) == 5}
+    ),
 }

@@ -28,7 +28,7 @@ def view(x, byzantine, *, key=0, round=0):
 @jax.jit
 def play(attack, state, x, w, byzantine, key):
     seen = view(x, byzantine, key=key)._replace(weights=w)
-    state, sent = attack.step(state, seen)
+    state, sent = attack.corrupt(state, seen)
     return state, sent.by_sender
 
 
@@ -139,14 +139,13 @@ def test_optimised_attacks_ask_for_the_defence():
 
 def test_labels_that_cannot_be_flipped_are_refused():
     batch = gj.tasks.Batch(jnp.zeros((2, 3)), jnp.zeros((2, 3)))
+    before = gj.attacks.Before(jnp.asarray(0), jnp.zeros(1), jnp.array([False, True]), {}, jax.random.key(0))
     with pytest.raises(gj.ConfigurationError, match=r"LabelFlip: batch=y of dtype float32: needs integer"):
-        gj.attacks.LabelFlip().poison(batch, jnp.array([False, True]), jax.random.key(0))
+        gj.attacks.LabelFlip().poison((), batch, before)
     with pytest.raises(gj.ConfigurationError, match=r"LabelFlip: num_classes=None: the task does not say how many"):
-        gj.attacks.LabelFlip().poison(
-            batch._replace(y=jnp.zeros((2, 1), int)), jnp.array([False, True]), jax.random.key(0)
-        )
+        gj.attacks.LabelFlip().poison((), batch._replace(y=jnp.zeros((2, 1), int)), before)
     with pytest.raises(gj.ConfigurationError, match=r"LabelMap: batch=no field y: "):
-        gj.attacks.LabelMap({1: 2}).poison((batch.x,), jnp.array([False, True]), jax.random.key(0))
+        gj.attacks.LabelMap({1: 2}).poison((), (batch.x,), before)
 
 
 @pytest.mark.parametrize("attack", [gj.attacks.Gaussian(2.0, 3.0), gj.attacks.NoisyMean(3.0), gj.attacks.Random(-4, 8)])

@@ -135,8 +135,9 @@ def test_labels(name):
     case, p = CASES[name], CASES[name]["params"]
     attack = gj.attacks.LabelMap(p["mapping"]) if "mapping" in p else gj.attacks.LabelFlip(p["num_classes"])
     y = jnp.asarray([case["x"]] * 2)
+    before = gj.attacks.Before(jnp.asarray(0), jnp.zeros(1), jnp.array([False, True]), {}, jax.random.key(0))
     batch = gj.tasks.Batch(jnp.zeros(y.shape), y)
-    sent = attack.poison(batch, jnp.array([False, True]), jax.random.key(0))
+    sent = attack.poison((), batch, before)
     np.testing.assert_array_equal(sent.y, [case["x"], case["expected"]])
 
 

@@ -50,7 +50,7 @@ class Twin(AbstractMessageAttack):
     def init(self, like):
         return ()
 
-    def step(self, state, view):
+    def corrupt(self, state, view):
         return state, Sent(
             self.rows(view, self.knob.astype(view.messages.dtype) if eqx.is_array(self.knob) else self.knob)
         )
@@ -65,7 +65,7 @@ class Ignorant(AbstractMessageAttack):
     def init(self, like):
         return ()
 
-    def step(self, state, view):
+    def corrupt(self, state, view):
         return state, Sent(jnp.broadcast_to(self.read(view), view.messages.shape))
 
 
@@ -75,7 +75,7 @@ class Selfish(AbstractMessageAttack):
     def init(self, like):
         return ()
 
-    def step(self, state, view):
+    def corrupt(self, state, view):
         return state, Sent(-view.messages + view.messages[:1])
 
 
@@ -88,7 +88,7 @@ class Static(AbstractMessageAttack):
     def init(self, like):
         return ()
 
-    def step(self, state, view):
+    def corrupt(self, state, view):
         return state, Sent(jnp.full_like(view.messages, self.value * self.count))
 
 
@@ -98,8 +98,8 @@ class DataTwin(attacks.AbstractDataAttack):
     def on(self, task):
         return self
 
-    def poison(self, batch, byzantine, key):
-        return self.rewrite(batch, byzantine)
+    def poison(self, state, batch, before):
+        return self.rewrite(batch, before.byzantine)
 
 
 class StaticData(attacks.AbstractDataAttack):
@@ -110,8 +110,8 @@ class StaticData(attacks.AbstractDataAttack):
     def on(self, task):
         return self
 
-    def poison(self, batch, byzantine, key):
-        return batch._replace(x=jnp.where(byzantine[:, None, None], self.factor * batch.x, batch.x))
+    def poison(self, state, batch, before):
+        return batch._replace(x=jnp.where(before.byzantine[:, None, None], self.factor * batch.x, batch.x))
 
 
 def of_eager_mode(view, knob):

@@ -34,10 +34,10 @@ class Vandal(AbstractMessageAttack):
     def init(self, like):
         return ()
 
-    def poison(self, batch, byzantine, key):
+    def poison(self, state, batch, before):
         return jax.tree.map(jnp.ones_like, batch)
 
-    def step(self, state, view):
+    def corrupt(self, state, view):
         rows = jnp.full_like(view.messages, 7.0)
         return state, Sent(rows, rows)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ghostjax import aggregators as agg
+from ghostjax._round import Received
 from ghostjax.protocols._receivers import aggregate_each, hear
 from ghostjax.topologies import ring
 
@@ -122,7 +123,8 @@ def gossip(rule, x, w):
         finite = jnp.isfinite(x).all(1)
         x, w = jnp.where(finite[:, None], x, 0), jnp.where(finite, w, 0)
         own, w, _ = agg.in_range(rule, w)
-        heard = hear(x, None, jnp.zeros(N, bool), w, GRAPH.nbr, SLOTS)
+        arrived = Received(x, w, jnp.zeros_like(w), jnp.zeros(N, bool))
+        heard = hear(arrived, w, GRAPH.nbr, SLOTS, x)
         state = jax.vmap(lambda _: rule.init(jax.ShapeDtypeStruct((5, D), x.dtype)))(jnp.arange(N))
         return aggregate_each(own, state, heard, x, jax.random.key(0))[1]
 

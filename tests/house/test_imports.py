@@ -7,7 +7,7 @@ import pytest
 
 
 ROOT = Path(__file__).parents[2] / "ghostjax"
-STAGES = {"aggregators", "attacks", "tasks", "learners", "topologies"}
+STAGES = {"aggregators", "attacks", "tasks", "learners", "topologies", "identity", "channels", "governance"}
 FOUNDATION = {
     "_cores",
     "_files",
@@ -20,6 +20,7 @@ FOUNDATION = {
     "_rows",
     "_output",
     "_random",
+    "_round",
     "_tree",
     "_kernels",
     "_optimizer",
@@ -36,7 +37,7 @@ ALLOWED = {
     "_rows": {"_types", "_border"},
     "_byzantine": {"_types", "_border"},
     "_output": {"_types", "_border"},
-    "_declared": FOUNDATION | {"_round", "metrics", "protocols", "tasks"},
+    "_declared": FOUNDATION | {"metrics"},
     "_tree": {"_types"},
     "_repr": set(),
     "_border": {"_types", "_repr"},
@@ -45,28 +46,20 @@ ALLOWED = {
     "_kernels": {"_types"},
     "_compiled": {"_types"},
     **dict.fromkeys(STAGES, FOUNDATION),
-    "_round": FOUNDATION,
-    "metrics": FOUNDATION | {"_round"},
+    "_round": {"_types", "_tree"},
+    "metrics": FOUNDATION,
+    "detectors": FOUNDATION | {"metrics"},
     "protocols": FOUNDATION | {"aggregators", "topologies"},
-    "_simulation": FOUNDATION | STAGES | {"_declared", "_round", "metrics", "protocols"},
-    "_rollout": FOUNDATION | {"_round", "_simulation"},
-    "_start": FOUNDATION | {"_round", "_simulation"},
-    "_training": FOUNDATION | {"_participation", "_round", "_simulation", "_start"},
-    "_run": FOUNDATION | {"_declared", "_participation", "_round", "_simulation", "_rollout", "_training", "tasks"},
+    "_step": FOUNDATION | {"channels", "learners", "_simulation"},
+    "_simulation": FOUNDATION | STAGES | {"_declared", "_step", "detectors", "metrics", "protocols"},
+    "_rollout": FOUNDATION | {"_simulation"},
+    "_start": FOUNDATION | {"_simulation"},
+    "_training": FOUNDATION | {"_participation", "_simulation", "_start"},
+    "_run": FOUNDATION | {"_declared", "_participation", "_simulation", "_rollout", "_training", "tasks"},
     "_sweep": FOUNDATION
     | STAGES
-    | {
-        "_declared",
-        "_participation",
-        "_round",
-        "_simulation",
-        "_rollout",
-        "_run",
-        "_training",
-        "metrics",
-        "protocols",
-    },
-    "attribution": FOUNDATION | {"_participation", "_round", "_simulation", "_rollout", "_run", "_training"},
+    | {"_declared", "_participation", "_simulation", "_rollout", "_run", "_training", "metrics", "protocols"},
+    "attribution": FOUNDATION | {"_participation", "_simulation", "_rollout", "_run", "_training"},
     "report": FOUNDATION | {"_declared", "_run", "_sweep", "attribution"},
     "_verify": FOUNDATION | {"_run", "_sweep"},
     "testing": None,

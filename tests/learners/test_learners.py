@@ -50,8 +50,8 @@ def test_battery(name, dtype):
 
     def play(learner, shared, own):
         state = learner.init(jax.ShapeDtypeStruct((N, D), shared.dtype))
-        state, first, losses = learner.step(state, shared, objective)
-        after, second, _ = learner.step(state, own, objective)
+        state, first, losses = learner.learn(state, shared, objective)
+        after, second, _ = learner.learn(state, own, objective)
         assert jax.tree.structure(after) == jax.tree.structure(state)
         assert [(a.shape, a.dtype) for a in jax.tree.leaves(after)] == [
             (a.shape, a.dtype) for a in jax.tree.leaves(state)
@@ -78,13 +78,13 @@ def test_momentum_by_hand(convention, scale):
     state, expected = learner.init(jnp.zeros((N, D))), np.zeros((N, D))
     for t in range(3):
         theta = jnp.full(D, float(t))
-        state, update, _ = learner.step(state, theta, objective)
+        state, update, _ = learner.learn(state, theta, objective)
         expected = 0.7 * expected + scale * gradients(theta)
         np.testing.assert_allclose(update, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_conventions_differ_and_an_unknown_one_is_refused():
-    one, other = (Momentum(0.7, c).step(jnp.zeros((N, D)), jnp.ones(D), objective)[1] for c in ("average", "sum"))
+    one, other = (Momentum(0.7, c).learn(jnp.zeros((N, D)), jnp.ones(D), objective)[1] for c in ("average", "sum"))
     np.testing.assert_allclose(one, 0.3 * other, rtol=1e-6)
     # The type checker of the test run may see it first.
     with pytest.raises((ConfigurationError, TypeCheckError), match=r"'?average'?.*'?sum'?"):
@@ -92,15 +92,15 @@ def test_the_conventions_differ_and_an_unknown_one_is_refused():
 
 
 def test_gradient_is_momentum_without_memory():
-    _, update, losses = Gradient().step((), jnp.ones(D), objective)
-    _, same, _ = Momentum(0.0).step(jnp.zeros((N, D)), jnp.ones(D), objective)
+    _, update, losses = Gradient().learn((), jnp.ones(D), objective)
+    _, same, _ = Momentum(0.0).learn(jnp.zeros((N, D)), jnp.ones(D), objective)
     np.testing.assert_array_equal(update, same)
     np.testing.assert_array_equal(update, objective(jnp.ones(D), 0)[1])
     np.testing.assert_array_equal(losses, objective(jnp.ones(D), 0)[0])
 
 
 def test_one_local_step_of_sgd_is_the_scaled_gradient():
-    _, update, _ = LocalSteps(SGD, 1).step((), jnp.ones(D), objective)
+    _, update, _ = LocalSteps(SGD, 1).learn((), jnp.ones(D), objective)
     np.testing.assert_allclose(update, 0.1 * gradients(np.ones(D)), rtol=1e-5, atol=1e-6)
 
 
@@ -114,11 +114,11 @@ def by_hand(counts, start):
 
 @pytest.mark.parametrize("counts", [(3, 3, 3, 3), (1, 0, 4, 2)])
 def test_local_steps_by_hand_each_on_its_own_draw(counts):
-    _, update, _ = LocalSteps(SGD, counts, max_steps=5).step((), jnp.ones(D), objective)
+    _, update, _ = LocalSteps(SGD, counts, max_steps=5).learn((), jnp.ones(D), objective)
     np.testing.assert_allclose(update, by_hand(counts, np.ones(D)), rtol=1e-5, atol=1e-6)
     # The twin that lets every node take all steps is caught.
     if len(set(counts)) > 1:
-        _, wrong, _ = LocalSteps(SGD, max(counts)).step((), jnp.ones(D), objective)
+        _, wrong, _ = LocalSteps(SGD, max(counts)).learn((), jnp.ones(D), objective)
         assert not np.allclose(wrong, by_hand(counts, np.ones(D)), rtol=1e-5, atol=1e-6)
 
 
@@ -126,10 +126,10 @@ def test_local_steps_memory():
     adam = Optimizer(optax.adam, learning_rate=0.1)
     kept, fresh = LocalSteps(adam, 2, persistent=True), LocalSteps(adam, 2)
     start = jnp.ones(D)
-    state, first, _ = kept.step(kept.init(jnp.zeros((N, D))), start, objective)
-    _, alone, _ = fresh.step((), start, objective)
+    state, first, _ = kept.learn(kept.init(jnp.zeros((N, D))), start, objective)
+    _, alone, _ = fresh.learn((), start, objective)
     np.testing.assert_allclose(first, alone, rtol=1e-6)
-    _, second, _ = kept.step(state, start, objective)
+    _, second, _ = kept.learn(state, start, objective)
     assert not np.allclose(second, alone)
     # Twice two steps with memory are four steps of one optimizer on draws 0, 1, 0, 1.
     transform, theta = optax.adam(0.1), jnp.broadcast_to(start, (N, D))
@@ -146,7 +146,7 @@ def test_local_steps_memory():
 def test_local_steps_are_differentiable_in_reverse():
     def total(lr, start):
         learner = LocalSteps(Optimizer(optax.sgd, learning_rate=lr), [1, 0, 3, 2])
-        return learner.step((), start, objective)[1].sum()
+        return learner.learn((), start, objective)[1].sum()
 
     lr, start = jnp.float32(0.1), jnp.ones(D)
     slope = jax.jit(jax.grad(total))(lr, start)

@@ -39,6 +39,7 @@ def make_round():
             "task": Bowl(jnp.zeros(d) if optimum is None else jnp.asarray(optimum, jnp.float32)),
             "ravel": Ravel(jax.ShapeDtypeStruct((d,), jnp.float32)),
             "byzantine": jnp.isin(jnp.arange(n), jnp.asarray(byzantine, jnp.int32)),
+            "owner": jnp.arange(n),
             "losses": jnp.arange(n, dtype=jnp.float32),
             "updates": x,
             "messages": x,

@@ -12,6 +12,7 @@ import pytest
 import ghostjax as gj
 from ghostjax._kernels import present, squared_distances, window, window_mean, window_mean_slots
 from ghostjax._random import per_node
+from ghostjax._round import Received
 from ghostjax.aggregators import (
     AbstractAggregator,
     AbstractGeometricRule,
@@ -27,10 +28,9 @@ from ghostjax.aggregators import (
     NNM,
     TrimmedMean,
 )
-from ghostjax.attacks import AbstractMessageAttack, NoAttack, Sent
-from ghostjax.learners import Momentum
+from ghostjax.attacks import AbstractMessageAttack, Sent
 from ghostjax.protocols import _receivers, Gossip, gossip, Server
-from ghostjax.topologies import complete, erdos_renyi, exponential, from_edges, from_matrix, ring, star
+from ghostjax.topologies import complete, erdos_renyi, exponential, from_edges, from_matrix, ring, star, Topology
 
 
 D = 6
@@ -81,7 +81,7 @@ class Told(AbstractMessageAttack):
     def init(self, like):
         return ()
 
-    def step(self, state, view):
+    def corrupt(self, state, view):
         return state, Sent(view.messages, -view.messages)
 
 
@@ -140,12 +140,22 @@ def definition(protocol, x, told, byzantine, w):
     return jax.lax.map(receiver, jnp.arange(n))
 
 
+def received(x, w, byzantine=None, told=None, own=None):
+    """What arrives: rows `x`, and from Byzantine identities the vectors `told`; `own` are the models of the nodes."""
+    nobody = jnp.zeros(x.shape[0], bool)
+    byzantine = nobody if byzantine is None else byzantine
+    deviates = nobody if own is None else byzantine & (x != own).any(1)
+    return Received(x, w, jnp.zeros_like(w), deviates, None, told, byzantine)
+
+
 def aggregate(protocol, x, told, byzantine, w):
-    return protocol.aggregate(start(protocol, x), x, told, byzantine, w, KEY)[1]
+    return protocol.receive(start(protocol, x), received(x, w, byzantine, told), KEY)[1]
 
 
 run = eqx.filter_jit(aggregate)
-step = eqx.filter_jit(lambda protocol, state, x, byzantine, w: protocol.aggregate(state, x, None, byzantine, w, KEY))
+step = eqx.filter_jit(
+    lambda protocol, state, x, byzantine, w: protocol.receive(state, received(x, w, byzantine, own=state.theta), KEY)
+)
 send = eqx.filter_jit(lambda protocol, state, updates: protocol.send(state, updates))
 
 
@@ -204,26 +214,26 @@ def test_a_vector_per_receiver_is_the_definition(rule, graph):
 BROKEN = {
     "nothing": (gossip, "hear", _receivers.hear),
     "forgets that weights count identities": (
-        Gossip,
-        "_slots",
-        property(lambda self: jnp.where(self.topology.mask, self.topology.weights, 0)),
+        Topology,
+        "counts",
+        lambda self: jnp.where(self.mask, self.weights, 0),
     ),
     "lets padding speak": (
-        Gossip,
-        "_slots",
-        property(lambda self: jnp.maximum(self.topology.weights * 5, 0.5)),
+        Topology,
+        "counts",
+        lambda self: jnp.maximum(self.weights * 5, 0.5),
     ),
     "lets the adversary rewrite what a receiver knows of itself": (
         gossip,
         "hear",
-        lambda x, told, byzantine, w, nbr, slots: _receivers.hear(
-            x, told, byzantine, w, jnp.where(byzantine[nbr], (nbr + 4) % 9, nbr), slots
+        lambda got, w, nbr, slots, own: _receivers.hear(
+            got, w, jnp.where(got.senders[nbr], (nbr + 4) % 9, nbr), slots, own
         ),
     ),
     "hears the absent": (
         gossip,
         "hear",
-        lambda x, told, byzantine, w, nbr, slots: _receivers.hear(x, told, byzantine, jnp.ones_like(w), nbr, slots),
+        lambda got, w, nbr, slots, own: _receivers.hear(got, jnp.ones_like(w), nbr, slots, own),
     ),
     "gives every receiver one key": (_receivers, "per_node", lambda key, n: jnp.broadcast_to(per_node(key, 1), (n,))),
 }
@@ -255,7 +265,7 @@ def test_the_complete_graph_is_a_server_for_everybody(rule):
     x, w = messages(n), jnp.asarray(WEIGHTS["some"](n), jnp.float32)
     protocol, server = Gossip(RULES[rule], complete(n)), Server(RULES[rule])
     y = run(protocol, x, None, jnp.zeros(n, bool), w)
-    one = server.aggregate(server.init(x[0], n), x, None, jnp.zeros(n, bool), w, KEY)[1]
+    one = server.receive(server.init(x[0], n), received(x, w), KEY)[1]
     np.testing.assert_allclose(y[w > 0], jnp.broadcast_to(one, (n, D))[w > 0], rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(y[w == 0], x[w == 0])
 
@@ -300,7 +310,7 @@ def test_who_hears_nobody_keeps_its_half_step_and_its_memory(rule):
     # Everybody absent: everybody keeps its half-step.
     none = step(protocol, state, x, jnp.zeros(7, bool), jnp.zeros(7))[1]
     np.testing.assert_array_equal(none, x)
-    assert np.isfinite(protocol.slack(state, w)) and np.isfinite(protocol.mixing(jnp.zeros(7))).all()
+    assert np.isfinite(protocol.guarantee(w, None, w < 0).slack) and np.isfinite(protocol.mixing(jnp.zeros(7))).all()
     np.testing.assert_array_equal(protocol.mixing(jnp.zeros(7)), np.eye(7))
 
 
@@ -327,8 +337,7 @@ def test_a_broken_step_costs_one_message_and_not_the_node():
     np.testing.assert_array_equal(lost, [0, 0, 1, 0, 0])
     after, y = step(protocol, pending, x, jnp.zeros(5, bool), w)
     np.testing.assert_array_equal(y[2], state.theta[2])
-    final = protocol.apply(state, after, y, w)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(final))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after))
 
 
 def test_each_node_has_its_own_outer_optimizer():
@@ -365,7 +374,7 @@ def test_one_trace_for_every_participation_knob_and_graph():
     def counted(protocol, x, w):
         nonlocal traces
         traces += 1
-        return protocol.aggregate(start(protocol, x), x, None, jnp.zeros(9, bool), w, KEY)[1]
+        return protocol.receive(start(protocol, x), received(x, w), KEY)[1]
 
     results = [
         counted(Gossip(TrimmedMean(f=f), ring(9, 4, weights=scheme)), messages(9), jnp.asarray(w, jnp.float32))
@@ -399,15 +408,20 @@ def test_double_precision(x64, rule):
 
 def test_slack_and_kappa_are_those_of_the_worst_receiver():
     protocol = Gossip(TrimmedMean(f=1), GRAPHS["irregular"])
-    state, w = start(protocol, messages(9)), jnp.ones(9)
+    w = jnp.ones(9)
     totals = np.asarray(protocol.topology.degree) + 1.0
-    assert protocol.slack(state, w) == pytest.approx(totals.min() - 2, abs=1e-5)
+    assert protocol.guarantee(w, None, w < 0).slack == pytest.approx(totals.min() - 2, abs=1e-5)
     smallest = totals.min()
-    assert protocol.kappa(state, w) == pytest.approx(float(TrimmedMean(f=1).kappa(jnp.ones(int(smallest)))), rel=1e-5)
+    assert protocol.guarantee(w, None, w < 0).kappa == pytest.approx(
+        float(TrimmedMean(f=1).kappa(jnp.ones(int(smallest)))), rel=1e-5
+    )
     # An absent receiver needs nothing.
     lonely = int(totals.argmin())
     others = protocol.topology.nbr[lonely][protocol.topology.mask[lonely]]
-    assert protocol.slack(state, w.at[others].set(0)) != protocol.slack(state, w.at[others[1:]].set(0))
+    assert (
+        protocol.guarantee(w.at[others].set(0), None, w < 0).slack
+        != protocol.guarantee(w.at[others[1:]].set(0), None, w < 0).slack
+    )
 
 
 class Prober(Everything.__base__):
@@ -441,7 +455,7 @@ class Prober(Everything.__base__):
 def test_impossible_combinations_are_refused(rule, graph, message):
     protocol = Gossip(rule, graph)
     with pytest.raises(gj.ConfigurationError, match=message):
-        protocol.validate(20, Momentum(), NoAttack())
+        protocol.validate(20)
 
 
 @pytest.mark.parametrize("protocol", [Server, lambda rule: Gossip(rule, ring(5))], ids=["server", "gossip"])
@@ -456,10 +470,10 @@ def test_knobs_may_be_traced_where_a_simulation_is_built(protocol):
 
 def test_a_server_refuses_a_negative_mass_and_what_only_gossip_delivers():
     with pytest.raises(gj.ConfigurationError, match="which only Gossip delivers"):
-        Server(Mean()).validate(5, Momentum(), Told())
+        gj.Simulation(gj.tasks.quadratic(5, 2), Server(Mean()), attack=Told(), byzantine=1)
     with pytest.raises(gj.ConfigurationError, match=r"^Server\(TrimmedMean\): f=-1.0: it is a mass"):
-        Server(NEGATIVE).validate(5, Momentum(), NoAttack())
-    Gossip(Mean(), ring(5)).validate(5, Momentum(), Told())
+        Server(NEGATIVE).validate(5)
+    gj.Simulation(gj.tasks.quadratic(5, 2), Gossip(Mean(), ring(5)), attack=Told(), byzantine=1)
 
 
 ALPHA = 1 / 3
@@ -491,7 +505,7 @@ def test_unweighted_coordinate_rules_never_reach_consensus_on_the_chain(rule, be
 
     def error(protocol):
         def play(x, _):
-            return protocol.aggregate(start(protocol, x), x, dissensus(x), byzantine, jnp.ones(6), KEY)[1], None
+            return aggregate(protocol, x, dissensus(x), byzantine, jnp.ones(6)), None
 
         return float(jnp.square(jax.lax.scan(play, start_at, None, 100)[0][2:] - 100).mean())
 
@@ -527,7 +541,9 @@ def test_nothing_of_the_size_of_all_slots_exists(rule):
     x, w = jax.ShapeDtypeStruct((n, d), jnp.float32), jax.ShapeDtypeStruct((n,), jnp.float32)
     nobody = jax.ShapeDtypeStruct((n,), bool)
     program = (
-        jax.jit(lambda s, x, b, w: protocol.aggregate(s, x, None, b, w, KEY)[1]).lower(state, x, nobody, w).compile()
+        jax.jit(lambda s, x, b, w: protocol.receive(s, received(x, w, b, own=s.theta), KEY)[1])
+        .lower(state, x, nobody, w)
+        .compile()
     )
     assert program.memory_analysis().temp_size_in_bytes <= 4 * (n * d + 3 * n * n) * 1.1
     text = program.as_text()

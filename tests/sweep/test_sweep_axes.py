@@ -62,7 +62,7 @@ class Adaptive(gj.attacks.AbstractMessageAttack):
     def init(self, like):
         return jnp.zeros((), like.dtype)
 
-    def step(self, state, view):
+    def corrupt(self, state, view):
         noise = jax.random.normal(view.key, view.messages.shape, view.messages.dtype)
         sent = gj.attacks.Sent(-(1 + state) * view.respond(view.messages)[None, :] + 0.1 * noise)
         return state + 1, sent

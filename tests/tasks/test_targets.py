@@ -141,12 +141,13 @@ def test_half_precision_goals_do_not_overflow():
 
 def test_label_attacks_take_their_classes_from_the_task():
     task = made()
-    byzantine, key = jnp.arange(3) == 2, jax.random.key(0)
+    key = jax.random.key(0)
+    before = gj.attacks.Before(jnp.asarray(0), jnp.zeros(1), jnp.arange(3) == 2, {}, key)
     batch = task.sample(key)
-    flipped = gj.attacks.LabelFlip().on(task).poison(batch, byzantine, key).y
+    flipped = gj.attacks.LabelFlip().on(task).poison((), batch, before).y
     np.testing.assert_array_equal(flipped[2], 1 - batch.y[2])
     np.testing.assert_array_equal(flipped[:2], batch.y[:2])
-    np.testing.assert_array_equal(gj.attacks.LabelFlip(2).on(task).poison(batch, byzantine, key).y, flipped)
+    np.testing.assert_array_equal(gj.attacks.LabelFlip(2).on(task).poison((), batch, before).y, flipped)
     server = gj.protocols.Server(gj.aggregators.Mean())
     states = []
     for attack in (gj.attacks.LabelFlip(), gj.attacks.LabelFlip(2)):

@@ -1,0 +1,43 @@
+"""What an identity layer is: it turns presence into weights, and may learn from what participants see."""
+
+from abc import abstractmethod
+
+from jaxtyping import Array, Float, PyTree
+
+from ghostjax._border import Checked
+from ghostjax._round import Seen
+
+
+class AbstractIdentity(Checked):
+    """How much each identity counts.
+
+    Laws: weights are linear in presence, an absent identity stays absent, renaming identities renames weights, all
+    registered identities count 1 on average when everybody is present, and nothing depends on who is Byzantine or who
+    owns whom.
+    """
+
+    @abstractmethod
+    def init(self, num_nodes: int) -> PyTree:
+        """The memory before the first round."""
+
+    @abstractmethod
+    def weigh(self, state: PyTree, w: Float[Array, " n"]) -> Float[Array, " n"]:
+        """The weights of this round, from the presence `w` in it."""
+
+    @abstractmethod
+    def remember(self, state: PyTree, seen: Seen) -> PyTree:
+        """The memory after a round as participants see it."""
+
+
+class AbstractStatelessIdentity(AbstractIdentity):
+    """An identity layer that learns nothing from the rounds."""
+
+    def init(self, num_nodes: int) -> PyTree:
+        """No memory."""
+        del num_nodes
+        return ()
+
+    def remember(self, state: PyTree, seen: Seen) -> PyTree:
+        """Nothing."""
+        del seen
+        return state
