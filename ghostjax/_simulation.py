@@ -151,11 +151,15 @@ class Simulation(eqx.Module):
         """The border between this task's parameter trees and flat messages."""
         return Ravel(jax.eval_shape(self.task.init, jax.random.key(0)))
 
-    def init(self, key: Key) -> State:
-        """The state before the first round; the initial model depends on `key` alone, not on any rule."""
+    def init(self, key: Key, theta: Float[Array, "*n d"] | None = None) -> State:
+        """The state before the first round; the initial model depends on `key` alone, not on any rule.
+
+        A model `theta` takes the place of the one that `key` draws.
+        """
         n, ravel = self.num_nodes, self.ravel
         protocol, learner = for_model((self.protocol, self.learner), ravel)
-        theta = protocol.start(lambda draw: ravel.ravel(self.task.init(draw)), stream(key, "init"), n)
+        if theta is None:
+            theta = protocol.start(lambda draw: ravel.ravel(self.task.init(draw)), stream(key, "init"), n)
         like = jax.ShapeDtypeStruct((n, theta.shape[-1]), theta.dtype)
         state = State(
             round=jnp.zeros((), jnp.int32),

@@ -9,7 +9,6 @@ from jaxtyping import Array, Float
 
 from ghostjax._border import shown
 from ghostjax._compiled import compiled
-from ghostjax._optimizer import for_model
 from ghostjax._round import State
 from ghostjax._simulation import Simulation
 from ghostjax._types import ConfigurationError, Key, require
@@ -59,5 +58,4 @@ def _leaf(name: str, given: Any, like: jax.ShapeDtypeStruct, call: str) -> Array
 
 @compiled
 def _with_model(simulation: Simulation, key: Key, theta: Float[Array, " d"]) -> State:
-    protocol = for_model(simulation.protocol, simulation.ravel)
-    return simulation.init(key)._replace(protocol=protocol.init(theta, simulation.num_nodes))
+    return simulation.init(key, theta)
