@@ -4,6 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,6 +62,28 @@ def byzantine_mask(byzantine: Any, n: int, call: str = "Simulation") -> Bool[Arr
     count = whole(byzantine, call, parameter)
     require(0 <= count <= n, call, parameter, count, f"must lie between 0 and the {n} nodes")
     return _last(count, n)
+
+
+class OfNodes(eqx.Module):
+    """A share of the nodes as a part of a module: it sets a count once their number is known."""
+
+    share: Share = eqx.field(static=True)
+
+
+def declared_who(who: Any, call: str, parameter: str) -> Any:
+    """Identities as a part of a module, before their number is known: a mask, a count, or a share of the nodes."""
+    if isinstance(who, Share | float):
+        return OfNodes(who if isinstance(who, Share) else Share(who))
+    if np.ndim(who):
+        return jnp.asarray(who)
+    if not isinstance(who, Tracer):
+        whole(who, call, parameter, low=0)
+    return jnp.asarray(who, jnp.int32)
+
+
+def mask_of(who: Any, n: int, call: str) -> Bool[Array, " n"]:
+    """The mask `[n]` of what `declared_who` returned; counts and shares mark the last nodes."""
+    return byzantine_mask(who.share if isinstance(who, OfNodes) else who, n, call)
 
 
 def _last(count: int, n: int) -> Array:

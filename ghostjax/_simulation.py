@@ -158,8 +158,8 @@ class Simulation(eqx.Module):
         """
         n, ravel = self.num_nodes, self.ravel
         protocol, learner = for_model((self.protocol, self.learner), ravel)
-        if theta is None:
-            theta = protocol.start(lambda draw: ravel.ravel(self.task.init(draw)), stream(key, "init"), n)
+        drawn = protocol.start(lambda draw: ravel.ravel(self.task.init(draw)), stream(key, "init"), n)
+        theta = drawn if theta is None else theta
         like = jax.ShapeDtypeStruct((n, theta.shape[-1]), theta.dtype)
         state = State(
             round=jnp.zeros((), jnp.int32),

@@ -91,11 +91,10 @@ class AbstractAttack(Checked):
         weights and names the way out). The same shapes compile once.
         """
         call = f"{type(self).__name__}(x, byzantine)"
-        byzantine = self.everybody(byzantine, jnp.shape(x)[0] if jnp.ndim(x) else 0)
         if self.knows == "defence" and rule is None:
             raise ConfigurationError(f"{call}: rule=None: it searches through the defence; give rule=...")
         x = messages(x, call)
-        mask = byzantine_mask(byzantine, x.shape[0], call)
+        mask = byzantine_mask(self.everybody(byzantine, x.shape[0]), x.shape[0], call)
         w = weights(w, x, call)
         arguments = (self, x, mask, w, jax.random.key(0) if key is None else key, rule, mixing)
         return _alone(*arguments) if concrete(arguments) else _sent(*arguments)

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree
 
 from ghostjax._border import Checked, members, shown
-from ghostjax._byzantine import byzantine_mask, Share
+from ghostjax._byzantine import byzantine_mask, declared_who, OfNodes
 from ghostjax._random import Moment
 from ghostjax._tree import select_rows
-from ghostjax._types import as_count, concrete, count_field, require
+from ghostjax._types import concrete, count_field, require
 from ghostjax.attacks._base import AbstractAttack, Before, Knowledge, Law, Sent, View
 
 
@@ -27,12 +27,6 @@ class Redrawn(Checked):
 
     count: Int[Array, ""] = count_field(low=0)
     every: Int[Array, ""] = count_field(default=1, low=1)
-
-
-class _Portion(eqx.Module):
-    """A share of the nodes, which sets a count once their number is known."""
-
-    share: Share = eqx.field(static=True)
 
 
 class Several(AbstractAttack):
@@ -147,7 +141,7 @@ class Several(AbstractAttack):
         for i, who in enumerate(self.who):
             if _is_mask(who) or isinstance(who, Redrawn):
                 continue
-            count = who.share.of(n, "Several", "who") if isinstance(who, _Portion) else who
+            count = who.share.of(n, "Several", "who") if isinstance(who, OfNodes) else who
             free = ~taken
             if concrete((count, free)):
                 left = int(free.sum())
@@ -158,17 +152,7 @@ class Several(AbstractAttack):
 
 
 def _declared(who: Any) -> Any:
-    if isinstance(who, Redrawn):
-        return who
-    if isinstance(who, Share | float):
-        return _Portion(who if isinstance(who, Share) else Share(who))
-    if np.ndim(who):
-        return jnp.asarray(who)
-    fits = not concrete(who) or (
-        isinstance(who, int | np.integer | jax.Array) and not isinstance(who, bool) and who >= 0
-    )
-    require(fits, "Several", "who", shown(who), "give a mask, a count, a gj.Share or a Redrawn")
-    return as_count(who)
+    return who if isinstance(who, Redrawn) else declared_who(who, "Several", "who")
 
 
 def _is_mask(who: Any) -> bool:

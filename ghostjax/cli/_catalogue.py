@@ -11,7 +11,20 @@ from typing import Any, NamedTuple
 
 import optax
 
-from ghostjax import aggregators, attacks, learners, metrics, protocols, tasks, topologies
+from ghostjax import (
+    aggregators,
+    attacks,
+    channels,
+    detectors,
+    governance,
+    identity,
+    learners,
+    metrics,
+    protocols,
+    tasks,
+    topologies,
+)
+from ghostjax._byzantine import Share
 from ghostjax._optimizer import Optimizer
 from ghostjax._participation import churn, Counts, sampled, stake
 
@@ -41,6 +54,10 @@ FAMILIES = (
     "topologies",
     "metrics",
     "protocols",
+    "identity",
+    "channels",
+    "detectors",
+    "governance",
     "participation",
     "optimizers",
 )
@@ -49,6 +66,8 @@ FAMILIES = (
 @cache
 def catalogue() -> dict[str, Entry]:
     """Every name, from the package and from installed plug-ins (entry points `ghostjax.<family>`).
+
+    A name of the package that two families have is that of the first; in the other it is `family.name` here.
 
     Plug-ins are imported, which runs their code. One that cannot be imported, or that takes a name that exists, is
     left out with a warning.
@@ -60,6 +79,14 @@ def catalogue() -> dict[str, Entry]:
         *_classes("metrics", metrics, metrics.AbstractMetric),
         *_classes("models", tasks.models, tasks.models.AbstractModel),
         *_classes("protocols", protocols, protocols.AbstractProtocol),
+        Entry("redrawn", "attacks", attacks.Redrawn, _line(attacks.Redrawn)),
+        Entry("share", "attacks", Share, _line(Share)),
+        *_classes("channels", channels, channels.AbstractChannel),
+        *_classes("detectors", detectors, detectors.AbstractDetector),
+        *_classes("detectors", detectors, detectors.AbstractTest),
+        *_classes("detectors", detectors, detectors.AbstractReference),
+        *_classes("governance", governance, governance.AbstractGovernance),
+        Entry("snapshots", "governance", governance.Snapshots, _line(governance.Snapshots)),
         *_functions("tasks", tasks, first="num_nodes"),
         *_functions("topologies", topologies, first="num_nodes"),
         *map(_of_labels, _functions("partitions", tasks.partition, first="labels")),
@@ -68,9 +95,12 @@ def catalogue() -> dict[str, Entry]:
             for make in (everybody, by_examples, sampled, churn)
         ),
         Entry("stake", "participation", _listed_stake, _line(stake)),
+        *_classes("identity", identity, identity.AbstractIdentity),
         *_optimizers(),
     ]
-    found = {entry.name: entry for entry in entries}
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        found[entry.name if entry.name not in found else f"{entry.family}.{entry.name}"] = entry
     for entry in _plugged():
         if entry.name in found:
             warnings.warn(f"{entry.source}: {entry.name} is the name of one of the {found[entry.name].family} of "

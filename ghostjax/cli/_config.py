@@ -46,6 +46,14 @@ class RunConfig:
     """Who hears whom in gossip."""
     optimizer: str = "sgd(learning_rate=0.5)"
     """Any optax optimizer."""
+    identity: str = "none"
+    """How much each identity counts, e.g. stake([1, 1, 2, ..])."""
+    channel: str = "none"
+    """What happens to messages on their way, e.g. drop(0.1)."""
+    detectors: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Sequential tests on what participants see, by name, e.g. network: watch(goal, 'loss', cusum(h=10))."""
+    governance: str = "none"
+    """Who decides what is done, e.g. scheduled(quarantine=[(30, 60, 2)])."""
     metrics: list[str] = dataclasses.field(default_factory=list)
     """What is recorded, e.g. goal "every(5, worst_node)"; unless given, the goal and what else is usual."""
     participation: str = "everybody"
@@ -93,6 +101,10 @@ EXPRESSIONS = (
     "protocol",
     "topology",
     "optimizer",
+    "identity",
+    "channel",
+    "detectors",
+    "governance",
     "metrics",
     "participation",
 )
@@ -128,9 +140,29 @@ def simulation(config: RunConfig) -> Simulation:
         _protocol(config, words),
         learner=build("learner", config.learner, "learners", words),
         attack=build("attack", attack, "attacks", words),
-        byzantine=config.byzantine,
+        byzantine=_byzantine(config, attack),
         metrics=_metrics(config, words),
+        identity=_optional("identity", config.identity, "identity", words),
+        channel=_optional("channel", config.channel, "channels", words),
+        detectors={
+            name: build(f"detectors[{name!r}]", text, "detectors", words) for name, text in config.detectors.items()
+        },
+        governance=_optional("governance", config.governance, "governance", words),
     )
+
+
+def _optional(parameter: str, text: str, family: str, words: dict[str, Any]) -> Any:
+    return None if text == "none" else build(parameter, text, family, words)
+
+
+def _byzantine(config: RunConfig, attack: str) -> Any:
+    """The number of attackers, unless the attack says itself who they are."""
+    several = attack.split("(")[0].strip() == "several"
+    require(
+        not several or config.byzantine in (0, RunConfig.byzantine), "run", "byzantine", config.byzantine,
+        "several(...) says itself who is Byzantine; leave it out",
+    )  # fmt: skip
+    return None if several else config.byzantine
 
 
 def participation(config: RunConfig) -> Any:
@@ -266,6 +298,8 @@ def _check_axes(path: Path, config: SweepConfig) -> None:
 
 
 def _listed(values: Any) -> list[Any]:
+    if isinstance(values, dict):
+        return list(values.values())
     return values if isinstance(values, list) else [values]
 
 
@@ -284,6 +318,9 @@ def _mismatch(kind: Any, value: Any) -> str | None:
         if any(_mismatch(one, value) is None for one in kinds):
             return None
         return f"must be {' or '.join(one.__name__ for one in kinds)}, not {type(value).__name__}"
+    if kind == dict[str, str]:
+        texts = isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+        return None if texts else "must be a mapping of names to calls, e.g. {network: \"watch(goal, 'loss', cusum)\"}"
     if kind == list[str]:
         texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
         return None if texts else "must be a list of texts, e.g. [goal, every(5, worst_node)]"

@@ -159,7 +159,8 @@ def _call(
 
 
 def _entry(func: ast.expr, parameter: str, text: str, family: str | None) -> Entry:
-    entries = {n: e for n, e in catalogue().items() if family is None or e.family == family}
+    known = catalogue().items()
+    entries = dict(known) if family is None else {e.name: e for _, e in known if e.family == family}
     if isinstance(func, ast.Name) and func.id in entries:
         return entries[func.id]
     name = _said_of(func)

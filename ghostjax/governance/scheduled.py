@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Int, PyTree
 
 from ghostjax._border import shown, whole
+from ghostjax._byzantine import declared_who, mask_of
 from ghostjax._output import Output
 from ghostjax._round import Session, Verdict
 from ghostjax._types import concrete, require
@@ -18,25 +18,24 @@ from ghostjax.governance._snapshots import Snapshots
 class Scheduled(AbstractGovernance):
     """Quarantines, releases and rolls back in rounds that are given.
 
-    `quarantine` lists `(start, end, who)`: the identities of the mask `who [n]` count 0 in rounds start to end - 1, and
-    as before from round `end` on. `rollback` lists `(round, age)`: at the end of that round the newest snapshot that is
-    not older than `age` takes the place of the model. It knows nothing of the run: what a decision would have changed
-    is answered by a run in which it was taken.
+    `quarantine` lists `(start, end, who)`: the identities `who` (a mask `[n]`, or a count or a `gj.Share` of the last
+    ones) count 0 in rounds start to end - 1, and as before from round `end` on. `rollback` lists `(round, age)`: at the
+    end of that round the newest snapshot that is not older than `age` takes the place of the model. It knows nothing of
+    the run: a run in which a decision was taken answers what it would have changed.
 
     **Traced:** rounds, ages and masks; their numbers are static. **State:** none. **Errors:** a quarantine that starts
     before round 1 (no round comes before it that could decide), an empty stretch, something else than a mask.
 
     ```python
-    >>> import numpy as np, ghostjax as gj
-    >>> who = np.isin(np.arange(8), [6, 7])
-    >>> decided = gj.governance.Scheduled(quarantine=[(30, 60, who)], rollback=[(30, 20)])
+    >>> import ghostjax as gj
+    >>> decided = gj.governance.Scheduled(quarantine=[(30, 60, 2)], rollback=[(30, 20)])
 
     ```
     """
 
     start: Int[Array, " q"]
     end: Int[Array, " q"]
-    who: Bool[Array, "q n"]
+    who: tuple[Any, ...]
     round: Int[Array, " r"]
     age: Int[Array, " r"]
     snapshots: Snapshots
@@ -46,38 +45,40 @@ class Scheduled(AbstractGovernance):
 
     def __init__(self, *, quarantine: Any = (), rollback: Any = (), snapshots: Snapshots | None = None):
         self.snapshots = Snapshots() if snapshots is None else snapshots
-        for start, end, who in quarantine:
+        starts, ends, who = _columns(quarantine, 3, "quarantine", "(start, end, who)")
+        rounds, ages = _columns(rollback, 2, "rollback", "(round, age)")
+        for start, end in zip(starts, ends, strict=True):
             if concrete((start, end)):
-                first = whole(start, "Scheduled", "quarantine", low=1)
-                whole(end, "Scheduled", "quarantine", low=first + 1)
-            mask = np.ndim(who) == 1 and getattr(who, "dtype", np.asarray(who).dtype) == bool
-            require(mask, "Scheduled", "quarantine", shown(who), "give a mask of booleans, one entry per identity")
-        for round, age in rollback:
-            if concrete((round, age)):
-                whole(round, "Scheduled", "rollback", low=0)
-                whole(age, "Scheduled", "rollback", low=0)
-        self.start, self.end = (_whole([one[i] for one in quarantine]) for i in (0, 1))
-        masks = [jnp.asarray(one[2], bool) for one in quarantine]
-        require(
-            len({mask.shape for mask in masks}) < 2, "Scheduled", "quarantine", "masks of several lengths", "one each"
-        )
-        self.who = jnp.stack(masks) if masks else jnp.zeros((0, 0), bool)
-        self.round, self.age = (_whole([one[i] for one in rollback]) for i in (0, 1))
+                whole(end, "Scheduled", "quarantine", low=1 + whole(start, "Scheduled", "quarantine", low=1))
+        for value in (*rounds, *ages):
+            if concrete(value):
+                whole(value, "Scheduled", "rollback", low=0)
+        self.start, self.end, self.round, self.age = map(_whole, (starts, ends, rounds, ages))
+        self.who = tuple(declared_who(one, "Scheduled", "quarantine") for one in who)
 
     def init(self, num_nodes: int) -> PyTree:
-        fits = not self.who.size or self.who.shape[1] == num_nodes
-        require(fits, "Scheduled", "quarantine", f"masks of {self.who.shape[1]}", f"there are {num_nodes} identities")
+        self._masks(num_nodes)
         return ()
 
     def decide(self, state: PyTree, session: Session, num_nodes: int) -> tuple[PyTree, Verdict, dict[str, Array]]:
         coming = session.round + 1
         active = (self.start <= coming) & (coming < self.end)
-        held = (active[:, None] & self.who).any(0) if self.who.size else jnp.zeros(num_nodes, bool)
+        held = (active[:, None] & self._masks(num_nodes)).any(0)
         due = self.round == session.round
         back = jnp.where(due, self.age, -1).max(initial=-1)
         verdict = Verdict(jnp.where(held, 0, 1).astype(jnp.result_type(float)), back)
         return state, verdict, {"quarantined": held.sum()}
 
+    def _masks(self, num_nodes: int) -> Bool[Array, "q n"]:
+        masks = [mask_of(who, num_nodes, "Scheduled") for who in self.who]
+        return jnp.stack(masks) if masks else jnp.zeros((0, num_nodes), bool)
 
-def _whole(values: list[Any]) -> Int[Array, " m"]:
+
+def _columns(rows: Any, width: int, parameter: str, form: str) -> list[tuple[Any, ...]]:
+    fits = isinstance(rows, list | tuple) and all(isinstance(row, list | tuple) and len(row) == width for row in rows)
+    require(fits, "Scheduled", parameter, shown(rows), f"give a list of {form}")
+    return list(zip(*rows, strict=True)) or [()] * width
+
+
+def _whole(values: tuple[Any, ...]) -> Int[Array, " m"]:
     return jnp.asarray(values, jnp.int32) if values else jnp.zeros(0, jnp.int32)
