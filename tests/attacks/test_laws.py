@@ -19,7 +19,7 @@ _spec = importlib.util.spec_from_file_location("attacks_table", Path(__file__).w
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
 TABLE = _module.TABLE
-MORE = ("min_max_unit", "min_sum_std", "optimal_ipm")
+MORE = ("alie_flpoison", "min_max_unit", "min_sum_std", "optimal_alie")
 """Rows that resemble another one: the whole suite."""
 ROWS = [pytest.param(name, marks=[pytest.mark.slow] * (name in MORE)) for name in TABLE]
 

