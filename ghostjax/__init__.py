@@ -13,17 +13,19 @@ from ghostjax import (
     learners as learners,
     metrics as metrics,
     protocols as protocols,
+    sinks as sinks,
     tasks as tasks,
     topologies as topologies,
 )
 from ghostjax._byzantine import Share as Share
 from ghostjax._compiled import compiler_options as compiler_options
+from ghostjax._load import load_run as load_run
 from ghostjax._optimizer import Optimizer as Optimizer, Schedule as Schedule
 from ghostjax._participation import churn as churn, sampled as sampled, stake as stake
 from ghostjax._random import stream as stream
 from ghostjax._rollout import rollout as rollout
 from ghostjax._round import Round as Round, State as State
-from ghostjax._run import load_run as load_run, Run as Run, RunResult as RunResult, simulate as simulate
+from ghostjax._run import Run as Run, RunResult as RunResult, simulate as simulate
 from ghostjax._simulation import Simulation as Simulation
 from ghostjax._sweep import (
     Axis as Axis,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -51,6 +52,16 @@ def declared(metric: AbstractMetric, task: Any) -> dict[str, Output]:
 def attributes_of(simulation: Any) -> dict[str, dict[str, Any]]:
     """What is said of every entry of the record, as plain data."""
     return {name: output.attributes() for name, output in simulation.outputs.items()}
+
+
+SHOWN = 2
+"""Entries that a line has room for."""
+
+
+def directed(record: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The scalars by which a run is followed: the first declared ones of which a direction is better."""
+    told = [name for name, said in outputs.items() if "better" in said and name in record and name not in BUILT_IN]
+    return [name for name in told if jnp.ndim(record[name]) == 1][:SHOWN]
 
 
 def outputs_of(*parts: Any, told: bool) -> dict[str, Output]:

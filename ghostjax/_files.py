@@ -76,6 +76,27 @@ def read_plain(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def append(path: Path, content: bytes) -> None:
+    """Adds `content` to a log: a crash may leave a part of it, which whoever continues the log has to mend."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(handle, view) :]
+    finally:
+        os.close(handle)
+
+
+def first_line(path: Path, most: int = 4096) -> bytes | None:
+    """The first line of the file at `path`, or its beginning where that is longer; None where nothing lies there."""
+    if not os.path.lexists(path):
+        return None
+    if not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.readline(most)
+
+
 def remove(path: Path) -> None:
     """Removes a file that may be gone already."""
     try:

@@ -15,6 +15,7 @@ from ghostjax._files import remove, write_atomic
 from ghostjax._run._archive import content_digest, CorruptFile, pack, quarantine, unpack
 from ghostjax._run._chunk import named_leaves
 from ghostjax._run._describe import differences
+from ghostjax._run._present import Present
 from ghostjax._run._provenance import changed, LAYOUT, VERSIONS
 from ghostjax._run._segments import Link, read_segments, remove_others, write_segment
 from ghostjax._types import ConfigurationError, require
@@ -54,8 +55,10 @@ class Keeper:
     The last `KEPT` are kept. `done` rounds are on the disk; `last` is the piece of the record that they end with.
     """
 
-    def __init__(self, directory: Path, manifest: dict[str, Any], seconds: float, found: Checkpoint | None):
-        self._directory, self._manifest, self._seconds = directory, manifest, seconds
+    def __init__(
+        self, directory: Path, manifest: dict[str, Any], seconds: float, found: Checkpoint | None, present: Present
+    ):
+        self._directory, self._manifest, self._seconds, self._present = directory, manifest, seconds, present
         self.done = 0 if found is None else found.status.round
         self._last: Link | None = None if found is None else tuple(found.status.manifest["record"])
         self._when = time.monotonic()
@@ -66,8 +69,8 @@ class Keeper:
         """Whether the last checkpoint is old enough for another one."""
         return time.monotonic() - self._when >= self._seconds
 
-    def save(self, state: Any, pieces: list[dict[str, np.ndarray]], done: int, weights: str) -> None:
-        """The state after `done` rounds; `pieces` are the rows since the last call, `weights` who took part so far."""
+    def save(self, state: Any, pieces: list[dict[str, np.ndarray]], done: int) -> Path:
+        """Keeps the state after `done` rounds, with the rows since the last call, and says where."""
         rows = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
         last = write_segment(self._directory, rows, self.done, done, self._last)
         arrays = {f"state{name}": leaf for name, leaf in named_leaves(state)}
@@ -75,13 +78,15 @@ class Keeper:
             **self._manifest,
             "schema": SCHEMA,
             "round": done,
-            "weights": weights,
+            "weights": self._present.upto(done),
             "record": last,
             "state": content_digest(arrays),
         }
-        write_atomic(self._directory / f"checkpoint-{done:08d}.npz", pack(arrays, manifest))
+        path = self._directory / f"checkpoint-{done:08d}.npz"
+        write_atomic(path, pack(arrays, manifest))
         self._prune()
         self.done, self._last, self._when = done, last, time.monotonic()
+        return path
 
     def _prune(self) -> None:
         for old in listed(self._directory)[:-KEPT]:

@@ -1,5 +1,6 @@
 """The compiled pieces that the host strings together, and how long each may take."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,13 +64,29 @@ class Pace:
             require(chunk == "auto", call, "chunk", shown(chunk), "'auto' or at least 1")
         self.capacity = CAPACITY if isinstance(chunk, str) else whole(chunk, call, "chunk", 1, LARGEST)
         self._next = self.capacity if self._fixed else 1
+        self._clock: float | None = None
 
     def take(self, left: int) -> int:
         """Rounds of the next chunk when `left` are left."""
         return min(self._next, left)
 
-    def took(self, rounds: int, seconds: float) -> None:
-        """Learns from a chunk; the first one, which compiles, should not be told."""
+    def begin(self) -> None:
+        """Before a first chunk, which may be compiled: its time says nothing."""
+        self._clock = None
+
+    def lap(self, rounds: int) -> None:
+        """A chunk of `rounds` has ended."""
+        now = time.monotonic()
+        if self._clock is not None:
+            self._learn(rounds, now - self._clock)
+        self._clock = now
+
+    def rest(self) -> None:
+        """What the host did since the last chunk ended is no time of a chunk."""
+        if self._clock is not None:
+            self._clock = time.monotonic()
+
+    def _learn(self, rounds: int, seconds: float) -> None:
         if not self._fixed:
             fitting = int(AIM * rounds / max(seconds, 1e-6))
             self._next = max(1, min(fitting, 8 * rounds, self.capacity))

@@ -8,7 +8,6 @@ from typing import Any, TYPE_CHECKING
 import numpy as np
 
 from ghostjax._border import shown
-from ghostjax._declared import BUILT_IN
 from ghostjax._files import write_atomic
 from ghostjax._run._archive import original_name, stored_name
 from ghostjax._simulation import Simulation
@@ -62,16 +61,6 @@ def _check_sizes(n: int, record: Mapping[str, Any], dims: Mapping[str, tuple[str
     for name in record:
         taken = name in COORDINATES or name in sizes
         require(not taken, "simulate", "metrics", f"name {name!r}", "a dimension has that name; give it another one")
-
-
-SHOWN = 2
-"""Entries that a line has room for."""
-
-
-def directed(record: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The scalars by which a run is followed: the first declared ones of which a direction is better."""
-    told = [name for name, said in outputs.items() if "better" in said and name in record and name not in BUILT_IN]
-    return [name for name in told if np.ndim(record[name]) == 1][:SHOWN]
 
 
 def labelled(

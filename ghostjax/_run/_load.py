@@ -28,17 +28,7 @@ if TYPE_CHECKING:
 
 
 def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run:
-    """Reads what `Run.save` wrote; with the `simulation` also its state and its training.
-
-    Then `params`, `evaluate`, `extend` and the calls of `attribution` work as on the run itself: key, participation
-    and a start that was given are read back. The simulation of a run that `ghostjax run` made is built again from its
-    configuration; where that makes another one today, a warning says so and the run is read without.
-
-    Nothing is read whose sha256 is not the one in `seal.json`. A sha256 is no signature: it tells damage and files
-    that do not belong together, not a forger who writes a seal as well.
-
-    Errors: `ConfigurationError` if there is no saved run, a file is corrupt, or another simulation ran.
-    """
+    """As `gj.load_run`, without making the simulation again."""
     path = folder(directory, "load_run", "directory")
     if simulation is not None:
         member(simulation, Simulation, "load_run", "simulation")

@@ -1,86 +1,56 @@
-"""The loop over chunks: what is done between two of them, and how it stops."""
+"""The loop over chunks: the device plays one ahead while the host looks at the one before."""
 
-import hashlib
-import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ghostjax._output import with_blanks
-from ghostjax._run._checkpoint import Keeper
-from ghostjax._run._chunk import advance, fetched, Pace, rows_of
-from ghostjax._run._progress import Reporter
-from ghostjax._run._signals import Interruption
-from ghostjax._simulation import Simulation
-from ghostjax._types import Key
+from ghostjax._run._chunk import Pace
+from ghostjax._run._host import Host
 
 
-class Start(NamedTuple):
-    """Rounds that are played, the state after them and their record in pieces."""
+class _Chunk(NamedTuple):
+    """Rounds `start` to `start + count`, dispatched; their record may still be computed."""
 
-    done: int
-    state: Any
-    pieces: list[dict[str, np.ndarray]]
+    record: Any
+    start: int
+    count: int
 
 
 def play(
-    simulation: Simulation,
-    key: Key,
-    weights: np.ndarray,
+    step: Callable[[Any, int, int], tuple[Any, Any]],
+    fetch: Callable[[Any, int, int], dict[str, np.ndarray]],
+    rounds: int,
     pace: Pace,
-    start: Start,
-    report: Reporter,
-    interruption: Interruption,
-    keeper: Keeper | None,
-) -> Start:
-    """Plays the rest of the rows of `weights`, chunk by chunk, until it is done or asked to stop."""
-    done, state, pieces = start.done, start.state, list(start.pieces)
-    rounds, kept, present = len(weights), len(pieces), Present(weights)
-    pending, clock, outputs = None, None, simulation.outputs
+    state: Any,
+    host: Host,
+    done: int = 0,
+) -> tuple[Any, int]:
+    """Plays rounds `done` to `rounds`, until all are played or the host stops it; the last state and how many were.
 
-    def collect() -> None:
-        # One chunk behind: the device plays the next one while its predecessor is fetched.
-        nonlocal pending, clock
-        if pending is not None:
-            record, count, upto = pending
-            pieces.append(with_blanks(fetched(record, count), outputs, upto - count))
-            report.update(upto, pieces[-1])
-            now = time.monotonic()
-            if clock is not None:
-                pace.took(count, now - clock)
-            clock, pending = now, None
+    `step(state, start, count)` dispatches a chunk, `fetch(record, start, count)` brings its rows to the host. At most
+    one chunk is dispatched whose rows are not with the host. Where the host waits for a round, none is: only then does
+    `state` belong to the rows that it has seen, for the next chunk is written in its place.
+    """
+    ahead: list[_Chunk] = []
+    pace.begin()
 
-    def save() -> None:
-        nonlocal kept
-        collect()
-        if keeper is not None and kept < len(pieces):
-            keeper.save(state, pieces[kept:], done, present.upto(done))
-            kept = len(pieces)
+    def collect(leave: int) -> None:
+        while len(ahead) > leave:
+            chunk = ahead.pop(0)
+            host.rows(fetch(chunk.record, chunk.start, chunk.count), chunk.start)
+            pace.lap(chunk.count)
 
-    while done < rounds and not interruption.asked:
-        count = pace.take(rounds - done)
-        constants = (simulation, key, *rows_of(weights, done, count, pace.capacity))
-        state, record = advance(constants, state)
+    while done < rounds and not host.stops(done):
+        count = pace.take(min(rounds - done, host.room(done)))
+        state, record = step(state, done, count)
+        ahead.append(_Chunk(record, done, count))
         done += count
-        collect()
-        pending = (record, count, done)
-        if keeper is not None and done < rounds and keeper.due():
-            save()
-    save()
-    return Start(done, state, pieces)
-
-
-class Present:
-    """Who took part in the first rounds, as a sha256 that grows with them."""
-
-    def __init__(self, weights: np.ndarray):
-        self._weights, self._done, self._digest = weights, 0, hashlib.sha256()
-
-    def upto(self, done: int) -> str:
-        """The digest of the first `done` rows; never fewer than in the call before."""
-        step = max(1, 2**22 // max(self._weights.shape[1], 1))
-        while self._done < done:
-            stop = min(done, self._done + step)
-            self._digest.update(np.ascontiguousarray(self._weights[self._done : stop]).data)
-            self._done = stop
-        return self._digest.hexdigest()
+        collect(leave=1)
+        if done < rounds and host.waits(done):
+            collect(leave=0)
+            host.settle(state, done)
+            pace.rest()
+    collect(leave=0)
+    host.settle(state, done, last=True)
+    return state, done

@@ -16,9 +16,11 @@ from ghostjax._run._archive import CorruptFile, pack
 from ghostjax._run._checkpoint import Checkpoint, Keeper, listed
 from ghostjax._run._chunk import named_leaves
 from ghostjax._run._dataset import dataset_bytes, declared_dims, labelled
+from ghostjax._run._present import Present
 from ghostjax._run._run import about, FILES, Run
 from ghostjax._run._seal import broken, read_seal, SEAL
 from ghostjax._simulation import Simulation
+from ghostjax._training import Training
 from ghostjax._types import ConfigurationError, Key, require
 
 
@@ -33,8 +35,7 @@ def prepare(
     resume: bool,
     seconds: float,
     provenance: dict[str, Any],
-    simulation: Simulation,
-    key: Key,
+    training: Training,
     state: Any,
 ) -> Keeper:
     """A keeper of checkpoints in a folder that can be written to, without the drafts of killed writers.
@@ -42,7 +43,7 @@ def prepare(
     What is written last is written once now, in memory and with one blank round.
     """
     if found is None:  # otherwise it was written before the rounds that are there
-        _rehearse(provenance, simulation, key, state)
+        _rehearse(provenance, training.simulation, training.key, state)
     problem = unwritable(directory)
     require(problem is None, "simulate", "directory", directory, f"cannot be written to ({problem}); choose another")
     remove_drafts(directory)
@@ -51,7 +52,7 @@ def prepare(
         for path in [*old, *listed(directory)]:
             if not path.is_dir():
                 remove(path)
-    return Keeper(directory, provenance, seconds, found)
+    return Keeper(directory, provenance, seconds, found, Present(training.weights))
 
 
 def _rehearse(provenance: dict[str, Any], simulation: Simulation, key: Key, state: Any) -> None:

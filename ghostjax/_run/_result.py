@@ -15,6 +15,7 @@ class RunResult(enum.Enum):
         "completed: the model is finite, every message counted, and no receiver heard more Byzantine weight than its "
         "rule is set to bear"
     )
+    stopped = "stopped early, as a sink asked, and otherwise completed: see the number of rounds"
     lost_messages = "completed, but some messages were not finite and counted as absent: see `lost`"
     nobody_present = "completed, but in some rounds nobody was present and nothing changed: see `present`"
     void_guarantee = (

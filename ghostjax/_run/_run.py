@@ -13,12 +13,13 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._border import folder
 from ghostjax._compiled import compiled
+from ghostjax._declared import directed
 from ghostjax._files import unwritable
 from ghostjax._output import GOAL
 from ghostjax._round import State
 from ghostjax._run._archive import pack
 from ghostjax._run._chunk import named_leaves
-from ghostjax._run._dataset import dataset_bytes, directed, labelled
+from ghostjax._run._dataset import dataset_bytes, labelled
 from ghostjax._run._describe import fingerprint
 from ghostjax._run._result import RunResult
 from ghostjax._run._seal import write_sealed

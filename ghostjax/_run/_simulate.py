@@ -1,6 +1,6 @@
 """Runs a simulation from the host, chunk by chunk."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +8,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ghostjax._border import choice, folder, number, whole
+from ghostjax._border import choice, folder, members, number, whole
 from ghostjax._declared import attributes_of
+from ghostjax._output import with_blanks
 from ghostjax._run import _checkpoint
 from ghostjax._run._archive import content_digest
-from ghostjax._run._chunk import begin, joined, named_leaves, own, Pace
-from ghostjax._run._describe import describe
-from ghostjax._run._loop import play, Present, Start
+from ghostjax._run._chunk import advance, begin, fetched, joined, named_leaves, own, Pace, rows_of
+from ghostjax._run._describe import describe, fingerprint
+from ghostjax._run._host import Host
+from ghostjax._run._loop import play
 from ghostjax._run._plain import plain_config
 from ghostjax._run._prepare import prepare, recorded_dims, stands
+from ghostjax._run._present import Present
 from ghostjax._run._program import program_digest
-from ghostjax._run._progress import known_progress, Progress, Reporter
 from ghostjax._run._provenance import environment
 from ghostjax._run._result import judge, RunResult
 from ghostjax._run._run import Run
@@ -27,6 +29,8 @@ from ghostjax._run._summary import summary
 from ghostjax._simulation import Simulation
 from ghostjax._training import as_training, LARGEST, Training, Unset
 from ghostjax._types import ConfigurationError, Key, require
+from ghostjax.sinks import AbstractSink, Beginning, Progress
+from ghostjax.sinks._reporter import How, known_progress
 
 
 def simulate(
@@ -41,7 +45,8 @@ def simulate(
     resume: bool = True,
     checkpoint_seconds: float = 30.0,
     allow_layout_change: bool = False,
-    progress: Progress = "auto",
+    progress: How = "auto",
+    sinks: Sequence[AbstractSink] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Run:
     """Trains `simulation` for `rounds` rounds from the root `key` and returns what happened.
@@ -66,8 +71,10 @@ def simulate(
     device, mesh or float format is refused unless `allow_layout_change`; other versions of the libraries only warn
     where the traced program is the same. A corrupt checkpoint is set aside with a warning and the one before it used.
 
-    `progress` is "auto" (a bar on a terminal, otherwise a line every ten seconds), "lines", None for silence, or a
-    function `(done, total, latest)`. `config` is kept in the provenance: numbers of numpy become plain ones, arrays
+    `progress` is "auto" (a bar on a terminal, one line in a notebook, otherwise a line every ten seconds), "lines",
+    None for silence, or a function `(done, total, latest)`. `sinks` follow the run (`gj.sinks`): logs, trackers, early
+    stopping. An exception in one of them ends the run, is raised with a note, and loses nothing that a directory can
+    keep. `config` is kept in the provenance: numbers of numpy become plain ones, arrays
     and tuples lists, paths text.
 
     Errors: `ConfigurationError` before the first round, also for whatever could not be written after the last one.
@@ -83,43 +90,34 @@ def simulate(
     """
     training = as_training("simulate", simulation, rounds, key, participation, state)
     pace = Pace(chunk, "simulate")
-    known_progress(progress, "simulate")
+    followers = _followers(progress, sinks, "simulate")
     number(checkpoint_seconds, "simulate", "checkpoint_seconds", 0, inf=True)
     choice(resume, (True, False), "simulate", "resume")
     choice(allow_layout_change, (True, False), "simulate", "allow_layout_change")
-    simulation, root = training.simulation, training.key
-    provenance = {
-        "environment": environment(simulation),
-        "rounds": training.rounds,
-        "key": describe(root),
-        "participation": describe(training.declared),
-        "start": None if training.state is None else {"sha256": content_digest(dict(named_leaves(training.state)))},
-        "simulation": describe(simulation),
-        "summary": summary(simulation),
-        "config": plain_config(config, "simulate"),
-    }
-    path, said = None if directory is None else folder(directory, "simulate", "directory"), attributes_of(simulation)
+    provenance = _provenance(training, config)
+    path = None if directory is None else folder(directory, "simulate", "directory")
     found = None if path is None else _find(path, resume, provenance, training.weights, allow_layout_change)
-    done = 0 if found is None else found.status.round
-    with (
-        Interruption(path is not None) as interruption,
-        Reporter(progress, training.rounds, "round", "simulate", done, said) as report,
-    ):
-        first = begin(simulation, root) if training.state is None else training.state
-        first = own(first, simulation, root, training.state)
-        dims = recorded_dims(simulation, root, first)
-        keeper, start = None, Start(0, first, [])
-        if path is not None:
-            provenance["program"] = program_digest(simulation, root, first)
+    interruption = Interruption(path is not None)
+    with Host(followers, lambda: interruption.asked) as host:
+        with interruption:
+            state, root = first_state(training), training.key
+            dims = recorded_dims(training.simulation, root, state)
+            keeper = None
+            if path is not None:
+                provenance["program"] = program_digest(training.simulation, root, state)
+                if found is not None:
+                    _checkpoint.check_program(found.status.manifest, provenance, path, allow_layout_change)
+                keeper = prepare(path, found, resume, checkpoint_seconds, provenance, training, state)
+            begun, before = (0, {}) if found is None else (found.status.round, found.record)
             if found is not None:
-                _checkpoint.check_program(found.status.manifest, provenance, path, allow_layout_change)
-                restored = _checkpoint.restore(found.arrays, first, found.status.path)
-                start = Start(found.status.round, restored, [found.record])
-            keeper = prepare(path, found, resume, checkpoint_seconds, provenance, simulation, root, first)
-        played = play(simulation, root, training.weights, pace, start, report, interruption, keeper)
-    run = _run(training, provenance, dims, played, path)
-    if path is not None and played.done == training.rounds and not stands(run, path):
-        run.save(path)
+                state = _checkpoint.restore(found.arrays, state, found.status.path)
+            host.begin(Beginning(training, provenance, begun, before, _name(provenance)), keeper)
+            state, done = _play(training, state, pace, host, begun)
+            host.check(path, done)
+            run = _run(training, provenance, dims, state, host, done, path)
+            if path is not None and run.result is not RunResult.interrupted and not stands(run, path):
+                run.save(path)
+        host.end(run)
     return run
 
 
@@ -134,33 +132,60 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
     training = run.training.resized(rounds, participation, played=run.rounds, call="Run.extend")
     if run.directory is not None or "directory" in options:
         return simulate(training, **{"directory": run.directory, "config": run.provenance.get("config"), **options})
-    known = {"chunk", "progress"}
+    known = {"chunk", "progress", "sinks"}
     require(not options.keys() - known, "Run.extend", "options", sorted(options.keys() - known), f"use {sorted(known)}")
     pace = Pace(options.get("chunk", "auto"), "Run.extend")
-    start = Start(run.rounds, jax.tree.map(jnp.copy, run.state), [dict(run.record)])
-    with (
-        Interruption(False) as interruption,
-        Reporter(options.get("progress", "auto"), rounds, "round", "Run.extend", run.rounds, run.outputs) as report,
-    ):
-        played = play(training.simulation, training.key, training.weights, pace, start, report, interruption, None)
+    followers = _followers(options.get("progress", "auto"), options.get("sinks", ()), "Run.extend")
     provenance = {**run.provenance, "rounds": rounds, "participation": describe(training.declared)}
-    return _run(training, provenance, dict(run.dims), played, None)
+    with Host(followers) as host:
+        host.begin(Beginning(training, provenance, run.rounds, run.record, _name(provenance)))
+        state, done = _play(training, jax.tree.map(jnp.copy, run.state), pace, host, run.rounds)
+        host.check(None, done)
+        longer = _run(training, provenance, dict(run.dims), state, host, done, None)
+        host.end(longer)
+    return longer
+
+
+def first_state(training: Training) -> Any:
+    """The state before the first round, all of which can be donated."""
+    simulation, key = training.simulation, training.key
+    state = begin(simulation, key) if training.state is None else training.state
+    return own(state, simulation, key, training.state)
+
+
+def _play(training: Training, state: Any, pace: Pace, host: Host, done: int) -> tuple[Any, int]:
+    """The rounds of `training` from `done` on, through the compiled chunk."""
+    simulation, key, outputs = training.simulation, training.key, training.simulation.outputs
+
+    def step(state: Any, start: int, count: int) -> Any:
+        return advance((simulation, key, *rows_of(training.weights, start, count, pace.capacity)), state)
+
+    def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
+        return with_blanks(fetched(record, count), outputs, start)
+
+    return play(step, fetch, training.rounds, pace, state, host, done)
 
 
 def _run(
     training: Training,
     provenance: dict[str, Any],
     dims: dict[str, tuple[str, ...]],
-    played: Start,
+    state: Any,
+    host: Host,
+    done: int,
     directory: Path | None,
 ) -> Run:
-    simulation, record = training.simulation, joined(played.pieces)
+    simulation, record = training.simulation, joined(host.pieces)
+    over, stopped = done == training.rounds, host.enough(done)
+    result = judge(simulation, record, state) if over or stopped else RunResult.interrupted
+    if not over and result is RunResult.completed:
+        result = RunResult.stopped
     return Run(
-        result=RunResult.interrupted if played.done < training.rounds else judge(simulation, record, played.state),
+        result=result,
         record=record,
-        state=played.state,
+        state=state,
         provenance=provenance,
-        models=simulation.protocol.models(played.state.protocol),
+        models=simulation.protocol.models(state.protocol),
         dims=dims,
         byzantine=np.asarray(simulation.byzantine),
         simulation=simulation,
@@ -168,6 +193,33 @@ def _run(
         training=training,
         directory=directory,
     )
+
+
+def _provenance(training: Training, config: Any) -> dict[str, Any]:
+    """Where the numbers of a run come from, as plain data."""
+    start = None if training.state is None else content_digest(dict(named_leaves(training.state)))
+    return {
+        "environment": environment(training.simulation),
+        "rounds": training.rounds,
+        "key": describe(training.key),
+        "participation": describe(training.declared),
+        "start": None if start is None else {"sha256": start},
+        "simulation": describe(training.simulation),
+        "summary": summary(training.simulation),
+        "config": plain_config(config, "simulate"),
+    }
+
+
+def _name(provenance: Mapping[str, Any]) -> str:
+    """What a run and its continuations are called by those who keep something of it elsewhere."""
+    return fingerprint({part: provenance.get(part) for part in ("key", "simulation", "start")})[:16]
+
+
+def _followers(progress: How, sinks: Any, call: str) -> list[AbstractSink]:
+    """All sinks of a run, the one that shows it first."""
+    given = members(sinks, AbstractSink, call, "sinks")
+    shown = [] if known_progress(progress, call) is None else [Progress(progress)]
+    return [*shown, *given]
 
 
 def _find(

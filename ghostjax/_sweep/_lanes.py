@@ -1,6 +1,5 @@
 """Playing cells: one at a time, or several at once as lanes of one batched program of fixed width."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,8 @@ import numpy as np
 from ghostjax._compiled import compiled
 from ghostjax._rollout import rollout_first
 from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of
+from ghostjax._run._host import Host
+from ghostjax._run._loop import play
 from ghostjax._simulation import Simulation
 from ghostjax._training import Training
 
@@ -21,13 +22,18 @@ MAX_LANES = 64
 
 def play_one(training: Training, pace: Pace, beat: Callable[[], bool]) -> tuple[dict[str, np.ndarray], Any] | None:
     """One cell through the programs of `simulate`, hence with its bits; None if `beat` asked to stop."""
-    simulation, key = training.simulation, training.key
+    simulation, key, weights = training.simulation, training.key, training.weights
     state = own(begin(simulation, key), simulation, key)
 
-    def step(rows: Any, count: Any, state: Any) -> Any:
-        return advance((simulation, key, rows, count), state)
+    def step(state: Any, start: int, count: int) -> Any:
+        return advance((simulation, key, *rows_of(weights, start, count, pace.capacity)), state)
 
-    return _play(step, state, training.weights, pace, beat, fetched, joined)
+    def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
+        return fetched(record, count)
+
+    host = Host(asked=lambda: not beat())
+    state, done = play(step, fetch, training.rounds, pace, state, host)
+    return None if done < training.rounds else (joined(host.pieces), state)
 
 
 def play_lanes(
@@ -44,22 +50,22 @@ def play_lanes(
     state = own(_begin_lanes((common, stacked, keys)), common, stacked, keys)
     drawn = filled[0].declared is not None and filled[0].declared.drawn
     weights = np.stack([training.weights for training in filled], 1) if drawn else filled[0].weights
+    rounds = filled[0].rounds
 
-    def step(rows: Any, count: Any, state: Any) -> Any:
-        return _advance_lanes((common, stacked, keys, rows, count), state)
+    def step(state: Any, start: int, count: int) -> Any:
+        return _advance_lanes((common, stacked, keys, *rows_of(weights, start, count, pace.capacity)), state)
 
-    def fetch(record: Any, count: int) -> dict[str, np.ndarray]:
-        return {name: np.array(np.asarray(column)[:, :count]) for name, column in record.items()}
+    def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
+        # Lanes come first on the device; pieces are joined along the rounds.
+        return {name: np.array(np.asarray(column)[:, :count].swapaxes(0, 1)) for name, column in record.items()}
 
-    def join(pieces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        return {name: np.concatenate([piece[name] for piece in pieces], axis=1) for name in pieces[0]}
-
-    played = _play(step, state, weights, pace, beat, fetch, join)
-    if played is None:
+    host = Host(asked=lambda: not beat())
+    state, done = play(step, fetch, rounds, pace, state, host)
+    if done < rounds:
         return None
-    record, state = played
+    record = joined(host.pieces)
     return [
-        ({name: column[i] for name, column in record.items()}, jax.tree.map(lambda leaf, i=i: leaf[i], state))
+        ({name: column[:, i] for name, column in record.items()}, jax.tree.map(lambda leaf, i=i: leaf[i], state))
         for i in range(len(trainings))
     ]
 
@@ -92,25 +98,6 @@ def default_lanes(simulation: Simulation, cells: int) -> int:
     while 2 * lanes <= min(cells, MAX_LANES) and 2 * lanes * 6 * size <= memory / 2:
         lanes *= 2
     return lanes
-
-
-def _play(step: Any, state: Any, weights: np.ndarray, pace: Pace, beat: Any, fetch: Any, join: Any) -> Any:
-    pieces, pending, done, clock = [], None, 0, None
-    while done < len(weights):
-        count = pace.take(len(weights) - done)
-        state, record = step(*rows_of(weights, done, count, pace.capacity), state)
-        done += count
-        if pending is not None:
-            pieces.append(fetch(*pending))
-            now = time.monotonic()
-            if clock is not None:
-                pace.took(pending[1], now - clock)
-            clock = now
-            if not beat():
-                return None
-        pending = record, count
-    pieces.append(fetch(*pending))  # type: ignore[misc]
-    return join(pieces), state
 
 
 def _stack(simulations: list[Simulation], shared: list[bool]) -> tuple[Any, Any]:

@@ -8,7 +8,6 @@ from typing import Any
 from ghostjax._border import folder, whole
 from ghostjax._files import remove_drafts, unwritable
 from ghostjax._participation import as_given
-from ghostjax._run._progress import Progress, Reporter
 from ghostjax._run._provenance import environment
 from ghostjax._run._signals import Interruption
 from ghostjax._simulation import Simulation
@@ -21,6 +20,7 @@ from ghostjax._sweep._sealed import begin_plan, end_plan, SCHEMA
 from ghostjax._sweep._worker import Worker
 from ghostjax._training import Training
 from ghostjax._types import require
+from ghostjax.sinks._reporter import How, Reporter
 
 
 WAIT = 0.5
@@ -39,7 +39,7 @@ def sweep(
     lanes: int | None = None,
     merge: bool | str = "auto",
     chunk: int | str = "auto",
-    progress: Progress = "auto",
+    progress: How = "auto",
 ) -> Sweep:
     """Trains every point of the product of `axes` with every seed, and returns one labelled dataset.
 

@@ -11,7 +11,6 @@ from ghostjax._run._chunk import Pace
 from ghostjax._run._dataset import declared_dims
 from ghostjax._run._describe import describe
 from ghostjax._run._program import program_digest
-from ghostjax._run._progress import Reporter
 from ghostjax._run._provenance import changed, LAYOUT
 from ghostjax._run._result import judge
 from ghostjax._run._signals import Interruption
@@ -21,6 +20,7 @@ from ghostjax._sweep._claims import Claim
 from ghostjax._sweep._lanes import default_lanes, play_lanes, play_one, shared_leaves
 from ghostjax._sweep._plan import Cell, Group, structure
 from ghostjax._training import Training
+from ghostjax.sinks._reporter import Reporter
 
 
 MAKERS = ("source", "jax", "jaxlib", *LAYOUT)

@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from ghostjax._run import load_run, RunResult, simulate
+from ghostjax._load import load_run
+from ghostjax._run import RunResult, simulate
 from ghostjax._simulation import Simulation
 from ghostjax._sweep import collect, sweep as run_sweep
 from ghostjax._types import ConfigurationError, require
@@ -20,6 +21,7 @@ from ghostjax.cli._flags import parse
 from ghostjax.cli._tables import print_table
 from ghostjax.cli._yaml import parse as read_back
 from ghostjax.report import comparison, write
+from ghostjax.sinks import TensorBoard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,9 @@ def run(argv: Sequence[str], console: Console) -> int:
 def sweep(argv: Sequence[str], console: Console) -> int:
     """`ghostjax sweep CONFIG.yaml [flags]`."""
     options = _parse("sweep", SweepOptions, SweepConfig, argv)
+    require(
+        not options.config.track, "sweep", "track", options.config.track, "only a single run is tracked; leave it out"
+    )
     require(options.config.axes, "sweep", "axes", options.config.axes, "name at least one axis in the YAML file")
     shard = _shard(options.shard)
     with _owned(options.out, "sweep.yaml", options.config):
@@ -124,7 +129,7 @@ def report(argv: Sequence[str], console: Console) -> int:
         config = load(folder / "run.yaml", RunConfig)
         there = (folder / "results.nc").exists() and (folder / "final.npz").exists()
         require(there, "report", "DIR", folder, f"its run is not finished: ghostjax resume {folder}")
-        path = _pages.run_page(folder, load_run(folder), dump(config), config.aggregator)
+        path = _pages.run_page(folder, load_run(folder, rebuild=False), dump(config), config.aggregator)
     else:
         there = (folder / "sweep.json").exists()
         require(there, "report", "DIR", folder, f"its sweep has not begun: ghostjax resume {folder}")
@@ -144,6 +149,7 @@ def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Conso
         checkpoint_seconds=config.checkpoint_seconds,
         allow_layout_change=config.allow_layout_change,
         progress=None if config.progress == "none" else config.progress,
+        sinks=[TensorBoard(config.track)] if config.track else [],
         config=dataclasses.asdict(config),
     )
     console.print(run.result.value)

@@ -71,6 +71,8 @@ class RunConfig:
     """Seconds between two checkpoints, at least."""
     progress: Literal["auto", "lines", "none"] = "auto"
     """A bar on a terminal and lines elsewhere, always lines, or nothing."""
+    track: str = ""
+    """A folder for TensorBoard's event files, which needs `pip install 'ghostjax[track]'`; none unless given."""
     allow_layout_change: bool = False
     """Whether a checkpoint of another device, mesh or float format may be continued."""
     variables: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
@@ -110,8 +112,8 @@ EXPRESSIONS = (
 )
 """Fields that are written as calls."""
 NO_AXES = ("seed", "seeds", "rounds", "axes", "variables", "participation", "chunk", "checkpoint_seconds", "progress",
-           "allow_layout_change")  # fmt: skip
-HOW = ("chunk", "checkpoint_seconds", "progress", "allow_layout_change")
+           "track", "allow_layout_change")  # fmt: skip
+HOW = ("chunk", "checkpoint_seconds", "progress", "track", "allow_layout_change")
 """Fields that change how a run is played and no bit of it."""
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 """Words for a model's activation, e.g. `mlp((64, 64, 10), tanh)`."""
@@ -163,6 +165,13 @@ def _byzantine(config: RunConfig, attack: str) -> Any:
         "several(...) says itself who is Byzantine; leave it out",
     )  # fmt: skip
     return None if several else config.byzantine
+
+
+def rebuilt(plain: Any) -> Simulation | None:
+    """The simulation of the configuration that `ghostjax run` kept in the provenance; None for any other."""
+    names = {field.name for field in dataclasses.fields(RunConfig)}
+    ours = isinstance(plain, Mapping) and {"nodes", "task", "aggregator", "protocol", "rounds"} <= plain.keys() <= names
+    return simulation(RunConfig(**plain)) if ours else None
 
 
 def participation(config: RunConfig) -> Any:

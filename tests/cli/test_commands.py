@@ -16,13 +16,13 @@ from rich.console import Console
 
 import ghostjax as gj
 from ghostjax._run import checkpoint_status
-from ghostjax._run._progress import Reporter
 from ghostjax.cli import main
 from ghostjax.cli._catalogue import catalogue, FAMILIES
 from ghostjax.cli._config import dump, load, participation, RunConfig, simulation, SweepConfig
 from ghostjax.cli._main import COMMANDS
 from ghostjax.cli._tables import print_table
 from ghostjax.cli._yaml import parse, write
+from ghostjax.sinks._reporter import Reporter
 
 
 RUN = """
@@ -99,6 +99,38 @@ def test_run_writes_results_a_page_and_can_be_read_back(capsys):
     assert main(["run", config, "--out", "here"]) == 0  # the configuration knows it
     assert main(["verify", "here"]) == 0
     assert "here: whole" in capsys.readouterr().out
+
+
+def test_a_run_is_made_again_from_its_configuration(capsys, monkeypatch):
+    config = wrote("run.yaml", RUN + "participation: sampled(0.5)\n")
+    assert main(["run", config, "--out", "here", "--rounds", "3", "--progress", "none"]) == 0
+    run = gj.load_run("here")
+    assert run.simulation is not None and run.training is not None
+    assert run.training.weights.sum(1).tolist() == [3, 3, 3] and run.params()
+    assert gj.attribution.leave_one_out(run).scores.shape == (6,)
+    longer = run.extend(5, progress=None)
+    direct = gj.simulate(run.simulation, 5, 0, participation=gj.sampled(0.5), progress=None)
+    assert (longer.models == direct.models).all()
+    assert gj.load_run("here", rebuild=False).simulation is None
+    with monkeypatch.context() as patch:
+        patch.setattr("ghostjax.cli._config.standard", lambda every: (gj.metrics.Goal(),))
+        with pytest.warns(UserWarning, match="load_run: directory=here: its configuration makes another simulation"):
+            assert gj.load_run("here").simulation is None
+    with monkeypatch.context() as patch:
+        patch.setitem(catalogue(), "digits", catalogue()["mean"])
+        with pytest.warns(UserWarning, match=r"load_run: directory=here: task=.*; read without its simulation"):
+            assert gj.load_run("here").rounds == 5
+
+
+def test_a_run_is_tracked(capsys):
+    pytest.importorskip("tensorboardX")
+    config = wrote("run.yaml", RUN)
+    given = ["--progress", "none", "--track", "curves"]
+    assert main(["run", config, "--out", "here", "--rounds", "3", *given]) == 0
+    assert main(["resume", "here", "--rounds", "5"]) == 0  # the configuration knows it
+    assert '"rounds": 5' in Path("curves/ghostjax.json").read_text() and len(list(Path("curves").glob("events*"))) == 2
+    assert main(["sweep", wrote("sweep.yaml", SWEEP), "--out", "there", "--track", "curves"]) == 2
+    assert "sweep: track=curves: only a single run is tracked" in capsys.readouterr().err
 
 
 def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):
@@ -245,7 +277,7 @@ def test_what_is_written_reads_back_the_same(value):
 
 def test_every_argument_of_a_simulation_and_of_simulate_is_a_field():
     fields = {field.name for field in dataclasses.fields(RunConfig)}
-    elsewhere = {"simulation", "key", "state", "directory", "resume", "config"}
+    elsewhere = {"simulation", "key", "state", "directory", "resume", "sinks", "config"}
     for call in (gj.Simulation.__init__, gj.simulate):
         assert set(inspect.signature(call).parameters) - {"self"} - elsewhere <= fields
 

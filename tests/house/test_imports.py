@@ -55,13 +55,15 @@ ALLOWED = {
     "_rollout": FOUNDATION | {"_simulation"},
     "_start": FOUNDATION | {"_simulation"},
     "_training": FOUNDATION | {"_participation", "_simulation", "_start"},
-    "_run": FOUNDATION | {"_declared", "_participation", "_simulation", "_rollout", "_training", "tasks"},
+    "sinks": FOUNDATION | {"_declared", "_training"},
+    "_run": FOUNDATION | {"_declared", "_participation", "_simulation", "_rollout", "_training", "sinks", "tasks"},
     "_sweep": FOUNDATION
     | STAGES
-    | {"_declared", "_participation", "_simulation", "_rollout", "_run", "_training", "metrics", "protocols"},
+    | {"_declared", "_participation", "_simulation", "_rollout", "_run", "_training", "sinks", "metrics", "protocols"},
     "attribution": FOUNDATION | {"_participation", "_simulation", "_rollout", "_run", "_training"},
     "report": FOUNDATION | {"_declared", "_run", "_sweep", "attribution"},
     "_verify": FOUNDATION | {"_run", "_sweep"},
+    "_load": FOUNDATION | {"_run", "_simulation", "cli"},
     "testing": None,
     "formal": None,
     "cli": None,

@@ -1,5 +1,8 @@
 """Running from the host: chunks, traces, result codes, labels."""
 
+import sys
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 from run_problem import same, simulation, Traced, TRACES
 
 import ghostjax as gj
-from ghostjax._run._progress import Reporter
+from ghostjax.sinks._reporter import Reporter
 
 
 def test_the_chunk_never_changes_a_bit():
@@ -160,7 +163,7 @@ def test_progress(capsys, monkeypatch):
     gj.simulate(simulation(), 5, chunk=2, progress=lambda done, total, latest: seen.append((done, total, latest)))
     assert [s[:2] for s in seen] == [(2, 5), (4, 5), (5, 5)]
     assert np.isfinite(seen[-1][2]["loss"]) and "norm" not in seen[-1][2]
-    monkeypatch.setattr("ghostjax._run._progress.EVERY", 0.0)
+    monkeypatch.setattr("ghostjax.sinks._reporter.EVERY", 0.0)
     gj.simulate(simulation(), 5, chunk=2, progress="lines")
     out, err = capsys.readouterr()
     first, second = err.splitlines()[:2]
@@ -179,7 +182,7 @@ def test_the_bar_on_a_terminal(capsys, monkeypatch):
 
 def test_the_time_left_is_that_of_work_and_not_of_the_compiler(capsys, monkeypatch):
     clock = iter([0.0, 100.0, 110.0])
-    monkeypatch.setattr("ghostjax._run._progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("ghostjax.sinks._reporter.time.monotonic", lambda: next(clock))
     with Reporter("lines", 13, "round", "simulate") as report:
         for done in (1, 2):
             report.update(done)
@@ -187,11 +190,24 @@ def test_the_time_left_is_that_of_work_and_not_of_the_compiler(capsys, monkeypat
 
 
 def test_a_notebook_gets_one_line_without_widgets(capsys, monkeypatch):
+    shown = []
+
+    class Handle:
+        def update(self, content, raw):
+            shown.append(("update", content["text/plain"]))
+
+    def display(content, raw, display_id):
+        shown.append(("display", content["text/plain"]))
+        return Handle()
+
+    notebook = types.ModuleType("IPython.display")
+    notebook.display = display
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    monkeypatch.setattr("ghostjax._run._progress.REFRESH", 0.0)
-    with Reporter("auto", 3, "round", "simulate") as report:
-        report.update(1)
-        report.update(3)
-    shown = capsys.readouterr()
-    assert not shown.out and "\n" not in shown.err and "\r" + "round 1/3" in shown.err
-    assert shown.err.split("\r")[-2].strip() == "", "the line is taken away at the end"
+    monkeypatch.setattr("ghostjax.sinks._reporter.REFRESH", 0.0)
+    gj.simulate(simulation(), 4, chunk=2)
+    (first, line), (second, again), (last, empty) = shown
+    assert (first, second, last) == ("display", "update", "update") and capsys.readouterr() == ("", "")
+    assert line.startswith("round 2/4  loss") and again.startswith("round 4/4") and "left" in again
+    assert empty == "", "the line is taken away at the end"

@@ -1,5 +1,6 @@
 """What a person sees while waiting: a bar on a terminal, one line in a notebook, a line now and then elsewhere."""
 
+import importlib
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -9,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ghostjax._border import shown
-from ghostjax._run._dataset import directed
+from ghostjax._declared import directed
 from ghostjax._types import require
 
 
-Progress = str | Callable[[int, int, dict[str, float]], object] | None
+How = str | Callable[[int, int, dict[str, float]], object] | None
 """`"auto"` (a bar on a terminal, one line in a notebook, else lines), `"lines"`, None for silence, or
 `progress(done, total, latest)`."""
 EVERY = 10.0
@@ -22,7 +23,7 @@ REFRESH = 0.5
 """Seconds between two updates of a notebook's line."""
 
 
-def known_progress(progress: Progress, call: str) -> Progress:
+def known_progress(progress: How, call: str) -> How:
     """`progress` if it is one of those that a `Reporter` takes."""
     known = progress is None or callable(progress) or (isinstance(progress, str) and progress in ("auto", "lines"))
     seen = progress if isinstance(progress, str) else shown(progress)
@@ -36,34 +37,44 @@ class Reporter:
     Speed and time left are measured from the first piece of work that is done: that one waits for the compiler.
     """
 
-    def __init__(self, progress: Progress, total: int, unit: str, call: str, start: int = 0, outputs: Any = None):
+    def __init__(self, progress: How, total: int, unit: str, call: str, start: int = 0, outputs: Any = None):
         self._progress, self._total, self._unit = known_progress(progress, call), total, unit
         self._start, self._outputs = start, outputs or {}
         self._first: tuple[float, int] | None = None
         self._said = time.monotonic()
         self._bar: Any = None
-        self._notebook, self._width = False, 0
+        self._notebook: Any = None
 
     def __enter__(self) -> "Reporter":
-        if self._progress == "auto":
-            from rich.console import Console
-
-            console = Console(stderr=True)  # honours NO_COLOR
-            # rich draws in a notebook with ipywidgets only, which often are not there; a carriage return works in all.
-            self._notebook = console.is_jupyter
-            if console.is_terminal and not self._notebook:
-                self._bar = _bar(console, self._unit)
-                self._task = self._bar.add_task("", total=self._total, completed=self._start, speed="", latest="")
-                self._bar.start()
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Draws the bar, where there is a terminal to draw it on."""
+        if self._progress == "auto":
+            from rich.console import Console
+
+            console = Console(stderr=True)  # honours NO_COLOR
+            # rich draws in a notebook with ipywidgets only, which often are not there.
+            if console.is_jupyter:
+                self._notebook = _Line()
+            elif console.is_terminal:
+                self._bar = _bar(console, self._unit)
+                self._task = self._bar.add_task("", total=self._total, completed=self._start, speed="", latest="")
+                self._bar.start()
+
+    def close(self) -> None:
+        """Takes away what was drawn."""
         if self._bar is not None:
             self._bar.stop()
-        if self._width:
-            self._rewrite("")
+        if self._notebook is not None:
+            self._notebook.show("")
+        self._bar = self._notebook = None
 
     def update(self, done: int, record: Mapping[str, np.ndarray] | None = None) -> None:
         """`done` units are done; `record` is the newest piece."""
@@ -81,12 +92,12 @@ class Reporter:
         line = "  ".join(part for part in (f"{self._unit} {done}/{self._total}", pace, shown) if part)
         if self._bar is not None:
             self._bar.update(self._task, completed=done, speed=pace, latest=shown)
-        elif now - self._said >= (REFRESH if self._notebook else EVERY):
+        elif now - self._said >= (EVERY if self._notebook is None else REFRESH):
             self._said = now
-            if self._notebook:
-                self._rewrite(line)
-            else:
+            if self._notebook is None:
                 print(line, file=sys.stderr, flush=True)
+            else:
+                self._notebook.show(line)
 
     def _pace(self, done: int, now: float) -> str:
         """Speed and time left; nothing while only the first piece is done, which was compiled too."""
@@ -98,11 +109,21 @@ class Reporter:
         speed = (done - before) / (now - began)
         return f"{_speed(speed, self._unit)}  {_clock((self._total - done) / speed)} left"
 
-    def _rewrite(self, line: str) -> None:
-        """Puts `line` over the line before it."""
-        sys.stderr.write("\r" + line.ljust(self._width) + ("" if line else "\r"))
-        sys.stderr.flush()
-        self._width = len(line)
+
+class _Line:
+    """One line of a notebook's output that is replaced in place, by what every notebook has: IPython's display."""
+
+    def __init__(self):
+        self._display = importlib.import_module("IPython.display").display
+        self._handle: Any = None
+
+    def show(self, line: str) -> None:
+        """Puts `line` where the one before stood."""
+        content = {"text/plain": line}
+        if self._handle is None:
+            self._handle = self._display(content, raw=True, display_id=True)
+        else:
+            self._handle.update(content, raw=True)
 
 
 def _bar(console: Any, unit: str) -> Any:

@@ -1,0 +1,113 @@
+"""Between two chunks: rows for the sinks, checkpoints, and who wants to stop."""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ghostjax._run._checkpoint import Keeper
+from ghostjax.sinks import AbstractSink, Beginning
+
+
+FAR = 2**31 - 1
+
+
+class Host:
+    """Collects the rows of a run, hands them to its sinks, writes its checkpoints, and tells when to stop.
+
+    A sink that raises gets no more rows, and the run stops; `check` raises its exception once all is saved. Leaving the
+    context before `end` was called ends every sink that began with None.
+    """
+
+    def __init__(self, sinks: Sequence[AbstractSink] = (), asked: Callable[[], bool] = lambda: False):
+        self.keeper: Keeper | None = None
+        self.pieces: list[dict[str, np.ndarray]] = []
+        self._sinks, self._asked = sinks, asked
+        self._begun: list[AbstractSink] = []
+        self._failures: list[tuple[AbstractSink, Exception]] = []
+        self._kept = 0
+
+    def __enter__(self) -> "Host":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for sink in self._begun:  # none, where they have ended
+            with contextlib.suppress(Exception):
+                sink.end(None)
+
+    def begin(self, beginning: Beginning, keeper: Keeper | None = None) -> None:
+        """Before the first chunk."""
+        self.keeper = keeper
+        if beginning.round:
+            self.pieces.append(dict(beginning.record))
+            self._kept = 1
+        for sink in self._sinks:
+            self._begun.append(sink)
+            sink.begin(beginning)
+
+    def rows(self, rows: dict[str, np.ndarray], start: int) -> None:
+        """The rows of one chunk."""
+        self.pieces.append(rows)
+        self._tell(lambda sink: sink.rows(rows, start))
+
+    def stops(self, done: int) -> bool:
+        """Whether no further chunk should be played after `done` rounds."""
+        return bool(self._failures) or self.enough(done) or self._asked()
+
+    def enough(self, done: int) -> bool:
+        """Whether a sink ends the run after `done` rounds."""
+        return done > 0 and any(sink.enough for sink in self._deciding(done))
+
+    def room(self, done: int) -> int:
+        """Rounds that may be played before somebody has to look at their end."""
+        return min((sink.every - done % sink.every for sink in self._sinks if sink.every), default=FAR)
+
+    def waits(self, done: int) -> bool:
+        """Whether all rows have to be seen before the round after `done` is played."""
+        return bool(self._deciding(done)) or (self.keeper is not None and self.keeper.due())
+
+    def settle(self, state: Any, done: int, last: bool = False) -> None:
+        """All rows of `done` rounds were seen, and `state` is the one after them: it is saved if that is due."""
+        new = self.pieces[self._kept :]
+        if self.keeper is None or not new or not (last or self.keeper.due()):
+            return
+        path = self.keeper.save(state, new, done)
+        self._kept = len(self.pieces)
+        self._tell(lambda sink: sink.saved(path, done))
+
+    def check(self, directory: Path | None, done: int) -> None:
+        """Raises what a sink raised, with a note that says what became of the run."""
+        for sink, error in self._failures:
+            kept = f"its first {done} rounds are saved in {directory}, and the same call goes on from there"
+            lost = "nothing of it is kept; with directory= it would have been saved"
+            what = f"the run stopped; {kept if directory else lost}"
+            error.add_note(f"raised by the sink {type(sink).__name__}: {what}")
+            raise error
+
+    def end(self, run: Any) -> None:
+        """After the last chunk; the run is whole whatever a sink does now."""
+        while self._begun:
+            sink = self._begun.pop(0)
+            try:
+                sink.end(run)
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}".splitlines()[0]
+                warnings.warn(f"simulate: sinks={type(sink).__name__}: its end failed ({why}); the run is whole",
+                              stacklevel=4)  # fmt: skip
+
+    def _deciding(self, done: int) -> list[AbstractSink]:
+        return [sink for sink in self._sinks if sink.every and done % sink.every == 0]
+
+    def _tell(self, call: Callable[[AbstractSink], None]) -> None:
+        for sink in self._sinks:
+            if all(sink is not failed for failed, _ in self._failures):
+                try:
+                    call(sink)
+                except Exception as error:
+                    self._failures.append((sink, error))
