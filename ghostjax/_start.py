@@ -15,10 +15,11 @@ from ghostjax._types import ConfigurationError, Key, require
 
 
 def started(simulation: Simulation, key: Key, given: Any, call: str) -> State:
-    """The state before round 0 that `given` stands for: a `State`, a flat model `[d]` or a tree of parameters.
+    """The state before round 0 that `given` stands for: a `State`, a flat model or a tree of parameters.
 
     A `State` brings its memories (momentum, optimizer, attack) and loses its clock: its round becomes 0. A model
-    takes the place of the one that `key` would draw, and all memories are those of `simulation.init(key)`.
+    takes the place of the one that `key` would draw, and all memories are those of `simulation.init(key)`. In gossip
+    one model `[d]` is where every node begins, and `[n, d]` are models of their own.
 
     Errors: `ConfigurationError` naming the first leaf whose shape or dtype is another one here.
     """
@@ -26,12 +27,20 @@ def started(simulation: Simulation, key: Key, given: Any, call: str) -> State:
         like = jax.eval_shape(simulation.init, key)
         return _fitting(given, like, call)._replace(round=jnp.zeros((), jnp.int32))
     ravel = simulation.ravel
-    flat = jax.ShapeDtypeStruct((ravel.size,), ravel.dtype)
-    if isinstance(given, np.ndarray | jax.Array) and given.shape == flat.shape:
-        theta = jnp.asarray(given, flat.dtype)
+    like = jax.eval_shape(lambda: simulation.protocol.models(simulation.init(key).protocol))
+    one = jax.ShapeDtypeStruct((ravel.size,), ravel.dtype)
+    tree = jax.eval_shape(ravel.unravel, one)
+    if isinstance(given, np.ndarray | jax.Array) and given.shape in (one.shape, like.shape):
+        theta = jnp.asarray(given, ravel.dtype)
+    elif like.ndim == 2 and _shapes(given) == _shapes(trees := jax.eval_shape(jax.vmap(ravel.unravel), like)):
+        theta = jax.vmap(ravel.ravel)(_fitting(given, trees, call))
     else:
-        theta = ravel.ravel(_fitting(given, jax.eval_shape(ravel.unravel, flat), call))
+        theta = ravel.ravel(_fitting(given, tree, call))
     return _with_model(simulation, key, theta)
+
+
+def _shapes(tree: Any) -> list[tuple[int, ...]]:
+    return [jnp.shape(leaf) for leaf in jax.tree.leaves(tree)]
 
 
 def _fitting(given: Any, like: Any, call: str) -> Any:
@@ -57,5 +66,5 @@ def _leaf(name: str, given: Any, like: jax.ShapeDtypeStruct, call: str) -> Array
 
 
 @compiled
-def _with_model(simulation: Simulation, key: Key, theta: Float[Array, " d"]) -> State:
+def _with_model(simulation: Simulation, key: Key, theta: Float[Array, "*n d"]) -> State:
     return simulation.init(key, theta)

@@ -34,8 +34,8 @@ class Training:
     `participation` says how much every identity counts in every round: None for 1 everywhere, an array `[n]` or
     `[rounds, n]` of counts, `gj.stake(shares)`, `"by_examples"`, `gj.sampled(share)` or `gj.churn(...)`. `weights`
     `[rounds, n]` are the numbers that it comes to. `state` is where the training begins: None for
-    `simulation.init(key)`, a flat model `[d]`, a tree of parameters, or a `gj.State` whose memories come along; its
-    round becomes 0.
+    `simulation.init(key)`, a model (flat `[d]`, in gossip also `[n, d]`, or as a tree of parameters), or a `gj.State`
+    whose memories come along and whose round becomes 0.
 
     **Errors:** `ConfigurationError` in one line for each of them, before anything compiles.
 

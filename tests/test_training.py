@@ -163,12 +163,16 @@ def test_a_state_brings_its_memories_and_loses_its_clock():
     assert not np.array_equal(run.models, play(SIMULATION, ROUNDS, 5, state=before.models).models)
 
 
-def test_in_gossip_a_model_is_where_every_node_begins():
+def test_in_gossip_a_model_is_where_every_node_begins_unless_each_has_its_own():
     graph = gj.topologies.complete(N)
     sim = gj.Simulation(TASK, gj.protocols.Gossip(gj.aggregators.Mean(), graph))
     theta = jnp.linspace(-0.1, 0.1, sim.ravel.size)
-    training = gj.Training(sim, 1, 0, state=theta)
-    np.testing.assert_array_equal(training.state.protocol.theta, np.tile(theta, (N, 1)))
+    models = lambda state: gj.Training(sim, 1, 0, state=state).state.protocol.theta
+    np.testing.assert_array_equal(models(theta), np.tile(theta, (N, 1)))
+    run = play(sim, 2)
+    np.testing.assert_array_equal(models(run.models), run.models)
+    np.testing.assert_array_equal(models(run.params()), run.models)
+    np.testing.assert_array_equal(models(sim.ravel.unravel(theta)), np.tile(theta, (N, 1)))
 
 
 @pytest.mark.parametrize(

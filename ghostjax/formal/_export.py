@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ghostjax._files import write_atomic
 from ghostjax.formal._encoding import words_of
 from ghostjax.formal._errors import Unsound
 from ghostjax.formal._explore import explore
@@ -35,12 +36,11 @@ class Module(NamedTuple):
 
     def write(self, folder: Path) -> list[Path]:
         """Writes `NAME.tla` and `NAME_CONFIGURATION.cfg`; returns the paths, the module's first."""
-        folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"{self.name}.tla"]
-        paths[0].write_text(self.text)
+        write_atomic(paths[0], self.text.encode())
         for which, text in self.configurations.items():
             paths.append(folder / f"{self.name}_{which}.cfg")
-            paths[-1].write_text(text)
+            write_atomic(paths[-1], text.encode())
         return paths
 
 

@@ -56,7 +56,7 @@ class AbstractSink(abc.ABC):
     >>> task = gj.tasks.digits(8, model=gj.tasks.models.MLP((64, 10)))
     >>> simulation = gj.Simulation(task, gj.protocols.Server(gj.aggregators.Mean()))
     >>> run = gj.simulate(simulation, 3, sinks=[Best()], progress=None)
-    2.2
+    2.5
 
     ```
     """
