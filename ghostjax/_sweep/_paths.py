@@ -96,6 +96,20 @@ def with_field(module: Any, name: str, value: Any, *, check: bool = True) -> Any
     return copy
 
 
+def at_path(module: Any, path: tuple[str, ...]) -> Any:
+    """The field at `path`."""
+    for name in path:
+        module = getattr(module, name)
+    return module
+
+
+def with_path(module: Any, path: tuple[str, ...], value: Any) -> Any:
+    """A copy with the field at `path` replaced, unchecked."""
+    name, *rest = path
+    inner = with_path(getattr(module, name), tuple(rest), value) if rest else value
+    return with_field(module, name, inner, check=False)
+
+
 def _like(old: Any, value: Any, name: str) -> Any:
     """A number in the dtype of the number that it replaces, refused where there is none or it would be rounded."""
     if isinstance(value, eqx.Module) or not isinstance(old, jax.Array | eqx.Module):

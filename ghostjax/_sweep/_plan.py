@@ -18,17 +18,17 @@ from ghostjax._byzantine import IdleAttack
 from ghostjax._run._describe import Describer, fingerprint
 from ghostjax._simulation import Simulation
 from ghostjax._sweep._axis import Axis
-from ghostjax._sweep._paths import set_paths, unknown_path, with_field
-from ghostjax._sweep._switch import AggregatorSwitch, AttackSwitch
-from ghostjax._types import as_count, ConfigurationError, require
-from ghostjax.attacks import NoAttack
-from ghostjax.protocols import Server
+from ghostjax._sweep._paths import at_path, set_paths, unknown_path, with_path
+from ghostjax._sweep._switch import agreed, switch
+from ghostjax._types import ConfigurationError, require
+from ghostjax.attacks import AbstractAttack, NoAttack
+from ghostjax.learners import AbstractLearner
 
 
 SCHEMA = 3
 """The layout of a description; another one gives cells other names."""
 MERGE_ABOVE = 3
-"""More structures than this that differ only in attack or rule are merged into one program."""
+"""More structures than this that differ only in members that a switch can choose are merged into one program."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ def structure(tree: Any) -> Any:
 
 
 def group_cells(cells: Iterable[Cell], merge: bool | str) -> list[Group]:
-    """Groups of one structure each, merged over attacks and rules where `merge` says so.
+    """Groups of one structure each, merged over attacks, learners and rules where `merge` says so.
 
     The grouping depends on the whole sweep, never on the shard or on what is already done, because a cell's
     bits may depend on the program that it runs in.
@@ -200,49 +200,37 @@ def _by(keys: list[Any], cells: list[Cell]) -> list[list[Cell]]:
     return list(found.values())
 
 
+def _families(simulation: Simulation) -> dict[tuple[str, ...], type[eqx.Module]]:
+    """Where a switch may choose among members, and of which family."""
+    protocol = {("protocol", name): family for name, family in simulation.protocol.switchable.items()}
+    return {("attack",): AbstractAttack, ("learner",): AbstractLearner, **protocol}
+
+
 def _family(simulation: Simulation) -> Any:
-    """The structure without what a switch can choose: the attack, and the rule at a server."""
-    rest = with_field(simulation, "attack", None, check=False)
-    if isinstance(simulation.protocol, Server):
-        rest = _with_rule(rest, None)
-    return structure(rest), simulation.attack.per_receiver
+    """The structure without what a switch can choose, and what its options must agree on."""
+    rest, common = simulation, []
+    for path in _families(simulation):
+        common.append(agreed(at_path(simulation, path)))
+        rest = with_path(rest, path, None)
+    return structure(rest), tuple(common)
 
 
 def _merged(family: list[Cell]) -> Group:
     """One program for the whole family: options are the structures in order of appearance."""
-    attacks = [cell.simulation.attack for cell in family]
-    rules: list[Any] = [getattr(cell.simulation.protocol, "aggregator", None) for cell in family]
-    if not isinstance(family[0].simulation.protocol, Server):
-        rules = [None] * len(family)  # in gossip a switch would cost every rule its fused form
-    attack_options, rule_options = _options(attacks), _options(rules)
-    programs, branches = [], []
-    for cell, attack, rule in zip(family, attacks, rules, strict=True):
-        program, branch = cell.simulation, ()
-        if len(attack_options) > 1:
-            i = list(attack_options).index(structure(attack))
-            options = [attack if j == i else option for j, option in enumerate(attack_options.values())]
-            program = with_field(program, "attack", AttackSwitch(tuple(options), as_count(i)), check=False)
-            branch += (i,)
-        if len(rule_options) > 1:
-            i = list(rule_options).index(structure(rule))
-            options = [rule if j == i else option for j, option in enumerate(rule_options.values())]
-            program = _with_rule(program, AggregatorSwitch(tuple(options), as_count(i)))
-            branch += (i,)
-        programs.append(program)
-        branches.append(branch)
+    programs = [cell.simulation for cell in family]
+    branches: list[tuple[int, ...]] = [()] * len(family)
+    for path, kind in _families(family[0].simulation).items():
+        members = [at_path(cell.simulation, path) for cell in family]
+        structures = [structure(member) for member in members]
+        options = dict(zip(reversed(structures), reversed(members), strict=True))  # the first of each
+        places = list(dict.fromkeys(structures))
+        if len(places) == 1:
+            continue
+        for cell, (member, own) in enumerate(zip(members, structures, strict=True)):
+            chosen = tuple(member if place == own else options[place] for place in places)
+            programs[cell] = with_path(programs[cell], path, switch(kind, chosen, places.index(own)))
+            branches[cell] = (*branches[cell], places.index(own))
     return Group(family, programs, branches)
-
-
-def _with_rule(simulation: Any, rule: Any) -> Any:
-    protocol = with_field(simulation.protocol, "aggregator", rule, check=False)
-    return with_field(simulation, "protocol", protocol, check=False)
-
-
-def _options(objects: list[Any]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
-    for thing in objects:
-        found.setdefault(structure(thing), thing)
-    return found
 
 
 class _Pool:

@@ -1,138 +1,173 @@
-"""One of several objects, chosen by a traced index: objects as an axis of one compiled program.
+"""One of several members of a family, chosen by a traced index: objects as an axis of one compiled program.
 
-`lax.switch` runs the chosen branch only, as long as the index is not batched. The memory is a tuple with a slot
-per option, of which the chosen one is replaced. In gossip the rule is driven as a general one, on the whole
-matrix per receiver, so a sweep merges rules at a server only.
+A switch is a member of the family itself, made from the abstract class:
+
+    init                             a tuple of the options' memories
+    a method that takes `state`      runs on the chosen option's slot; where it returns the next memory (`PyTree`, or a
+                                     tuple that starts with it), that slot is replaced and the others stay; any other
+                                     tree is annotated otherwise (`PyTree[Array]`)
+    a method that returns a member   a switch over what the options return, alone or first of a tuple
+    any other method                 `lax.switch` over the options
+    a declaration                    joined over the options (`JOINS`)
+
+`lax.switch` runs the chosen branch only, as long as the index is not batched. A member's optional forms (fused, by
+slots) are not switched: in gossip a rule behind a switch is driven as a general one, on the whole matrix per receiver.
 """
 
-from typing import Any
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, get_args, get_origin, get_type_hints, TypeVar
 
+import equinox as eqx
 import jax
-from jaxtyping import Array, Bool, Float, Int, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from ghostjax._types import count_field, require
-from ghostjax.aggregators import AbstractAggregator, borne_mass, Context
-from ghostjax.attacks import AbstractAttack, AbstractSingleAttack, Before, Sent, View
+from ghostjax.aggregators import AbstractGuarantee
 
 
-KNOWLEDGE = ("nothing", "own", "honest", "defence")
+Member = TypeVar("Member", bound=eqx.Module)
 
 
-def _choose(index: Array, options: tuple[Any, ...], method: str, *operands: Any) -> Any:
-    # Bound methods are no branches by themselves: jax hashes branches, and a module holds arrays.
-    return jax.lax.switch(index, [lambda *xs, o=option: getattr(o, method)(*xs) for option in options], *operands)
+def switch(family: type[Member], options: tuple[Member, ...], index: Any = 0) -> Member:
+    """The member `options[index]` of a family. **Traced:** `index`, every knob of every option.
 
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> from ghostjax._sweep._switch import switch
+    >>> rule = switch(gj.aggregators.AbstractAggregator, (gj.aggregators.Mean(), gj.aggregators.Median()), 1)
+    >>> rule(jnp.array([[0.0], [1.0], [8.0]]))
+    Array([1.], dtype=float32)
 
-def _slot(states: tuple[PyTree, ...], i: int, state: PyTree) -> tuple[PyTree, ...]:
-    return (*states[:i], state, *states[i + 1 :])
+    ```
 
-
-class AttackSwitch(AbstractSingleAttack):
-    """The attack `options[index]`. **Traced:** `index`, every knob of every option. **State:** one slot each."""
-
-    options: tuple[AbstractAttack, ...]
-    index: Int[Array, ""] = count_field(default=0)
-
-    def __check_init__(self):
-        kinds = {option.per_receiver for option in self.options}
+    Errors: options that do not agree on what they must agree on (`AGREED`).
+    """
+    for name in sorted(AGREED & set(dir(family))):
+        values = [getattr(option, name) for option in options]
         require(
-            len(kinds) == 1,
-            "AttackSwitch",
+            all(value == values[0] for value in values),
+            f"switch({family.__name__})",
             "options",
-            [type(option).__name__ for option in self.options],
-            "some send one vector per receiver and some one per sender; keep them apart",
+            [type(option).__name__ for option in options],
+            f"{name} is {' and '.join(dict.fromkeys(map(str, values)))}; keep them apart",
         )
+    made: Any = _switch_of(family)
+    return made(tuple(options), index)
 
-    @property
-    def knows(self) -> str:  # type: ignore[override]
-        """What the most knowing option reads."""
-        return max((option.knows for option in self.options), key=KNOWLEDGE.index)
 
-    @property
-    def lacks(self) -> frozenset[str]:  # type: ignore[override]
-        """All laws that any option lacks."""
-        return frozenset().union(*(option.lacks for option in self.options))
+def agreed(member: eqx.Module) -> tuple[Any, ...]:
+    """What members of one switch must agree on."""
+    return tuple(getattr(member, name) for name in sorted(AGREED & set(dir(type(member)))))
 
-    @property
-    def per_receiver(self) -> bool:  # type: ignore[override]
-        """Whether the options send different vectors to different receivers."""
-        return self.options[0].per_receiver
 
-    def on(self, task: Any) -> AbstractAttack:
-        return AttackSwitch(tuple(option.on(task) for option in self.options), self.index)
+AGREED = {"per_receiver", "alters", "snapshots", "outputs"}
+"""Declarations on which options must agree: the round has another shape otherwise."""
+ONCE = {"everybody"}
+"""Methods that are asked where a simulation is made, of the first option."""
 
-    def init(self, like: Any) -> PyTree:
-        return tuple(option.init(like) for option in self.options)
 
-    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree:
-        branches = [lambda s, b, now, i=i: self.options[i].poison(s[i], b, now) for i in range(len(self.options))]
-        return jax.lax.switch(self.index, branches, state, batch, before)
+def _union(values: list[frozenset]) -> frozenset:
+    return frozenset().union(*values)
 
-    def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
-        # Functions are no operands; the rest of the view is, so that each branch uses its key once.
-        parts = view._replace(respond=None, objective=None)  # type: ignore[arg-type]
 
-        def branch(i: int) -> Any:
-            def run(states: tuple[PyTree, ...], parts: Any) -> Any:
-                after, sent = self.options[i].corrupt(
-                    states[i], parts._replace(respond=view.respond, objective=view.objective)
-                )
-                return _slot(states, i, after), sent
+def _last_of(*order: str) -> Callable[[list[str]], str]:
+    return lambda values: max(values, key=order.index)
+
+
+JOINS: dict[str, Callable[[list[Any]], Any]] = {
+    "needs": _union,
+    "lacks": _union,
+    "knows": _last_of("nothing", "own", "honest", "defence"),
+    "kind": _last_of("unconditional", "conditional", "none"),
+    "in_convex_hull": all,
+    **{name: lambda values: values[0] for name in AGREED},
+}
+"""What a switch declares, from what its options declare."""
+NESTED: dict[str, type[eqx.Module]] = {"guarantee": AbstractGuarantee}
+"""Parts that are members of a family of their own: a switch has a switch of them."""
+
+
+@functools.cache
+def _switch_of(family: type[eqx.Module]) -> type[eqx.Module]:
+    """The class of switches over members of `family`."""
+    space: dict[str, Any] = {
+        "__annotations__": {"options": tuple, "index": Int[Array, ""]},
+        "__module__": __name__,
+        "__doc__": f"The member `options[index]` of {family.__name__}; its memory has one slot each.",
+        "index": count_field(default=0),
+    }
+    abstract: Any = family
+    declared = {*abstract.__abstractvars__, *((JOINS.keys() | NESTED.keys()) & set(dir(family)))}
+    for name in sorted({*abstract.__abstractmethods__, *declared}):
+        space[name] = _member(family, name)
+    name = f"{family.__name__.removeprefix('Abstract')}Switch"
+    make: Any = type(eqx.Module)
+    return make(name, (family,), space)
+
+
+def _member(family: type[eqx.Module], name: str) -> Any:
+    """How a switch does what its options do under this name."""
+    if name in JOINS:
+        return property(lambda self: JOINS[name]([getattr(option, name) for option in self.options]))
+    if name in NESTED:
+        return property(lambda self: switch(NESTED[name], tuple(getattr(o, name) for o in self.options), self.index))
+    declared = inspect.getattr_static(family, name, None)
+    if not inspect.isfunction(declared):
+        raise TypeError(f"{family.__name__}.{name} is declared, and JOINS does not say how options are joined")
+    returns = get_type_hints(declared).get("return")
+    if name == "init":
+        return lambda self, *args: tuple(option.init(*args) for option in self.options)
+    if name in ONCE:
+        return lambda self, *args: getattr(self.options[0], name)(*args)
+    takes = list(inspect.signature(declared).parameters)[1:2] == ["state"]
+    first = get_args(returns)[0] if get_origin(returns) is tuple else None
+    if family in (returns, first):
+        return _other_options(family, name, alone=returns is family)
+    return _choice(name, takes, returns is PyTree, first is PyTree)
+
+
+def _other_options(family: type[eqx.Module], name: str, alone: bool) -> Callable[..., Any]:
+    """The method `name` that gives another member, alone or with more: a switch of those of all options."""
+
+    def method(self: Any, *args: Any) -> Any:
+        found = [getattr(option, name)(*args) for option in self.options]
+        if alone:
+            return switch(family, tuple(found), self.index)
+        members, *more = zip(*found, strict=True)
+        chosen = jax.lax.switch(self.index, [lambda i=i: tuple(part[i] for part in more) for i in range(len(found))])
+        return switch(family, members, self.index), *chosen
+
+    method.__name__ = name
+    return method
+
+
+def _choice(name: str, takes: bool, next_state: bool, next_state_and_more: bool) -> Callable[..., Any]:
+    """The method `name` of the chosen option, on its slot where it `takes` a state."""
+
+    def method(self: Any, *args: Any) -> Any:
+        states, args = (args[0], args[1:]) if takes else ((), args)
+        # Functions among the arguments are no operands; keys are, so that each branch uses them once.
+        operands, rest = eqx.partition(args, eqx.is_array)
+
+        def branch(i: int) -> Callable[..., Any]:
+            def run(states: tuple[PyTree, ...], operands: Any) -> Any:
+                slot = (states[i],) if takes else ()
+                found = getattr(self.options[i], name)(*slot, *eqx.combine(operands, rest))
+                if takes and next_state:
+                    return _replaced(states, i, found)
+                if takes and next_state_and_more:
+                    return _replaced(states, i, found[0]), *found[1:]
+                return found
 
             return run
 
-        return jax.lax.switch(self.index, [branch(i) for i in range(len(self.options))], state, parts)
+        return jax.lax.switch(self.index, [branch(i) for i in range(len(self.options))], states, operands)
+
+    method.__name__ = name
+    return method
 
 
-class AggregatorSwitch(AbstractAggregator):
-    """The rule `options[index]`. **Traced:** `index`, every knob of every option. **State:** one slot each."""
-
-    options: tuple[AbstractAggregator, ...]
-    index: Int[Array, ""] = count_field(default=0)
-
-    @property
-    def needs(self) -> frozenset[str]:  # type: ignore[override]
-        """All that any option needs."""
-        return frozenset().union(*(option.needs for option in self.options))
-
-    @property
-    def lacks(self) -> frozenset[str]:  # type: ignore[override]
-        """All laws that any option lacks."""
-        return frozenset().union(*(option.lacks for option in self.options))
-
-    @property
-    def certificate_kind(self) -> str:  # type: ignore[override]
-        """The weakest kind of certificate among the options."""
-        return max((o.certificate_kind for o in self.options), key=("unconditional", "conditional", "none").index)
-
-    def init(self, like: Any) -> PyTree:
-        return tuple(option.init(like) for option in self.options)
-
-    def step(
-        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
-    ) -> tuple[PyTree, Float[Array, " d"]]:
-        def branch(i: int) -> Any:
-            def run(states: tuple[PyTree, ...], x: Array, w: Array, key: Any, anchor: Any) -> Any:
-                after, y = self.options[i].step(states[i], x, w, ctx._replace(key=key, anchor=anchor))
-                return _slot(states, i, after), y
-
-            return run
-
-        branches = [branch(i) for i in range(len(self.options))]
-        return jax.lax.switch(self.index, branches, state, x, w, ctx.key, ctx.anchor)
-
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return _choose(self.index, self.options, "slack", w)
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return _choose(self.index, self.options, "kappa", w)
-
-    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """What the chosen option bears."""
-        branches = [lambda w, o=option: borne_mass(o, w) for option in self.options]
-        return jax.lax.switch(self.index, branches, w)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        return _choose(self.index, self.options, "certificate", x, w, principal)
+def _replaced(states: tuple[PyTree, ...], i: int, state: PyTree) -> tuple[PyTree, ...]:
+    return (*states[:i], state, *states[i + 1 :])

@@ -7,7 +7,7 @@
     general      `step` on the whole matrix. Mapped over receivers at k times the memory.
 
 What changes the messages before another rule sees them is a wrapper (`_wrapper.py`); one that only mixes them is
-geometric before a geometric rule.
+geometric before a geometric rule. What a rule promises is an object of its own, its `guarantee` (`guarantees/`).
 
 A rule is abstract or final: copy the nearest neighbour in this folder, fill in its methods, and add a row to
 the table in `tests/aggregators/table.py`; every law is then checked.
@@ -24,15 +24,19 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._border import Checked
 from ghostjax._compiled import compiled
-from ghostjax._kernels import combined, finite_rows, present, unit_distances, widened, window_mean
+from ghostjax._kernels import finite_rows, present
 from ghostjax._rows import messages, weights
 from ghostjax._types import concrete, ConfigurationError, Key
-from ghostjax.aggregators._units import in_range, in_units
+from ghostjax.aggregators._units import in_range
+from ghostjax.aggregators.guarantees import AbstractGuarantee, Kind, NoGuarantee
 
 
 Need = Literal["key", "anchor", "probe"]
 Law = Literal["absence", "repetition", "permutation", "unanimity", "weight_scale", "translation", "scale", "rotation"]
-Kind = Literal["unconditional", "conditional", "none"]
+Coefficients = Callable[[Any, Array], Array]
+"""`coefficients(dist2, w)`: what each row counts in the result, given squared distances between rows."""
+BySlots = Callable[[Array, Array, Array, Array], Array]
+"""`by_slots(rows, nbr, w, level)`: the aggregates `[n, d]` of all receivers of a graph."""
 
 
 class Context(NamedTuple):
@@ -55,14 +59,12 @@ class AbstractAggregator(Checked):
     holds. Weights count identities (1 is one ordinary, fully present identity).
     """
 
+    guarantee: ClassVar[AbstractGuarantee] = NoGuarantee()
+    """What the rule promises: a property that makes it from the knobs. To promise nothing is an honest answer."""
     needs: ClassVar[frozenset[Need]] = frozenset()
     """The parts of `Context` that `step` reads."""
     lacks: ClassVar[frozenset[Law]] = frozenset()
     """The laws that this rule does not obey; its docstring says why."""
-    certificate_kind: ClassVar[Kind] = "none"
-    """Whether `certificate` bounds the influence of a principal always, given the other rows, or never."""
-    hull: ClassVar[bool] = False
-    """Whether the result lies in the convex hull of the messages present."""
     demands: ClassVar[Callable[..., None] | None] = None
     """`demands(call, w)`, a method where some knobs cannot be meant: it refuses them, given the weights when all are
     present. A protocol asks before anything compiles, `rule(x, w)` does not."""
@@ -77,23 +79,64 @@ class AbstractAggregator(Checked):
     ) -> tuple[PyTree, Float[Array, " d"]]:
         """The next state and the aggregate of finite rows `x` under weights `w`; zero where all are absent."""
 
-    @abstractmethod
+    @property
+    def geometric_form(self) -> Coefficients | None:
+        """`coefficients(dist2, w)` of a rule whose result is `a @ x`; None for any other."""
+        return None
+
+    @property
+    def by_slots(self) -> BySlots | None:
+        """`by_slots(rows, nbr, w, level)`: the aggregates `[n, d]` of all receivers of a graph at once.
+
+        In slot j receiver i gets row `nbr[i, j]` of `rows` with weight `w[i, j]`; `level` weighs rows where distances
+        are centred. Of a rule without memory only. None maps `step` over receivers, at k times the memory.
+        """
+        return None
+
+    @property
+    def wrapped(self) -> "tuple[AbstractAggregator, Callable[[Array], Array]] | None":
+        """The rule that sees what this one makes of the messages, and its weights as a function of these; or None."""
+        return None
+
+    @property
+    def certificate_kind(self) -> Kind:
+        """Whether `certificate` bounds the influence of a principal always, given the other rows, or never."""
+        return self.guarantee.kind
+
     def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         """Mass present beyond what the rule's guarantee needs; where it is not positive the guarantee is void."""
+        return self.guarantee.margin(w)
 
-    @abstractmethod
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         """The robustness coefficient: `||y - mean_S||^2 <= kappa * mean_S ||x_i - mean_S||^2`; inf if there is none."""
+        return self.guarantee.kappa(w)
 
-    @abstractmethod
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
         """How far the identities of `principal` can move the result by any messages, the other rows as in `x`.
 
         The bound is on `||rule(x, w) - rule(x', w)||` over all `x'` that differ from `x` in those rows only,
-        for a rule in its initial state; inf where nothing is guaranteed.
+        for a rule in one state; inf where nothing is guaranteed.
         """
+        rule, w, _ = in_range(self, w)
+        return rule.guarantee.influence_bound(x, w, principal)
+
+    def validate(self, protocol: str, w: Float[Array, " n"]) -> None:
+        """Raises `ConfigurationError` for knobs of this rule, or of one that it wraps, that cannot be meant.
+
+        `w` are the weights when all are present. The line names the `protocol` and the rules within one another.
+        """
+        rule, call, end = self, protocol, ""
+        while True:
+            call, end = f"{call}({type(rule).__name__}", f"{end})"
+            rule.__check_init__()  # a module that was rebuilt from other leaves was not looked at
+            if rule.demands is not None:
+                rule.demands(call + end, w)
+            if rule.wrapped is None:
+                return
+            rule, weights = rule.wrapped
+            w = weights(w)
 
     def __call__(self, x: Any, w: Any = None) -> Float[Array, " d"]:
         """`rule(x, w)`: one aggregate `[d]` of messages `x [n, d]` from the initial state; `w [n]` is 1 by default.
@@ -146,78 +189,3 @@ def _on_large(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array, 
         return lambda x, w: what(rule, x, w)
 
     return jax.lax.cond(finite_rows(x).all(), on(_on_finite), on(_on_present), x, w)
-
-
-class AbstractCoordinateRule(AbstractAggregator):
-    """A rule that averages, per coordinate, the values in a window of mass around the median."""
-
-    lacks: ClassVar[frozenset[Law]] = frozenset({"rotation"})
-
-    @abstractmethod
-    def trim(self, total: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The mass dropped at either end of each sorted coordinate when mass `total` is present.
-
-        Half of it or more means that nothing is left to average: the result is then the median.
-        """
-
-    def init(self, like: Any) -> PyTree:
-        """No state."""
-        del like
-        return ()
-
-    def step(
-        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
-    ) -> tuple[PyTree, Float[Array, " d"]]:
-        """The window mean of each coordinate."""
-        del ctx
-        return state, window_mean(x, w, self.trim(w.sum()))
-
-
-class AbstractGeometricRule(AbstractAggregator):
-    """A rule whose result is `a @ x` with coefficients that depend on distances between rows only."""
-
-    uses_distances: ClassVar[bool] = True
-    """Whether `coefficients` reads `dist2`; if not, the Gram product is skipped."""
-    of_rows: ClassVar[Callable[..., Array] | None] = None
-    """`of_rows(x, w)`, the result without all distances between rows; a method, where that is cheaper."""
-
-    @abstractmethod
-    def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
-        """The coefficient of each row, not negative, 1 in sum; 0 where `w` is 0. `dist2[i, j] = ||x_i - x_j||^2`.
-
-        Beyond the range of floats distances come in another unit, and with them the knobs that are lengths.
-        """
-
-    def init(self, like: Any) -> PyTree:
-        """No state."""
-        del like
-        return ()
-
-    def step(
-        self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
-    ) -> tuple[PyTree, Float[Array, " d"]]:
-        """`coefficients(distances of x, w) @ x`, by way of the rows where the rule has one."""
-        del ctx
-        rows, w = widened(x), widened(w)
-        if self.of_rows is not None:
-            return state, self.of_rows(rows, w).astype(x.dtype)
-        if not self.uses_distances:
-            return state, combined(self.coefficients(None, w), rows).astype(x.dtype)
-        dist2, scale = unit_distances(rows, w)
-        return state, combined(in_units(self, length=scale).coefficients(dist2, w), rows).astype(x.dtype)
-
-
-def own_mass(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:
-    """`F = f + share * W` by the knobs of these names, 0 without them: the mass that a rule is set to bear."""
-    f, share = (jnp.asarray(getattr(rule, name, 0)).astype(w.dtype) for name in ("f", "share"))
-    return f + share * w.sum()
-
-
-def median_kappa(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:
-    """`4 (1 + r)^2` with `r = F / (W - 2 F)`, for a minimiser of distances, in space or per coordinate.
-
-    It costs no more than the mean m of S does, so `(W - 2 F) ||y - m|| <= 2 (W - F) mean_S ||x_i - m||`.
-    """
-    mass = own_mass(rule, w)
-    free = w.sum() - 2 * mass
-    return jnp.where(free > 0, 4 * jnp.square((w.sum() - mass) / jnp.where(free > 0, free, 1)), jnp.inf)

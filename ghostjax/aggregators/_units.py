@@ -29,6 +29,8 @@ def in_units(rule: Rule, *, mass: Array | None = None, length: Array | None = No
         factor = factors.get(knob.get("unit") or ("mass" if field.name == "f" else ""))
         if isinstance(value, eqx.Module):
             changed[field.name] = in_units(value, mass=mass, length=length)
+        elif isinstance(value, tuple) and all(isinstance(one, eqx.Module) for one in value):
+            changed[field.name] = tuple(in_units(one, mass=mass, length=length) for one in value)
         elif isinstance(value, jax.Array) and factor is not None:
             changed[field.name] = value * factor.astype(value.dtype)
     if not changed:

@@ -7,19 +7,20 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import unit_distances, widened, within
 from ghostjax._random import stream
-from ghostjax.aggregators._base import AbstractAggregator, AbstractGeometricRule, Context, Law, Need, own_mass
+from ghostjax.aggregators._base import AbstractAggregator, BySlots, Coefficients, Context, Law, Need
+from ghostjax.aggregators._geometric import geometric_by_slots
 from ghostjax.aggregators._units import in_units
 
 
 class AbstractWrapper(AbstractAggregator):
     """A rule that changes messages and weights before another rule sees them.
 
-    A new one fills in `before` and `weights`, and says what becomes of the promises of `rule`: `kappa` and
-    `certificate`. The state is that of `rule`.
+    A new one fills in `before` and `weights`, and says in its `guarantee` what becomes of `rule.guarantee`. The state
+    is that of `rule`.
     """
 
     rule: eqx.AbstractVar[AbstractAggregator]
@@ -27,8 +28,6 @@ class AbstractWrapper(AbstractAggregator):
     """The parts of `Context` that `before` reads."""
     own_lacks: ClassVar[frozenset[Law]] = frozenset()
     """The laws that are lost whatever the rule."""
-    shortens: ClassVar[bool] = False
-    """Whether no message that `rule` sees is longer than the longest one present."""
 
     @abstractmethod
     def before(
@@ -38,15 +37,20 @@ class AbstractWrapper(AbstractAggregator):
 
     @abstractmethod
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
-        """The weights that `rule` sees, for `slack` and `kappa`: of ordinary identities, where they are drawn."""
+        """The weights that `rule` sees; those of ordinary identities, where they are drawn."""
 
     @property
-    def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def wrapped(self) -> tuple[AbstractAggregator, Callable[[Array], Array]]:
+        """`rule`, and the weights that it sees."""
+        return self.rule, self.weights
+
+    @property
+    def needs(self) -> frozenset[Need]:
         """What the rule needs, and its own."""
         return self.rule.needs | self.own_needs
 
     @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def lacks(self) -> frozenset[Law]:
         """What the rule lacks, and its own."""
         return self.rule.lacks | self.own_lacks
 
@@ -64,10 +68,6 @@ class AbstractWrapper(AbstractAggregator):
         """The rule on what `before` makes of the messages."""
         inner = ctx if ctx.key is None else ctx._replace(key=stream(ctx.key, "rule"))
         return self.rule.step(state, *self.before(x, w, ctx), inner)
-
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """The smaller of what is left of its own mass and the rule's slack."""
-        return jnp.minimum(w.sum() - 2 * own_mass(self, w), self.rule.slack(self.weights(w)))
 
 
 class AbstractMixing(AbstractWrapper):
@@ -91,57 +91,27 @@ class AbstractMixing(AbstractWrapper):
         """The weights as they are."""
         return w
 
+    @property
+    def geometric_form(self) -> Coefficients | None:
+        """That of the rule on combinations.
 
-Coefficients = Callable[[Any, Array], Array]
+        Row j of the mixed messages counts `a_j`, so row i of the messages counts `sum_j M_ij a_j`. Distances between
+        combinations are in those between rows: with `p = M_.i - M_.j`, whose sum is 0,
+        `||x'_i - x'_j||^2 = -p D p / 2`, exactly zero where two combinations are the same.
+        """
+        inner = self.rule.geometric_form
+        if inner is None:
+            return None
 
+        def composed(dist2: Array, w: Array) -> Array:
+            mixing = self.mixing(dist2, w)
+            image = jnp.matmul(dist2, mixing, precision=jax.lax.Precision.HIGHEST)
+            p, q = (a[:, :, None] - a[:, None, :] for a in (mixing, image))
+            return mixing @ inner(jnp.maximum(-0.5 * (p * q).sum(0), 0), w)
 
-def geometric_form(rule: AbstractAggregator) -> Coefficients | None:
-    """`coefficients(dist2, w)` of a geometric rule or of mixings before one; None for any other rule.
+        return composed
 
-    Row j of the mixed messages counts `a_j`, so row i of the messages counts `sum_j M_ij a_j`. Distances between
-    combinations are in those between rows: with `p = M_.i - M_.j`, whose sum is 0,
-    `||x'_i - x'_j||^2 = -p D p / 2`, exactly zero where two combinations are the same.
-    """
-    if isinstance(rule, AbstractGeometricRule):
-        return rule.coefficients
-    inner = geometric_form(rule.rule) if isinstance(rule, AbstractMixing) else None
-    if inner is None or not isinstance(rule, AbstractMixing):
-        return None
-
-    def composed(dist2: Array, w: Array) -> Array:
-        mixing = rule.mixing(dist2, w)
-        image = jnp.matmul(dist2, mixing, precision=jax.lax.Precision.HIGHEST)
-        p, q = (a[:, :, None] - a[:, None, :] for a in (mixing, image))
-        return mixing @ inner(jnp.maximum(-0.5 * (p * q).sum(0), 0), w)
-
-    return composed
-
-
-def assumed_mass(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:
-    """The Byzantine mass that `kappa` speaks about: a wrapper that has no knob for it assumes what its rule does."""
-    if isinstance(rule, AbstractWrapper) and not (hasattr(rule, "f") or hasattr(rule, "share")):
-        return assumed_mass(rule.rule, rule.weights(w))
-    return own_mass(rule, w)
-
-
-def borne_mass(rule: AbstractAggregator, w: Float[Array, " n"]) -> Float[Array, ""]:
-    """The Byzantine mass that a rule is set to bear at weights `w`.
-
-    What the rule itself says by a method `bears(w)`; else F = f + share * W of its knobs; else what the rule in a
-    wrapper bears; else any minority, W / 2, where a rule says nothing.
-    """
-    own = getattr(rule, "bears", None)
-    if own is not None:
-        return own(w)
-    if hasattr(rule, "f") or hasattr(rule, "share"):
-        return own_mass(rule, w)
-    if isinstance(rule, AbstractWrapper):
-        return borne_mass(rule.rule, rule.weights(w))
-    return w.sum() / 2
-
-
-def outnumbered(rule: AbstractAggregator, w: Float[Array, " n"], byzantine: Bool[Array, " n"]) -> Bool[Array, ""]:
-    """Whether a receiver hears more Byzantine mass than its rule is set to bear, or no minority of it."""
-    mass, total = jnp.where(byzantine, w, 0).sum(), w.sum()
-    rounding = 4 * max(1, w.shape[0] / 64) * jnp.finfo(w.dtype).eps * total
-    return (mass > 0) & ((mass > borne_mass(rule, w) + rounding) | (2 * mass >= total - rounding))
+    @property
+    def by_slots(self) -> BySlots | None:
+        """One Gram product for all receivers, before a geometric rule."""
+        return None if self.geometric_form is None else geometric_by_slots(self)

@@ -4,14 +4,14 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from ghostjax._kernels import within
 from ghostjax._random import per_node, stream
 from ghostjax._types import static_field
-from ghostjax.aggregators._base import AbstractAggregator, Context, Kind, Law, Need
-from ghostjax.aggregators._reach import robust_reach
-from ghostjax.aggregators._wrapper import AbstractWrapper, assumed_mass
+from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
+from ghostjax.aggregators._wrapper import AbstractWrapper
+from ghostjax.aggregators.guarantees import Buckets
 
 
 def bucket_means(
@@ -44,7 +44,9 @@ class Bucketing(AbstractWrapper):
     and the rule is (F, kappa)-robust among the B buckets, every draw is (F, kappa')-robust with
     `kappa' = (kappa + 1) (N - F) / ((B - F) r)`, N the number of identities and r that of the last bucket: F
     identities spoil at most F buckets, and means vary less than their members. **Certificate:** conditional on the
-    spread of the others, as with `NNM`; inf among unlike weights. **Traced:** the rule's knobs, the weights.
+    spread of the others, as with `NNM`, among like weights; and before a rule with a bound that holds whatever the
+    others send, that bound for as many buckets as the principal has identities: `2 tau L k / B` before centered
+    clipping, at most `w_max / w_min` times that among unlike weights. **Traced:** the rule's knobs, the weights.
     **Static:** `size`. **Needs:** a key. **State:** the rule's. **Lacks:** repetition and permutation (its buckets are
     drawn), and what the rule lacks.
 
@@ -53,14 +55,8 @@ class Bucketing(AbstractWrapper):
 
     rule: AbstractAggregator
     size: int = static_field(default=2, whole=True, low=1)
-    certificate_kind: ClassVar[Kind] = "conditional"
     own_needs: ClassVar[frozenset[Need]] = frozenset({"key"})
     own_lacks: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
-
-    @property
-    def hull(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the rule's result lies in the hull of what it sees: means lie in the hull of the messages."""
-        return self.rule.hull
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
@@ -72,25 +68,8 @@ class Bucketing(AbstractWrapper):
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
         """Buckets of identities that all weigh the same, as many as there will be."""
-        count = (w > 0).sum()
-        filled = jnp.arange(-(-w.shape[0] // self.size)) * self.size < count
-        return jnp.where(filled, w.sum() / jnp.maximum(count, 1).astype(w.dtype), 0)
+        return self.guarantee.weights(w)
 
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        # Around the mean of S, the squared distances of at least B - F clean buckets add up to at most those of their
-        # members over r, so that E = their average <= (N - F) sigma^2 / ((B - F) r). The clean buckets' own mean and
-        # the result's distance from it have squares t^2 and at most kappa (E - t^2), and
-        # (t + sqrt(kappa (E - t^2)))^2 <= (kappa + 1) E.
-        seen, count = self.weights(w), (w > 0).sum()
-        mass, kappa = assumed_mass(self.rule, seen), self.rule.kappa(seen)
-        last = count - ((count + self.size - 1) // self.size - 1) * self.size
-        clean = seen.sum() - mass
-        alike = ((w == 0) | (w == w.max())).all()
-        proved = alike & (clean > 0) & jnp.isfinite(kappa)
-        members = jnp.where(proved, clean, 1) * jnp.maximum(last, 1).astype(w.dtype)
-        return jnp.where(proved, (kappa + 1) * (w.sum() - mass) / members, jnp.inf)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        return robust_reach(self.kappa(w), x, w, principal, assumed_mass(self.rule, self.weights(w)))
+    @property
+    def guarantee(self) -> Buckets:
+        return Buckets(self.rule.guarantee, self.size)

@@ -1,13 +1,14 @@
 """Centered clipping: the mean of messages clipped around what was agreed on last."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import clipped_steps, shares
 from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Law, Need
+from ghostjax.aggregators.guarantees import ClippedSteps
 
 
 class CenteredClipping(AbstractAggregator):
@@ -38,15 +39,14 @@ class CenteredClipping(AbstractAggregator):
     tau: Float[Array, ""] = real_field(default=1.0, low=0, inf=True, unit="length")
     steps: int = static_field(default=1, whole=True, low=1)
     centre: Literal["memory", "anchor"] = static_field(default="memory", choices=("memory", "anchor"))
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "unconditional"
 
     @property
-    def needs(self) -> frozenset[Need]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def needs(self) -> frozenset[Need]:
         """The anchor, if the centre is one."""
         return frozenset({"anchor"}) if self.centre == "anchor" else frozenset()
 
     @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def lacks(self) -> frozenset[Law]:
         """Unanimity and scale; translation, unless the centre moves along as the anchor."""
         if self.centre == "anchor":
             return frozenset({"unanimity", "scale"})
@@ -64,16 +64,6 @@ class CenteredClipping(AbstractAggregator):
         v: Array = clipped_steps(x, shares(w), tau, start, self.steps)
         return (v if self.centre == "memory" else ()), jnp.where(w.max() > 0, v, 0)
 
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum()
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.asarray(jnp.inf, w.dtype)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        # The step map has the Jacobian I - sum_j w_j J_j / W with 0 <= J_j <= I, so it never expands a difference of
-        # centres, and each step adds at most 2 tau times the principal's share.
-        share = jnp.where(principal, shares(w), 0).sum()
-        return 2 * self.tau.astype(x.dtype) * share * self.steps
+    @property
+    def guarantee(self) -> ClippedSteps:
+        return ClippedSteps(self.tau, self.steps)

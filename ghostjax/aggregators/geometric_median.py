@@ -1,13 +1,14 @@
 """The geometric median."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from ghostjax._kernels import balanced, geometric_median, in_sight, median_coefficients, unit_distances
+from ghostjax._kernels import balanced, geometric_median, in_sight, median_coefficients
 from ghostjax._types import real_field, static_field
-from ghostjax.aggregators._base import AbstractGeometricRule, Law, median_kappa, own_mass
+from ghostjax.aggregators._base import Law
+from ghostjax.aggregators._geometric import AbstractGeometricRule
+from ghostjax.aggregators.guarantees import Mass, SpatialMedian
 
 
 class GeometricMedian(AbstractGeometricRule):
@@ -45,11 +46,9 @@ class GeometricMedian(AbstractGeometricRule):
     smoothing: Literal["sqrt", "max", "none"] = static_field(default="sqrt", choices=("sqrt", "max", "none"))
     f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
-    hull: ClassVar[bool] = True
 
     @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def lacks(self) -> frozenset[Law]:
         """Scale, if there is a smoothing radius."""
         return frozenset() if self.smoothing == "none" else frozenset({"scale"})
 
@@ -58,38 +57,9 @@ class GeometricMedian(AbstractGeometricRule):
         w, nu = balanced(w), self.nu.astype(w.dtype)
         return median_coefficients(dist2, in_sight(dist2, w, nu), nu, self.smoothing)
 
-    def of_rows(  # pyright: ignore[reportIncompatibleVariableOverride]
-        self, x: Float[Array, "n d"], w: Float[Array, " n"]
-    ) -> Float[Array, " d"]:
+    def of_rows(self, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
         return geometric_median(x, w, self.nu.astype(w.dtype), self.smoothing)
 
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum() - 2 * own_mass(self, w)
-
-    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """F where one is assumed, else any minority."""
-        mass = own_mass(self, w)
-        return jnp.where(mass > 0, mass, w.sum() / 2)
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        # With a radius of smoothing, messages that all agree can still be left by as much.
-        return median_kappa(self, w) if self.smoothing == "none" else jnp.asarray(jnp.inf, w.dtype)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        # Both results lie within each bound of any h: take the best of the other rows. The second bound: z costs no
-        # more than h does, so (1 - 2 a) ||z - h|| <= 2 (1 - a) mean ||x_i - h|| by the triangle inequality. Smoothing
-        # is as if the messages were moved by at most nu, out of their space (sqrt) or within it (max).
-        others = jnp.where(principal, 0, w)
-        share = jnp.where(principal, w, 0).sum() / jnp.where(w.sum() > 0, w.sum(), 1)
-        both = (others[:, None] > 0) & (others[None, :] > 0)
-        dist2, scale = unit_distances(x, others)
-        distances = jnp.sqrt(jnp.where(both, dist2, 0)) / scale
-        nu = jnp.zeros((), x.dtype) if self.smoothing == "none" else self.nu.astype(x.dtype)
-        radius = jnp.where(others > 0, distances.max(1), jnp.inf).min() + nu
-        average = distances @ others / jnp.where(others.sum() > 0, others.sum(), 1)
-        near = jnp.where(others > 0, average, jnp.inf).min() + nu
-        safe = jnp.where(share < 0.5, 1 - 2 * share, 1)
-        bound = jnp.minimum(radius / jnp.sqrt(safe), 2 * near / safe)
-        return jnp.where(share <= 0, 0, jnp.where(share < 0.5, 2 * (1 - share) * bound, jnp.inf))
+    @property
+    def guarantee(self) -> SpatialMedian:
+        return SpatialMedian(Mass(self.f, self.share, minority=True), None if self.smoothing == "none" else self.nu)

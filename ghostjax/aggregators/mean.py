@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ghostjax._kernels import shares
-from ghostjax.aggregators._base import AbstractGeometricRule
+from ghostjax.aggregators._geometric import AbstractGeometricRule
+from ghostjax.aggregators.guarantees import Linear
 
 
 class Mean(AbstractGeometricRule):
@@ -29,24 +29,11 @@ class Mean(AbstractGeometricRule):
     """
 
     uses_distances: ClassVar[bool] = False
-    hull: ClassVar[bool] = True
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         del dist2
         return shares(w)
 
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum()
-
-    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """Nothing."""
-        return jnp.zeros((), w.dtype)
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.asarray(jnp.inf, w.dtype)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        del w, principal
-        return jnp.asarray(jnp.inf, x.dtype)
+    @property
+    def guarantee(self) -> Linear:
+        return Linear()

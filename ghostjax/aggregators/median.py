@@ -1,13 +1,10 @@
 """The coordinate-wise median."""
 
-from typing import ClassVar, Literal
+from jaxtyping import Array, Float
 
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
-
-from ghostjax._kernels import window_mean
 from ghostjax._types import real_field
-from ghostjax.aggregators._base import AbstractCoordinateRule, median_kappa, own_mass
+from ghostjax.aggregators._coordinate import AbstractCoordinateRule
+from ghostjax.aggregators.guarantees import Mass, median_kappa, Window
 
 
 class Median(AbstractCoordinateRule):
@@ -40,34 +37,10 @@ class Median(AbstractCoordinateRule):
 
     f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
 
     def trim(self, total: Float[Array, "..."]) -> Float[Array, "..."]:
         return total / 2
 
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum() - 2 * own_mass(self, w)
-
-    def bears(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """F where one is assumed, else any minority."""
-        mass = own_mass(self, w)
-        return jnp.where(mass > 0, mass, w.sum() / 2)
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return median_kappa(self, w)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        # The median is monotone in each entry, so its extremes are reached with all of the principal's rows at
-        # either end of the others' range.
-        others = jnp.where(principal, 0, w)
-        mass, rest = jnp.where(principal, w, 0).sum(), others.sum()
-        top = jnp.where((others > 0)[:, None], x, -jnp.inf).max(0)
-        bottom = jnp.where((others > 0)[:, None], x, jnp.inf).min(0)
-
-        def value(end):
-            return window_mean(jnp.where(principal[:, None], end[None, :], x), w, self.trim(w.sum()))
-
-        width = jnp.linalg.norm(value(top) - value(bottom))
-        return jnp.where(mass <= 0, 0, jnp.where(mass < rest, width, jnp.inf))
+    @property
+    def guarantee(self) -> Window:
+        return Window(Mass(self.f, self.share, minority=True), Mass(share=0.5), median_kappa)

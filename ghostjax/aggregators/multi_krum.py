@@ -1,22 +1,14 @@
 """Multi-Krum: the mean of the messages whose neighbours are nearest."""
 
-from typing import ClassVar, Literal
-
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ghostjax._kernels import kept_mass
 from ghostjax._types import real_field, require, static_field
-from ghostjax.aggregators._base import AbstractGeometricRule, Law, own_mass
-from ghostjax.aggregators.krum import (
-    check_neighbours,
-    krum_reach,
-    krum_scores,
-    lacks_of,
-    NEIGHBOURS,
-    Neighbours,
-    SLACK,
-)
+from ghostjax.aggregators._base import Law
+from ghostjax.aggregators._geometric import AbstractGeometricRule
+from ghostjax.aggregators._scores import check_neighbours, krum_scores, lacks_of, NEIGHBOURS, Neighbours, SLACK
+from ghostjax.aggregators.guarantees import Mass, SmallestScores
 
 
 class MultiKrum(AbstractGeometricRule):
@@ -44,29 +36,22 @@ class MultiKrum(AbstractGeometricRule):
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
     m: Float[Array, ""] = real_field(default=jnp.nan, low=0, nan=True, unit="mass")
     neighbours: Neighbours = static_field(default="n-f-1", choices=NEIGHBOURS)
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
-    hull: ClassVar[bool] = True
 
-    def demands(  # pyright: ignore[reportIncompatibleVariableOverride]
-        self, call: str, w: Float[Array, " n"]
-    ) -> None:
-        check_neighbours(self, self.neighbours, call, w)
+    def demands(self, call: str, w: Float[Array, " n"]) -> None:
+        check_neighbours(call, w, Mass(self.f, self.share)(w.sum()), self.neighbours)
         within = (self.m > 0) & (self.m <= w.sum() * (1 + 4 * jnp.finfo(w.dtype).eps))
         remedy = f"averages the mass m of the {w.sum():g} present; give more than 0 and no more than these"
         require(jnp.isnan(self.m) | within, call, "m", self.m, remedy)
 
     @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def lacks(self) -> frozenset[Law]:
         """Permutation, and with n - f - 2 weight scale."""
         return lacks_of(self.neighbours)
 
-    def _kept(self, w: Array) -> Array:
-        return jnp.where(jnp.isnan(self.m), w.sum() - own_mass(self, w), self.m.astype(w.dtype))
-
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
-        scores = krum_scores(dist2, w, own_mass(self, w), self.neighbours)
-        kept, none = jnp.clip(self._kept(w), jnp.finfo(w.dtype).tiny, w.sum()), jnp.zeros((), w.dtype)
+        scores = krum_scores(dist2, w, Mass(self.f, self.share)(w.sum()), self.neighbours)
+        kept, none = jnp.clip(self.guarantee.kept(w), jnp.finfo(w.dtype).tiny, w.sum()), jnp.zeros((), w.dtype)
         selected = kept_mass(scores, w, none, kept) > 0
         # Which of the scores that tie with the last one come first must not hang on their rounding.
         last = jnp.where(selected, scores, -jnp.inf).max()
@@ -74,16 +59,6 @@ class MultiKrum(AbstractGeometricRule):
         ties = (scores >= last * (1 - rounding)) & (scores <= last * (1 + rounding))
         return jnp.where(w.sum() > 0, kept_mass(jnp.where(ties, last, scores), w, none, kept) / kept, 0)
 
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        free = w.sum() - 2 * own_mass(self, w) - (0 if self.neighbours == "n-f-1" else 2)
-        return jnp.minimum(free, self._kept(w))
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.asarray(jnp.inf, w.dtype)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        enough = self._kept(w) <= jnp.where(principal, 0, w).sum()
-        reach = krum_reach(x, w, principal, own_mass(self, w), self.neighbours, all_scores=True)
-        return jnp.where(enough, reach, jnp.inf)
+    @property
+    def guarantee(self) -> SmallestScores:
+        return SmallestScores(Mass(self.f, self.share), self.neighbours, self.m)

@@ -1,15 +1,12 @@
 """Nearest-neighbour mixing before a rule."""
 
-from typing import ClassVar
-
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ghostjax._kernels import nearest_mixing
 from ghostjax._types import real_field
-from ghostjax.aggregators._base import AbstractAggregator, Kind
-from ghostjax.aggregators._reach import robust_reach
-from ghostjax.aggregators._wrapper import AbstractMixing, assumed_mass
+from ghostjax.aggregators._base import AbstractAggregator
+from ghostjax.aggregators._wrapper import AbstractMixing
+from ghostjax.aggregators.guarantees import Mass, Mixed
 
 
 class NNM(AbstractMixing):
@@ -21,7 +18,8 @@ class NNM(AbstractMixing):
     pays for rules that select, and for small F; at large F a trimmed mean alone has the smaller constant. None behind
     a rule that assumes less than F, or claims no kappa: one message far away is still part of its own mixture.
     **Certificate:** conditional on the spread of the others: `2 sqrt(kappa) sigma` for a principal of mass at most F,
-    sigma the deviation of the tightest mass `W - F` among the others.
+    sigma the deviation of the tightest mass `W - F` among the others. Never more than two results of the rule can be
+    apart whatever everybody sends: `2 tau L` before centered clipping, `2 c` before a clipped mean.
     **Traced:** `f`, `share`, the rule's knobs, the weights. **Derivatives:** those of removal; who is near is held
     constant. **State:** the rule's. **Cost:** one Gram product and one
     `[n, n] @ [n, d]` product. In gossip, before a geometric rule, it is geometric itself: one Gram product for all
@@ -42,24 +40,10 @@ class NNM(AbstractMixing):
     rule: AbstractAggregator
     f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    certificate_kind: ClassVar[Kind] = "conditional"
-    shortens: ClassVar[bool] = True
-
-    @property
-    def hull(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the rule's result lies in the hull of what it sees: mixtures lie in the hull of the messages."""
-        return self.rule.hull
 
     def mixing(self, dist2: Float[Array, "n n"], w: Float[Array, " n"]) -> Float[Array, "n n"]:
-        return nearest_mixing(dist2, w, w.sum() - assumed_mass(self, w))
+        return nearest_mixing(dist2, w, w.sum() - Mass(self.f, self.share)(w.sum()))
 
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        mass, total, kappa = assumed_mass(self, w), w.sum(), self.rule.kappa(w)
-        proved = (total > 2 * mass) & (mass <= assumed_mass(self.rule, w)) & jnp.isfinite(kappa)
-        left = jnp.where(proved, total - mass, 1)
-        return jnp.where(proved, 8 * mass / left * (kappa + 1), jnp.inf)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        return robust_reach(self.kappa(w), x, w, principal, assumed_mass(self, w))
+    @property
+    def guarantee(self) -> Mixed:
+        return Mixed(self.rule.guarantee, Mass(self.f, self.share))

@@ -1,13 +1,10 @@
 """The coordinate-wise trimmed mean."""
 
-from typing import ClassVar, Literal
+from jaxtyping import Array, Float
 
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
-
-from ghostjax._kernels import window_mean
 from ghostjax._types import real_field
-from ghostjax.aggregators._base import AbstractCoordinateRule
+from ghostjax.aggregators._coordinate import AbstractCoordinateRule
+from ghostjax.aggregators.guarantees import Mass, trimmed_mean_kappa, Window
 
 
 class TrimmedMean(AbstractCoordinateRule):
@@ -39,36 +36,11 @@ class TrimmedMean(AbstractCoordinateRule):
 
     f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    certificate_kind: ClassVar[Literal["unconditional", "conditional", "none"]] = "conditional"
 
     def trim(self, total: Float[Array, "..."]) -> Float[Array, "..."]:
-        return self.f.astype(total.dtype) + self.share.astype(total.dtype) * total
+        return Mass(self.f, self.share)(total)
 
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum() - 2 * self.trim(w.sum())
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        total = w.sum()
-        trim, slack = self.trim(total), self.slack(w)
-        r = trim / jnp.where(slack > 0, slack, 1)
-        return jnp.where(slack > 0, 6 * r * (1 + r), jnp.inf)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        # Sending +inf or -inf everywhere is the worst a principal can do, coordinate by coordinate, since the
-        # result is monotone in each entry. Both extremes are evaluated with the principal's rows at the ends of
-        # the others' range, where the trimmed part hides them as long as their mass is at most F.
-        others = jnp.where(principal, 0, w)
-        total, rest = w.sum(), others.sum()
-        mass, trim = jnp.where(principal, w, 0).sum(), self.trim(total)
-        top = jnp.where((others > 0)[:, None], x, -jnp.inf).max(0)
-        bottom = jnp.where((others > 0)[:, None], x, jnp.inf).min(0)
-
-        def value(end):
-            return window_mean(jnp.where(principal[:, None], end[None, :], x), w, trim)
-
-        width = jnp.linalg.norm(value(top) - value(bottom))
-        # The kernel counts masses equal but for rounding as equal. Half of the mass moves the median at will.
-        hidden = (mass <= trim * (1 + 4 * jnp.finfo(w.dtype).eps)) & (mass < rest)
-        return jnp.where(mass <= 0, 0, jnp.where(hidden, width, jnp.inf))
+    @property
+    def guarantee(self) -> Window:
+        mass = Mass(self.f, self.share)
+        return Window(mass, mass, trimmed_mean_kappa)

@@ -4,11 +4,12 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import power_near, row_norms, weighted_mean, window_mean
 from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import AbstractAggregator, Context, Law
+from ghostjax.aggregators.guarantees import NoGuarantee
 
 
 class Weiszfeld(AbstractAggregator):
@@ -36,10 +37,10 @@ class Weiszfeld(AbstractAggregator):
     nu: Float[Array, ""] = real_field(default=0.1, low=0, unit="length")
     steps: int = static_field(default=3, whole=True, low=1)
     start: Literal["zero", "mean", "median"] = static_field(default="zero", choices=("zero", "mean", "median"))
-    hull: ClassVar[bool] = True
+    guarantee: ClassVar[NoGuarantee] = NoGuarantee(in_convex_hull=True)
 
     @property
-    def lacks(self) -> frozenset[Law]:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def lacks(self) -> frozenset[Law]:
         """Scale, and what the start lacks."""
         start: dict[str, frozenset[Law]] = {
             "zero": frozenset({"translation", "scale"}),
@@ -71,15 +72,3 @@ class Weiszfeld(AbstractAggregator):
             return weighted_mean(x, w / (lengths * unit))
 
         return state, jax.lax.fori_loop(0, self.steps, move, z)
-
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return w.sum()
-
-    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        return jnp.asarray(jnp.inf, w.dtype)
-
-    def certificate(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        del w, principal
-        return jnp.asarray(jnp.inf, x.dtype)

@@ -63,7 +63,7 @@ class AbstractAttack(Checked):
         """This attack in one round, and the identities that it holds in it."""
 
     @abstractmethod
-    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree:
+    def poison(self, state: PyTree, batch: PyTree, before: Before) -> PyTree[Array]:
         """The batches `[n, b, ...]` of all nodes, with those of Byzantine nodes rewritten."""
 
     @abstractmethod

@@ -2,43 +2,17 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
-import jax
 from jaxtyping import Array, Bool, Float, PyTree
 
 from ghostjax._border import Checked
 from ghostjax._random import Moment
 from ghostjax._round import Received
 from ghostjax._tree import replaced
-from ghostjax._types import Key, require
-from ghostjax.aggregators import AbstractAggregator, AbstractWrapper
+from ghostjax._types import Key
 from ghostjax.topologies import AbstractTopology, Topology
-
-
-def require_masses(call: str, rule: AbstractAggregator) -> None:
-    """Refuses a negative assumed mass, in `rule` and in the rules that it wraps."""
-    remedy = "it is a mass that is assumed Byzantine; 0 or more"
-    inner: Any = rule
-    while isinstance(inner, AbstractAggregator):
-        for name in ("f", "share"):
-            value = getattr(inner, name, None)
-            if isinstance(value, jax.Array):
-                require((value >= 0).all(), f"{call}({type(inner).__name__})", name, value, remedy)
-        inner = getattr(inner, "rule", None)
-
-
-def require_enough(protocol: str, rule: AbstractAggregator, w: Float[Array, " n"]) -> None:
-    """Refuses what `rule`, and the rules that it wraps, cannot do with the weights `w`."""
-    call, end = protocol, ""
-    while True:
-        call, end = f"{call}({type(rule).__name__}", f"{end})"
-        if rule.demands is not None:
-            rule.demands(call + end, w)
-        if not isinstance(rule, AbstractWrapper):
-            return
-        rule, w = rule.rule, rule.weights(w)
 
 
 class Margins(NamedTuple):
@@ -61,6 +35,9 @@ class AbstractProtocol(Checked):
     """
 
     topology: eqx.AbstractVar[AbstractTopology | None]
+
+    switchable: ClassVar[dict[str, type[eqx.Module]]] = {}
+    """Fields whose members a sweep may choose by a traced index at no cost, and their families."""
 
     @abstractmethod
     def validate(self, num_nodes: int) -> None:

@@ -1,8 +1,8 @@
-"""One aggregation per receiver, driven by what the rule says about itself (see `aggregators/_base.py`).
+"""One aggregation per receiver, driven as the rule says (`AbstractAggregator.by_slots`).
 
-The place for rules that exist only in gossip, those that compare every message with the receiver's own
-(ClippedGossip and its family): a fourth kind, that is, a base class beside the other three whose coefficients
-depend on the distances `[k]` to the own row (slot 0) and the weights `[k]`, and its branch in `aggregate_each`.
+Rules that exist only in gossip, those that compare every message with the receiver's own (ClippedGossip and its
+family), are a fourth kind: a base class beside the other three whose coefficients depend on the distances `[k]` to the
+own row (slot 0) and the weights `[k]`, and whose `by_slots` serves all receivers.
 """
 
 from typing import NamedTuple
@@ -11,18 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
-from ghostjax._kernels import slot_squares, slot_sum, unit_distances, window_mean_slots
 from ghostjax._random import per_node
 from ghostjax._round import Received
 from ghostjax._types import Key
-from ghostjax.aggregators import (
-    AbstractAggregator,
-    AbstractCoordinateRule,
-    AbstractGeometricRule,
-    Context,
-    geometric_form,
-    in_units,
-)
+from ghostjax.aggregators import AbstractAggregator, Context
 
 
 class Heard(NamedTuple):
@@ -79,18 +71,8 @@ def aggregate_each(
 ) -> tuple[PyTree, Float[Array, "n d"]]:
     """The next states (per receiver) and the aggregates `[n, d]` of what each receiver hears."""
     rows, nbr, w, level = heard
-    if isinstance(rule, AbstractCoordinateRule):
-        return state, window_mean_slots(rows, nbr, w, rule.trim(w.sum(1)))
-    coefficients = geometric_form(rule)
-    if coefficients is not None:
-        if isinstance(rule, AbstractGeometricRule) and not rule.uses_distances:
-            a = jax.vmap(lambda row: coefficients(None, row))(w)
-        else:
-            dist2, scale = unit_distances(rows, level)
-            coefficients = geometric_form(in_units(rule, length=scale))
-            assert coefficients is not None
-            a = jax.vmap(coefficients)(slot_squares(dist2, nbr), w)
-        return state, slot_sum(rows, nbr, a)
+    if rule.by_slots is not None:
+        return state, rule.by_slots(rows, nbr, w, level)
 
     def one(state: PyTree, nbr: Array, w: Array, anchor: Array, key: Key) -> tuple[PyTree, Array]:
         return rule.step(state, rows[nbr], w, Context(key=key, anchor=anchor))

@@ -16,7 +16,7 @@ from ghostjax._round import Received
 from ghostjax._tree import select_rows
 from ghostjax._types import concrete, Key, require, static_field
 from ghostjax.aggregators import AbstractAggregator, in_range, Mean, outnumbered
-from ghostjax.protocols._base import AbstractProtocol, Margins, require_enough, require_masses
+from ghostjax.protocols._base import AbstractProtocol, Margins
 from ghostjax.protocols._receivers import aggregate_each, hear, own_kept
 from ghostjax.topologies import AbstractTopology, connected, describe, Topology
 
@@ -91,7 +91,6 @@ class Gossip(AbstractProtocol):
             "probe",
             "messages reach the rule without the loss of the receiver; choose a rule that needs no probe",
         )
-        require_masses("Gossip", rule)
         if not concrete(self):
             return
         require(connected(graph), call, "topology", "not connected", "add edges until every node reaches every other")
@@ -104,11 +103,11 @@ class Gossip(AbstractProtocol):
                 slack[worst] > 0,
                 call,
                 "f",
-                getattr(rule, "f", None),
+                rule.guarantee.byzantine_mass(weights[worst]),
                 f"receiver {worst} hears weight {hears:g} and needs more than {hears - float(slack[worst]):g}; "
                 "lower f or use a topology of higher degree",
             )
-            require_enough("Gossip", rule, weights[int(weights.sum(1).argmin())])
+            rule.validate("Gossip", weights[int(weights.sum(1).argmin())])
 
     def start(self, draw: Callable[[Key], Float[Array, " d"]], key: Key, num_nodes: int) -> Float[Array, "*n d"]:
         return draw(key) if self.common_start else jax.vmap(draw)(per_node(key, num_nodes))

@@ -15,7 +15,7 @@ from ghostjax._round import Received
 from ghostjax._tree import select
 from ghostjax._types import Key, require
 from ghostjax.aggregators import AbstractAggregator, Context, in_range, outnumbered
-from ghostjax.protocols._base import AbstractProtocol, Margins, require_enough, require_masses
+from ghostjax.protocols._base import AbstractProtocol, Margins
 
 
 class ServerState(NamedTuple):
@@ -36,22 +36,23 @@ class Server(AbstractProtocol):
 
     aggregator: AbstractAggregator
     optimizer: Optimizer = eqx.field(default_factory=lambda: Optimizer(optax.sgd, learning_rate=0.1))
+    switchable: ClassVar[dict[str, type[eqx.Module]]] = {"aggregator": AbstractAggregator}
 
     topology: ClassVar[None] = None
 
     def validate(self, num_nodes: int) -> None:
         name = type(self.aggregator).__name__
-        require_masses("Server", self.aggregator)
-        slack = self.aggregator.slack(jnp.ones(num_nodes))
+        w = jnp.ones(num_nodes)
+        slack = self.aggregator.slack(w)
         require(
             slack > 0,
             f"Server({name})",
             "f",
-            getattr(self.aggregator, "f", None),
+            self.aggregator.guarantee.byzantine_mass(w),
             f"its guarantee needs more present weight than {num_nodes} nodes give (slack {slack}); "
             "lower f or add nodes",
         )
-        require_enough("Server", self.aggregator, jnp.ones(num_nodes))
+        self.aggregator.validate("Server", w)
         require(
             "probe" not in self.aggregator.needs,
             f"Server({name})",

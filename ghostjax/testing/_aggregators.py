@@ -36,6 +36,7 @@ def check_aggregator(
         translation, scale, rotation    the result moves, grows and turns with the messages and the anchor
         certificate   no message that a search finds moves the result farther than `certificate` says
         kappa         no messages that a search finds exceed the robustness coefficient
+        response      what the guarantee says of any messages: how far apart and how long results are, how they move
         hull          the result of a rule that says so lies in the convex hull of the messages
         jit           compiled equals eager, and `rule(x, w)` counts a row with nan or inf as absent
         vmap          a batch of knobs and of weights equals one after the other

@@ -1,6 +1,7 @@
 """The promises of a rule, against a search for messages that break them."""
 
 from itertools import combinations
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -9,7 +10,6 @@ import numpy as np
 from hypothesis import assume, strategies as st
 from scipy.optimize import nnls
 
-from ghostjax.aggregators import assumed_mass
 from ghostjax.testing._harness import Check
 from ghostjax.testing._laws import each, SEEDS, weights
 from ghostjax.testing._rules import case, RuleHarness
@@ -80,7 +80,7 @@ def _certificate(harness: RuleHarness) -> None:
             said = bound(rule, jnp.asarray(np.stack(choices)), jnp.asarray(base.w), jnp.asarray(principal))
             said = np.asarray(said)
         kind = rule.certificate_kind
-        if kind == "none" and np.isfinite(said).any():
+        if kind == "none" and base.w[principal].any() and np.isfinite(said).any():
             harness.fail("certificate", f"certificate_kind='none' and still promises {said}")
         if kind == "unconditional" and not (np.isfinite(said).all() and np.ptp(said) <= 1e-9 * said.max()):
             harness.fail("certificate", f"certificate_kind='unconditional' and still depends on the messages: {said}")
@@ -106,10 +106,64 @@ def _certificate(harness: RuleHarness) -> None:
     each(harness, body, seed=SEEDS, w=weights(n), size=st.integers(1, 3), family=families)
 
 
+def _response(harness: RuleHarness) -> None:
+    """How far apart, and how long, results are whatever everybody sends, and how far they move with the messages."""
+    n, rule = harness.d, harness.rule
+
+    @eqx.filter_jit
+    def promise(rule: Any, w: Any, principal: Any) -> Any:
+        one = rule.guarantee
+        whole = one.unconditional_bound(w, jnp.ones_like(principal))
+        return one.unconditional_bound(w, principal), whole, one.norm_gain(w), one.lipschitz(w)
+
+    def body(seed: int, w: list[float], size: int, family: str) -> None:
+        assume(any(w))
+        principal = np.zeros(n, bool)
+        principal[np.random.default_rng(seed).permutation(n)[:size]] = True
+        base = case(n, harness.d, seed, np.float64, w)
+        with jax.enable_x64(True):
+            said = promise(rule, jnp.asarray(base.w), jnp.asarray(principal))
+            part, whole, gain, lipschitz = (np.asarray(number) for number in said)
+        if not any(np.isfinite(number).any() for number in (part, whole, gain, lipschitz)):
+            return
+        rows = _others(n, harness.d, seed, family)
+        choices = [*_messages(rows, principal, seed), *_messages(rows, np.ones(n, bool), seed)]
+        out = np.concatenate(
+            [
+                harness.run([base._replace(x=np.stack([x, x])) for x in some])[:, 0]
+                for some in (choices[:8], choices[8:])
+            ]
+        )
+        heard = np.stack(choices)[:, base.w > 0]
+        largest = np.abs(heard).max(initial=0)
+        moved = np.linalg.norm(out[:, None] - out[None], axis=-1)
+        shifts = np.linalg.norm(heard[:, None] - heard[None], axis=-1)
+        most = np.where(shifts > 0, lipschitz[base.w > 0], 0) * np.where(shifts > 0, shifts, 1)
+        claims = {
+            f"identities {np.flatnonzero(principal).tolist()} move the result": (moved[:8, :8], part),
+            "two results are apart": (moved, whole),
+            "the result is longer than the longest message": (
+                np.linalg.norm(out, axis=1), gain * np.linalg.norm(heard, axis=-1).max(1)
+            ),
+            "the result moves with the messages": (moved, most.sum(-1)),
+        }  # fmt: skip
+        for what, (seen, bound) in claims.items():
+            if not (seen <= bound * (1 + 1e-6) + 1e-9 * largest).all():
+                excess = np.unravel_index((seen - bound).argmax(), seen.shape)
+                harness.fail(
+                    "response",
+                    f"with weights {base.w.tolist()} {what} by {seen[excess]:.6g}; promised "
+                    f"{np.broadcast_to(bound, seen.shape)[excess]:.6g}",
+                )
+
+    families = st.sampled_from(["near", "clusters", "clones"])
+    each(harness, body, seed=SEEDS, w=weights(n), size=st.integers(1, 3), family=families)
+
+
 def _hull(harness: RuleHarness) -> None:
     """Only of a rule that says so: no direction in which the result lies beyond all messages."""
     n, rule = harness.d, harness.rule
-    if not rule.hull:
+    if not rule.guarantee.in_convex_hull:
         return
 
     def body(seed: int, w: list[float], family: str) -> None:
@@ -132,7 +186,7 @@ def _hull(harness: RuleHarness) -> None:
 
 def _kappa(harness: RuleHarness) -> None:
     n, rule = harness.d, harness.rule
-    claim = eqx.filter_jit(lambda rule, w: (rule.kappa(w), assumed_mass(rule, w)))
+    claim = eqx.filter_jit(lambda rule, w: (rule.kappa(w), rule.guarantee.byzantine_mass(w)))
 
     def body(seed: int, w: list[bool], family: str) -> None:
         total = sum(w)
@@ -163,4 +217,9 @@ def _kappa(harness: RuleHarness) -> None:
     each(harness, body, seed=SEEDS, w=present, family=st.sampled_from(["near", "clones", "clusters"]))
 
 
-BOUNDS: dict[str, Check] = {"certificate": _certificate, "kappa": _kappa, "hull": _hull}
+BOUNDS: dict[str, Check] = {
+    "certificate": _certificate,
+    "kappa": _kappa,
+    "response": _response,
+    "hull": _hull,
+}

@@ -226,14 +226,9 @@ class MedianStarted(AbstractAggregator):
         _, y = self.rule.step(middle, x, w, ctx)
         return state, y
 
-    def slack(self, w: Any) -> Any:
-        return self.rule.slack(w)
-
-    def kappa(self, w: Any) -> Any:
-        return self.rule.kappa(w)
-
-    def certificate(self, x: Any, w: Any, principal: Any) -> Any:
-        return self.rule.certificate(x, w, principal)
+    @property
+    def guarantee(self) -> Any:
+        return self.rule.guarantee
 
 
 class PerIdentity(eqx.Module):

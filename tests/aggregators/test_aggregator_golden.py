@@ -130,15 +130,6 @@ class Rows(agg.AbstractAggregator):
     def step(self, state, x, w, ctx):
         return x, x[0]
 
-    def slack(self, w):
-        return w.sum()
-
-    def kappa(self, w):
-        return w.sum()
-
-    def certificate(self, x, w, principal):
-        return w.sum()
-
 
 @eqx.filter_jit
 def handed_on(wrapper, x, w):

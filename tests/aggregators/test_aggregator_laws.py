@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ghostjax import aggregators as agg, ConfigurationError
+from ghostjax.aggregators.guarantees import AbstractGuarantee, Mass
 from ghostjax.testing import check_aggregator
 from ghostjax.testing._aggregators import LAWS
 from ghostjax.testing._rules import RuleHarness
@@ -52,6 +53,77 @@ def test_every_public_rule_has_a_row_in_the_quick_suite():
     assert public == used
 
 
+class Claim(AbstractGuarantee):
+    """That a principal moves the result by its share of `bound`, and that kappa is `robustness`."""
+
+    bound: float = eqx.field(static=True)
+    robustness: float = eqx.field(static=True)
+    assumed: Mass
+
+    @property
+    def kind(self):
+        return "none" if self.bound == jnp.inf else "unconditional"
+
+    def byzantine_mass(self, w):
+        return self.assumed(w.sum())
+
+    def tolerated_mass(self, w):
+        return self.assumed.tolerated(w.sum())
+
+    def margin(self, w):
+        return w.sum()
+
+    def kappa(self, w):
+        return jnp.asarray(self.robustness, w.dtype)
+
+    def influence_bound(self, x, w, principal):
+        return self.unconditional_bound(w, principal)
+
+    def unconditional_bound(self, w, principal):
+        total = w.sum()
+        share = jnp.where(principal, w, 0).sum() / jnp.where(total > 0, total, 1)
+        return jnp.where(share > 0, self.bound * share, 0) if self.bound < jnp.inf else jnp.asarray(jnp.inf, w.dtype)
+
+    def norm_gain(self, w):
+        return jnp.asarray(jnp.inf, w.dtype)
+
+    def lipschitz(self, w):
+        return jnp.full_like(w, jnp.inf)
+
+
+class Part(AbstractGuarantee):
+    """A guarantee with a part of every bound, of a result that it says lies in the convex hull."""
+
+    whole: AbstractGuarantee
+    part: float = eqx.field(static=True)
+    kind: ClassVar[Any] = "conditional"
+    in_convex_hull: ClassVar[bool] = True
+
+    def byzantine_mass(self, w):
+        return self.whole.byzantine_mass(w)
+
+    def tolerated_mass(self, w):
+        return self.whole.tolerated_mass(w)
+
+    def margin(self, w):
+        return self.whole.margin(w)
+
+    def kappa(self, w):
+        return self.whole.kappa(w)
+
+    def influence_bound(self, x, w, principal):
+        return self.part * self.whole.influence_bound(x, w, principal)
+
+    def unconditional_bound(self, w, principal):
+        return self.part * self.whole.unconditional_bound(w, principal)
+
+    def norm_gain(self, w):
+        return self.part * self.whole.norm_gain(w)
+
+    def lipschitz(self, w):
+        return self.part * self.whole.lipschitz(w)
+
+
 class Twin(agg.AbstractAggregator):
     """`of(x, w, knob)`; the tests below make it break one law each."""
 
@@ -62,8 +134,8 @@ class Twin(agg.AbstractAggregator):
     f: Any = eqx.field(default_factory=lambda: jnp.asarray(1.0))
 
     @property
-    def certificate_kind(self):
-        return "none" if self.bound == jnp.inf else "unconditional"
+    def guarantee(self):
+        return Claim(self.bound, self.robustness, Mass(f=self.f))
 
     def init(self, like):
         return ()
@@ -71,23 +143,15 @@ class Twin(agg.AbstractAggregator):
     def step(self, state, x, w, ctx):
         return state, self.of(x, w, self.knob.astype(x.dtype) if eqx.is_array(self.knob) else self.knob)
 
-    def slack(self, w):
-        return w.sum()
-
-    def kappa(self, w):
-        return jnp.asarray(self.robustness, w.dtype)
-
-    def certificate(self, x, w, principal):
-        total = w.sum()
-        share = jnp.where(principal, w, 0).sum() / jnp.where(total > 0, total, 1)
-        return jnp.where(share > 0, self.bound * share, 0) if self.bound < jnp.inf else jnp.asarray(jnp.inf, x.dtype)
-
 
 class Restarted(agg.AbstractAggregator):
     """Centered clipping from the coordinate median of the messages, with the certificate of a fixed centre."""
 
     inner: agg.CenteredClipping = eqx.field(default_factory=lambda: agg.CenteredClipping(tau=1.0, steps=3))
-    certificate_kind: ClassVar[Any] = "unconditional"
+
+    @property
+    def guarantee(self):
+        return self.inner.guarantee
 
     def init(self, like):
         return ()
@@ -95,23 +159,16 @@ class Restarted(agg.AbstractAggregator):
     def step(self, state, x, w, ctx):
         return state, self.inner.step(agg.Median().step((), x, w, ctx)[1], x, w, ctx)[1]
 
-    def slack(self, w):
-        return w.sum()
-
-    def kappa(self, w):
-        return self.inner.kappa(w)
-
-    def certificate(self, x, w, principal):
-        return self.inner.certificate(x, w, principal)
-
 
 class Overclaiming(agg.AbstractAggregator):
     """Any rule with a part of its certificate, or one that says that its result lies in the hull."""
 
     rule: agg.AbstractAggregator
     part: float = eqx.field(static=True, default=1.0)
-    certificate_kind: ClassVar[Any] = "conditional"
-    hull: ClassVar[bool] = True
+
+    @property
+    def guarantee(self):
+        return Part(self.rule.guarantee, self.part)
 
     @property
     def needs(self):
@@ -123,15 +180,6 @@ class Overclaiming(agg.AbstractAggregator):
     def step(self, state, x, w, ctx):
         return self.rule.step(state, x, w, ctx)
 
-    def slack(self, w):
-        return self.rule.slack(w)
-
-    def kappa(self, w):
-        return self.rule.kappa(w)
-
-    def certificate(self, x, w, principal):
-        return self.part * self.rule.certificate(x, w, principal)
-
 
 class Stateful(agg.AbstractAggregator):
     """The mean with a memory of each row, whoever was present."""
@@ -141,15 +189,6 @@ class Stateful(agg.AbstractAggregator):
 
     def step(self, state, x, w, ctx):
         return x, mean(x, w) + state.sum(0)
-
-    def slack(self, w):
-        return w.sum()
-
-    def kappa(self, w):
-        return jnp.asarray(jnp.inf, w.dtype)
-
-    def certificate(self, x, w, principal):
-        return jnp.asarray(jnp.inf, x.dtype)
 
 
 def mean(x, w):
@@ -205,15 +244,6 @@ class Static(agg.AbstractAggregator):
     def step(self, state, x, w, ctx):
         return state, self.factor * self.count * mean(x, w)
 
-    def slack(self, w):
-        return w.sum()
-
-    def kappa(self, w):
-        return jnp.asarray(jnp.inf, w.dtype)
-
-    def certificate(self, x, w, principal):
-        return jnp.asarray(jnp.inf, x.dtype)
-
 
 @jax.custom_batching.custom_vmap
 def times(k, y):
@@ -252,6 +282,10 @@ TWINS = {
     "certificate: of clipped norms": ("certificate", Overclaiming(agg.ARC(agg.Mean(), f=2), 0.8)),
     "certificate: of a hull": ("certificate", Overclaiming(agg.Clipping(agg.Krum(f=2)), 0.5)),
     "certificate: of a share": ("certificate", Overclaiming(agg.Clipping(agg.Mean()), 0.8)),
+    "response: apart": ("response", Overclaiming(agg.CenteredClipping(tau=0.5, steps=2), 0.6)),
+    "response: of buckets": ("response", Overclaiming(agg.Bucketing(agg.Clipping(agg.Mean(), c=0.5)), 0.5)),
+    "response: length": ("response", Overclaiming(agg.TrimmedMean(f=2), 0.5)),
+    "response: of each message": ("response", Overclaiming(agg.Mean(), 0.5)),
     "hull": ("hull", Overclaiming(agg.Median())),
     "kappa: mean": ("kappa", Twin(lambda x, w, k: mean(x, w), robustness=2.0)),
     "kappa: too small": ("kappa", Twin(lambda x, w, k: agg.Median()(x, w), robustness=0.3)),

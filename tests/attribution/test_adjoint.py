@@ -138,15 +138,6 @@ def test_a_selection_is_declared_uninformative():
         def coefficients(self, dist2, w):
             return (jnp.arange(len(w)) == jnp.argmax(w > 0)).astype(w.dtype)
 
-        def slack(self, w):
-            return w.sum()
-
-        def kappa(self, w):
-            return jnp.asarray(jnp.inf, w.dtype)
-
-        def certificate(self, x, w, principal):
-            return jnp.asarray(jnp.inf, x.dtype)
-
     found = gj.attribution.adjoint(build(First()), 4, 0, checkpoints="none", probes=0)
     assert "leave_one_out" in found.note and not found.cells.any()
 

@@ -93,7 +93,7 @@ def test_rules_on_any_floats(name, calls):
     present = counted(x, w)
     size = np.where(present[..., None], np.abs(x), 0).max((1, 2))
     assert np.isfinite(y).all()
-    if rule.hull or isinstance(rule, agg.AbstractCoordinateRule):
+    if rule.guarantee.in_convex_hull or isinstance(rule, agg.AbstractCoordinateRule):
         assert in_hull(y, x, present).all()
     # What an absent row holds is of no account.
     absent = np.where(principal, 0, w)
@@ -139,7 +139,7 @@ def test_gossip_on_any_floats(name, calls):
     x, w, _ = (np.stack(column) for column in zip(*calls, strict=True))
     y = np.asarray(gossip(rule, x, w))
     assert np.isfinite(y).all()
-    if rule.hull or isinstance(rule, agg.AbstractCoordinateRule):
+    if rule.guarantee.in_convex_hull or isinstance(rule, agg.AbstractCoordinateRule):
         present = counted(x, w)
         for i in range(N):
             at = np.asarray(GRAPH.nbr[i])

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import ghostjax as gj
 from ghostjax._participation import weights_of
-from ghostjax._sweep._switch import AttackSwitch
+from ghostjax._sweep._switch import switch
 
 
 a, m, t, learn = gj.attacks, gj.metrics, gj.topologies, gj.learners
@@ -57,7 +57,7 @@ def gossip(rule, knobs):
 
 
 def either(index, *attacks):
-    return AttackSwitch(tuple(attacks), jnp.asarray(index % len(attacks), jnp.int32))
+    return switch(a.AbstractAttack, attacks, jnp.asarray(index % len(attacks), jnp.int32))
 
 
 STRUCTURES = {

@@ -75,10 +75,13 @@ def test_broken_twins_are_found():
         def step(self, state, x, w, ctx):
             return state, x[0]
 
+    class Silent(AbstractCoordinateRule):
+        pass
+
     class AbstractNothing(eqx.Module):
         pass
 
     for twin, words in ((Nicer, "base Mean is concrete"), (Louder, "overrides AbstractCoordinateRule.step")):
         assert any(words in wrong for wrong in violations(twin))
-    assert any("has abstract members" in wrong for wrong in violations(Louder))
+    assert any("has abstract members" in wrong for wrong in violations(Silent))
     assert violations(AbstractNothing) == ["is named Abstract.. and has no abstract member"]

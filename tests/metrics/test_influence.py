@@ -39,15 +39,6 @@ def test_selection_gives_one_hot(make_round, x):
             score = jnp.where(w > 0, (dist2 * w[None, :]).sum(1), jnp.inf)
             return (jnp.arange(len(w)) == score.argmin()).astype(w.dtype)
 
-        def slack(self, w):
-            return w.sum()
-
-        def kappa(self, w):
-            return jnp.asarray(jnp.inf, w.dtype)
-
-        def certificate(self, x, w, principal):
-            return jnp.asarray(jnp.inf, x.dtype)
-
     distances = np.square(x[:, None] - x[None]).sum((1, 2))
     np.testing.assert_allclose(shares(make_round(x, rule=Nearest())), np.arange(6) == distances.argmin(), atol=1e-6)
 

@@ -78,15 +78,6 @@ class Remembering(gj.aggregators.AbstractAggregator):
         state = 0.5 * state + 0.5 * gj.aggregators.Mean()(x, w)
         return state, state
 
-    def slack(self, w):
-        return w.sum()
-
-    def kappa(self, w):
-        return jnp.asarray(jnp.inf, w.dtype)
-
-    def certificate(self, x, w, principal):
-        return jnp.asarray(jnp.inf, x.dtype)
-
 
 ATTACKS = {"alie": gj.attacks.ALIE, "adaptive": Adaptive}
 RULES = {"mean": gj.aggregators.Mean, "trimmed": gj.aggregators.TrimmedMean, "memory": Remembering}
@@ -121,27 +112,6 @@ def test_merged_lanes_take_one_branch_at_a_time():
     merged, lanes = objects(merge=True), objects(merge=True, lanes=2)
     for name in ("loss", "norm", "slack"):
         np.testing.assert_allclose(merged.dataset[name], lanes.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
-
-
-def test_a_switch_is_what_it_switches_to():
-    from ghostjax._sweep._switch import AggregatorSwitch, AttackSwitch
-
-    x, w = jax.random.normal(jax.random.key(0), (6, 4)), jnp.array([1.0, 1, 0, 1, 1, 1])
-    rules = (gj.aggregators.TrimmedMean(f=1), gj.aggregators.Mean())
-    for i, rule in enumerate(rules):
-        switch = AggregatorSwitch(rules, i)
-        np.testing.assert_allclose(switch(x, w), rule(x, w), rtol=1e-6)
-        assert switch.slack(w) == rule.slack(w) and switch.kappa(w) == rule.kappa(w)
-        principal = jnp.arange(6) < 1
-        np.testing.assert_allclose(switch.certificate(x, w, principal), rule.certificate(x, w, principal), rtol=1e-6)
-    assert AggregatorSwitch(rules).certificate_kind == "none"
-    assert AttackSwitch((gj.attacks.NoAttack(), gj.attacks.ALIE())).knows == "honest"
-
-    class PerVictim(Adaptive):
-        per_receiver = True
-
-    with pytest.raises(gj.ConfigurationError, match="AttackSwitch: options="):
-        AttackSwitch((gj.attacks.NoAttack(), PerVictim()))
 
 
 def test_a_builder_with_the_seed():
@@ -360,7 +330,7 @@ def test_saved_and_shown(tmp_path):
 
 @pytest.mark.slow
 def test_every_attack_and_rule_in_one_program():
-    from ghostjax._sweep._switch import AggregatorSwitch, AttackSwitch
+    from ghostjax._sweep._switch import switch
 
     def shipped(package, base, **given):
         kinds = [k for k in vars(package).values() if isinstance(k, type) and issubclass(k, base)]
@@ -378,8 +348,8 @@ def test_every_attack_and_rule_in_one_program():
     axes = {"attack": attacks, "protocol.aggregator": rules}
     result = play(simulation(n=8), axes, rounds=2, merge=True)
     assert result.finished
-    assert AttackSwitch(tuple(attacks.values())).knows == "defence"
-    assert AggregatorSwitch(tuple(rules.values())).certificate_kind == "none"
+    assert switch(gj.attacks.AbstractAttack, tuple(attacks.values())).knows == "defence"
+    assert switch(gj.aggregators.AbstractAggregator, tuple(rules.values())).certificate_kind == "none"
     attack, rule = list(attacks)[1], list(rules)[2]
     run = gj.simulate(simulation(n=8, attack=attacks[attack], rule=rules[rule]), 2, progress=None)
     cell = result.dataset["norm"].sel({"attack": attack, "protocol.aggregator": rule}).squeeze()

@@ -1,0 +1,88 @@
+"""The guarantee of a rule behind random buckets."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ghostjax.aggregators.guarantees._base import AbstractGuarantee, Kind
+from ghostjax.aggregators.guarantees.robust import robust_bound
+
+
+class Buckets(AbstractGuarantee):
+    """Of a rule with the guarantee `inner` that sees the means of buckets of `size` identities.
+
+    Who shares a bucket is drawn, not chosen by messages: k identities change at most k buckets. The influence bound is
+    the smaller of what the rule promises about that many rows, whatever the others send, and what follows from kappa.
+    """
+
+    inner: AbstractGuarantee
+    size: int = eqx.field(static=True)
+
+    @property
+    def kind(self) -> Kind:
+        """That of the rule: kappa comes from the rule's."""
+        return self.inner.kind
+
+    @property
+    def in_convex_hull(self) -> bool:
+        """Whether the rule's result lies in the hull of what it sees: means lie in the hull of the messages."""
+        return self.inner.in_convex_hull
+
+    def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
+        """Buckets of identities that all weigh the same, as many as there will be."""
+        count = (w > 0).sum()
+        filled = jnp.arange(-(-w.shape[0] // self.size)) * self.size < count
+        return jnp.where(filled, w.sum() / jnp.maximum(count, 1).astype(w.dtype), 0)
+
+    def byzantine_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        return self.inner.byzantine_mass(self.weights(w))
+
+    def tolerated_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        return self.inner.tolerated_mass(self.weights(w))
+
+    def margin(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        return jnp.minimum(w.sum(), self.inner.margin(self.weights(w)))
+
+    def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        # Around the mean of S, the squared distances of at least B - F clean buckets add up to at most those of their
+        # members over r, so that E = their average <= (N - F) sigma^2 / ((B - F) r). The clean buckets' own mean and
+        # the result's distance from it have squares t^2 and at most kappa (E - t^2), and
+        # (t + sqrt(kappa (E - t^2)))^2 <= (kappa + 1) E.
+        seen, count = self.weights(w), (w > 0).sum()
+        mass, kappa = self.inner.byzantine_mass(seen), self.inner.kappa(seen)
+        last = count - ((count + self.size - 1) // self.size - 1) * self.size
+        clean = seen.sum() - mass
+        alike = ((w == 0) | (w == w.max())).all()
+        proved = alike & (clean > 0) & jnp.isfinite(kappa)
+        members = jnp.where(proved, clean, 1) * jnp.maximum(last, 1).astype(w.dtype)
+        return jnp.where(proved, (kappa + 1) * (w.sum() - mass) / members, jnp.inf)
+
+    def influence_bound(
+        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
+    ) -> Float[Array, ""]:
+        anyway = self.unconditional_bound(w, principal)
+        if self.kind != "conditional":
+            return anyway
+        return jnp.minimum(anyway, robust_bound(self.kappa(w), x, w, principal, self.byzantine_mass(w)))
+
+    def unconditional_bound(self, w: Float[Array, " n"], principal: Bool[Array, " n"]) -> Float[Array, ""]:
+        # A bucket weighs what its members weigh on average: at most the largest weight if k of the principal's
+        # identities are in it, at least the smallest if not. That is the largest share that they can have; the smallest
+        # sum of weights is that of buckets of the lightest identities.
+        touched = jnp.arange(-(-w.shape[0] // self.size)) < (principal & (w > 0)).sum()
+        lightest = self._lightest(w)
+        worst = jnp.where(touched & (lightest > 0), w.max(), lightest)
+        scale = lightest.sum() / jnp.where(worst.sum() > 0, worst.sum(), 1)
+        return jnp.where(touched.any(), self.inner.unconditional_bound(worst * scale, touched), 0)
+
+    def norm_gain(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+        # No mean is longer than the longest message.
+        return self.inner.norm_gain(self._lightest(w))
+
+    def lipschitz(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
+        return jnp.full_like(w, jnp.inf)
+
+    def _lightest(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
+        """Buckets that all weigh what the lightest identity does."""
+        least = jnp.where(w > 0, w, jnp.inf).min()
+        return jnp.where(self.weights(w) > 0, least, 0)

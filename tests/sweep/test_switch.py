@@ -1,0 +1,209 @@
+"""A switch over members of a family is the member that it switches to, and a merged sweep is the sweep of its parts."""
+
+import inspect
+from abc import abstractmethod
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jaxtyping import PyTree
+from run_problem import simulation
+
+import ghostjax as gj
+from ghostjax._sweep import _switch
+from ghostjax._sweep._plan import build_cells, group_cells
+from ghostjax._sweep._switch import AGREED, agreed, JOINS, NESTED, switch
+from ghostjax.aggregators import AbstractAggregator, AbstractGuarantee
+from ghostjax.attacks import AbstractAttack
+from ghostjax.learners import AbstractLearner
+
+
+A, L, R = gj.attacks, gj.learners, gj.aggregators
+FAMILIES = (AbstractAggregator, AbstractAttack, AbstractGuarantee, AbstractLearner)
+KEPT = {
+    AbstractAggregator: {"demands"},  # asked of the options, before they are merged
+    AbstractAttack: {"doubt"},
+    AbstractGuarantee: set(),
+    AbstractLearner: set(),
+}
+"""Declarations of a family that a switch leaves as the base has them."""
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_declaration_of_a_family_is_joined(family):
+    declared = {
+        name for name, kind in inspect.get_annotations(family, eval_str=True).items() if "ClassVar" in str(kind)
+    }
+    assert declared <= JOINS.keys() | NESTED.keys() | KEPT[family]
+    made = _switch._switch_of(family)
+    assert not inspect.isabstract(made) and made is _switch._switch_of(family)
+
+
+def test_a_declaration_that_nothing_joins_is_a_mistake_of_the_family():
+    class AbstractOpaque(eqx.Module):
+        @property
+        @abstractmethod
+        def opaque(self):
+            """A property that the tables do not know."""
+
+    with pytest.raises(TypeError, match=r"AbstractOpaque\.opaque is declared, and JOINS does not say"):
+        _switch._switch_of(AbstractOpaque)
+
+
+def test_declarations_are_joined():
+    rules = (R.TrimmedMean(f=1), R.Bucketing(R.Mean()), R.Krum())
+    rule = switch(AbstractAggregator, rules)
+    assert rule.needs == {"key"} and {"rotation", "permutation", "repetition"} <= rule.lacks
+    assert rule.certificate_kind == "none" and not rule.guarantee.in_convex_hull
+    assert switch(AbstractAggregator, (R.Mean(), R.Krum())).guarantee.in_convex_hull
+    assert switch(AbstractAggregator, (R.Krum(), R.CenteredClipping())).certificate_kind == "conditional"
+    assert rule.by_slots is None and rule.geometric_form is None and rule.wrapped is None
+    assert switch(AbstractAttack, (A.NoAttack(), A.ALIE())).knows == "honest"
+
+
+def test_options_that_give_a_round_another_shape_are_refused():
+    assert {"per_receiver"} == AGREED and agreed(A.ALIE()) == (False,) and agreed(A.Dissensus()) == (True,)
+    with pytest.raises(gj.ConfigurationError, match=r"switch\(AbstractAttack\): options=.* is False and True"):
+        switch(AbstractAttack, (A.ALIE(), A.Dissensus()))
+
+
+def test_a_rule_and_its_guarantee():
+    x, w = jax.random.normal(jax.random.key(0), (6, 4)), jnp.array([1.0, 1, 0, 1, 1, 1])
+    rules = (R.TrimmedMean(f=1), R.Mean(), R.Clipping(R.Mean(), c=0.5))
+    who = jnp.arange(6) < 1
+    for i, rule in enumerate(rules):
+        chosen = switch(AbstractAggregator, rules, i)
+        np.testing.assert_allclose(chosen(x, w), rule(x, w), rtol=1e-6)
+        assert chosen.slack(w) == rule.slack(w) and chosen.kappa(w) == rule.kappa(w)
+        np.testing.assert_allclose(chosen.certificate(x, w, who), rule.certificate(x, w, who), rtol=1e-6)
+        assert bool(R.outnumbered(chosen, w, who)) == bool(R.outnumbered(rule, w, who))
+
+
+def test_where_masses_come_in_another_unit_those_of_the_options_do():
+    x = jax.random.normal(jax.random.key(0), (7, 4))
+    chosen = switch(AbstractAggregator, (R.Mean(), R.TrimmedMean(f=1e35)), 1)
+    np.testing.assert_allclose(chosen(x, jnp.full(7, 1e35)), R.TrimmedMean(f=1)(x), rtol=1e-5)
+
+
+class Counting(AbstractLearner):
+    """Sends how often it was asked."""
+
+    def init(self, like):
+        return jnp.zeros((), like.dtype)
+
+    def learn(self, state, models, objective):
+        losses, gradients = objective(models, 0)
+        return state + 1, gradients * 0 + state, losses
+
+
+def test_memory_has_a_slot_each_and_only_the_chosen_one_moves():
+    like = jax.ShapeDtypeStruct((3, 2), jnp.float32)
+    learners = (L.Momentum(0.5), Counting(), L.Gradient())
+
+    def objective(models, draw):
+        return jnp.ones(3), jnp.ones((3, 2)) + jnp.asarray(draw).astype(jnp.float32)
+
+    for i, alone in enumerate(learners):
+        chosen = switch(AbstractLearner, learners, i)
+        states, state = chosen.init(like), alone.init(like)
+        assert len(states) == 3 and states[2] == ()
+        for _ in range(3):
+            states, *sent = chosen.learn(states, jnp.zeros(2), objective)
+            state, *expected = alone.learn(state, jnp.zeros(2), objective)
+            jax.tree.map(np.testing.assert_array_equal, (states[i], *sent), (state, *expected))
+        for j, other in enumerate(learners):
+            if j != i:
+                jax.tree.map(np.testing.assert_array_equal, states[j], other.init(like))
+
+
+class AbstractNote(eqx.Module):
+    """A family with every way in which a member of the round uses its memory."""
+
+    @abstractmethod
+    def init(self, like: jax.ShapeDtypeStruct) -> PyTree:
+        """The memory."""
+
+    @abstractmethod
+    def weigh(self, state: PyTree, presence: jax.Array) -> jax.Array:
+        """Reads."""
+
+    @abstractmethod
+    def learn(self, state: PyTree, seen: jax.Array) -> PyTree:
+        """Writes, and returns nothing else."""
+
+    @abstractmethod
+    def decide(self, state: PyTree, seen: jax.Array) -> tuple[PyTree, jax.Array]:
+        """Reads and writes."""
+
+
+class Note(AbstractNote):
+    step: float
+
+    def init(self, like):
+        return jnp.zeros(())
+
+    def weigh(self, state, presence):
+        return presence * state
+
+    def learn(self, state, seen):
+        return state + self.step * seen
+
+    def decide(self, state, seen):
+        return state - self.step, state * seen
+
+
+def test_methods_that_read_write_or_do_both_keep_to_their_slot():
+    notes = (Note(1.0), Note(10.0))
+    one = jnp.asarray(1.0)
+    for i, note in enumerate(notes):
+        chosen = switch(AbstractNote, notes, i)
+        states = chosen.learn(chosen.init(None), one)
+        assert states[i] == note.step and states[1 - i] == 0
+        assert chosen.weigh(states, one) == note.step
+        states, seen = chosen.decide(states, one)
+        assert seen == note.step and states == (0, 0)
+
+
+def attack_axis():
+    return "attack", {"alie": A.ALIE(z=1.0), "noise": A.Gaussian(), "flip": A.SignFlip()}
+
+
+def rule_axis():
+    rules = {"mean": R.Mean(), "clip": R.CenteredClipping(), "trimmed": R.TrimmedMean(f=1)}
+    return "protocol.aggregator", rules
+
+
+def learner_axis():
+    local = L.LocalSteps(gj.Optimizer(optax.sgd, learning_rate=0.05), 2)
+    return "learner", {"momentum": L.Momentum(0.5), "gradient": L.Gradient(), "local": local}
+
+
+@pytest.mark.parametrize("axis", [attack_axis, rule_axis, learner_axis], ids=["attacks", "rules", "learners"])
+def test_a_family_merged_into_one_program_agrees_with_its_members_apart(axis):
+    path, members = axis()
+    cells = [
+        build_cells(gj._sweep._paths.set_paths(simulation(), {path: member})[0], [], [0], 3, None)[0]
+        for member in members.values()
+    ]
+    (group,) = group_cells(cells, True)
+    assert group.branches == [(0,), (1,), (2,)] and len(group_cells(cells, False)) == 3
+    merged, apart = (gj.sweep(simulation(), {path: members}, 3, merge=how, progress=None) for how in (True, False))
+    for name in apart.dataset.data_vars:
+        if apart.dataset[name].dtype.kind == "f":
+            np.testing.assert_allclose(merged.dataset[name], apart.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
+    losses = apart.dataset["loss"].isel(round=-1).values.reshape(-1)
+    assert np.unique(losses.round(5)).size == 3, "members that should differ do"
+
+
+def test_what_a_protocol_does_not_offer_stays_apart():
+    task = simulation().task
+
+    def build(learner, rule):
+        return gj.Simulation(task, gj.protocols.Gossip(rule, gj.topologies.ring(6, degree=4)), learner=learner)
+
+    sims = [build(learner, rule) for learner in (L.Gradient(), L.Momentum()) for rule in (R.Mean(), R.Median())]
+    cells = [build_cells(sim, [], [0], 3, None)[0] for sim in sims]
+    assert [len(group.cells) for group in group_cells(cells, True)] == [2, 2]
