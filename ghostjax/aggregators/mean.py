@@ -29,11 +29,8 @@ class Mean(AbstractGeometricRule):
     """
 
     uses_distances: ClassVar[bool] = False
+    guarantee: ClassVar[Linear] = Linear()
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         del dist2
         return shares(w)
-
-    @property
-    def guarantee(self) -> Linear:
-        return Linear()
