@@ -22,6 +22,7 @@ from ghostjax._sweep._paths import at_path, set_paths, unknown_path, with_path
 from ghostjax._sweep._switch import agreed, switch
 from ghostjax._types import ConfigurationError, require
 from ghostjax.attacks import AbstractAttack, NoAttack
+from ghostjax.identity import AbstractIdentity
 from ghostjax.learners import AbstractLearner
 
 
@@ -175,7 +176,7 @@ def structure(tree: Any) -> Any:
 
 
 def group_cells(cells: Iterable[Cell], merge: bool | str) -> list[Group]:
-    """Groups of one structure each, merged over attacks, learners and rules where `merge` says so.
+    """Groups of one structure each, merged over attacks, learners, identities and rules where `merge` says so.
 
     The grouping depends on the whole sweep, never on the shard or on what is already done, because a cell's
     bits may depend on the program that it runs in.
@@ -202,8 +203,9 @@ def _by(keys: list[Any], cells: list[Cell]) -> list[list[Cell]]:
 
 def _families(simulation: Simulation) -> dict[tuple[str, ...], type[eqx.Module]]:
     """Where a switch may choose among members, and of which family."""
+    identity = {} if simulation.identity is None else {("identity",): AbstractIdentity}
     protocol = {("protocol", name): family for name, family in simulation.protocol.switchable.items()}
-    return {("attack",): AbstractAttack, ("learner",): AbstractLearner, **protocol}
+    return {("attack",): AbstractAttack, ("learner",): AbstractLearner, **identity, **protocol}
 
 
 def _family(simulation: Simulation) -> Any:

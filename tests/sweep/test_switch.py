@@ -15,19 +15,23 @@ from run_problem import simulation
 import ghostjax as gj
 from ghostjax._sweep import _switch
 from ghostjax._sweep._plan import build_cells, group_cells
-from ghostjax._sweep._switch import AGREED, agreed, JOINS, NESTED, switch
+from ghostjax._sweep._switch import agreed, JOINS, NESTED, switch
 from ghostjax.aggregators import AbstractAggregator, AbstractGuarantee
 from ghostjax.attacks import AbstractAttack
+from ghostjax.channels import AbstractChannel
+from ghostjax.identity import AbstractIdentity
 from ghostjax.learners import AbstractLearner
 
 
 A, L, R = gj.attacks, gj.learners, gj.aggregators
-FAMILIES = (AbstractAggregator, AbstractAttack, AbstractGuarantee, AbstractLearner)
+FAMILIES = (AbstractAggregator, AbstractAttack, AbstractGuarantee, AbstractLearner, AbstractIdentity, AbstractChannel)
 KEPT = {
     AbstractAggregator: {"demands"},  # asked of the options, before they are merged
     AbstractAttack: {"doubt"},
     AbstractGuarantee: set(),
     AbstractLearner: set(),
+    AbstractIdentity: set(),
+    AbstractChannel: set(),
 }
 """Declarations of a family that a switch leaves as the base has them."""
 
@@ -65,7 +69,7 @@ def test_declarations_are_joined():
 
 
 def test_options_that_give_a_round_another_shape_are_refused():
-    assert {"per_receiver"} == AGREED and agreed(A.ALIE()) == (False,) and agreed(A.Dissensus()) == (True,)
+    assert agreed(A.ALIE()) == (False,) and agreed(A.Dissensus()) == (True,)
     with pytest.raises(gj.ConfigurationError, match=r"switch\(AbstractAttack\): options=.* is False and True"):
         switch(AbstractAttack, (A.ALIE(), A.Dissensus()))
 
@@ -181,7 +185,37 @@ def learner_axis():
     return "learner", {"momentum": L.Momentum(0.5), "gradient": L.Gradient(), "local": local}
 
 
-@pytest.mark.parametrize("axis", [attack_axis, rule_axis, learner_axis], ids=["attacks", "rules", "learners"])
+class Earned(AbstractIdentity):
+    """Counts who was there more often for more."""
+
+    def init(self, num_nodes):
+        return jnp.zeros(num_nodes)
+
+    def weigh(self, state, w):
+        return w * (1 + state) / (1 + state.mean())
+
+    def remember(self, state, seen):
+        return state + seen.weights * jnp.arange(state.size, dtype=state.dtype) / state.size
+
+
+class Fixed(gj.identity.AbstractStatelessIdentity):
+    """Counts the first identity for `first`."""
+
+    first: float
+
+    def weigh(self, state, w):
+        return w * jnp.where(jnp.arange(w.size) == 0, self.first, 1.0)
+
+
+def identity_axis():
+    return "identity", {"alike": gj.identity.Stake(np.ones(6)), "some": Fixed(2.0), "earned": Earned()}
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [attack_axis, rule_axis, learner_axis, identity_axis],
+    ids=["attacks", "rules", "learners", "identities"],
+)
 def test_a_family_merged_into_one_program_agrees_with_its_members_apart(axis):
     path, members = axis()
     cells = [
@@ -196,6 +230,33 @@ def test_a_family_merged_into_one_program_agrees_with_its_members_apart(axis):
             np.testing.assert_allclose(merged.dataset[name], apart.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
     losses = apart.dataset["loss"].isel(round=-1).values.reshape(-1)
     assert np.unique(losses.round(5)).size == 3, "members that should differ do"
+
+
+def test_adversaries_that_say_themselves_whom_they_hold_are_options_too():
+    task, server = simulation().task, gj.protocols.Server(R.Median())
+
+    def build(attack):
+        who = {} if attack == "several" else {"byzantine": 2}
+        attacks = {"flip": A.SignFlip(), "noise": A.Gaussian(), "several": A.Several({A.SignFlip(): 1, A.Zero(): 2})}
+        return gj.Simulation(task, server, attack=attacks[attack], **who)
+
+    sweeps = [
+        gj.sweep(build, {"attack": ["flip", "noise", "several"]}, 3, merge=how, progress=None) for how in (True, False)
+    ]
+    merged, apart = (sweep.dataset["loss"].squeeze() for sweep in sweeps)
+    np.testing.assert_allclose(merged, apart, rtol=2e-5)
+    assert np.unique(apart.isel(round=-1).values.round(5)).size == 3
+
+
+def test_a_channel_and_a_detector():
+    channels = (gj.channels.Drop(0.0), gj.channels.Drop(1.0))
+    x, w = jnp.ones((4, 2)), jnp.ones(4)
+    for i, alone in enumerate(channels):
+        chosen = switch(AbstractChannel, channels, i)
+        states, carried = chosen.carry(chosen.init(x), x, w, None, jax.random.key(0))
+        state, expected = alone.carry(alone.init(x), x, w, None, jax.random.key(0))
+        jax.tree.map(np.testing.assert_array_equal, (states[i], carried), (state, expected))
+    assert not inspect.isabstract(_switch._switch_of(gj.detectors.AbstractDetector))
 
 
 def test_what_a_protocol_does_not_offer_stays_apart():
