@@ -2,7 +2,7 @@
 
 48 nodes with 20 digits each (Dirichlet 0.5 class mix per node), 8 of them with four labels in five replaced, an
 MLP 64-32-10 with tanh, node momentum 0.9, learning rate 0.5, batches of 10, 60 rounds; the outcome is the
-cross entropy on 497 held-out digits. Prints, per rule, the rank correlation of adjoint and exact scores, the
+cross entropy on 247 held-out digits. Prints, per rule, the rank correlation of adjoint and exact scores, the
 linear datamodelling score (LDS) on random masks beside that of the exact scores, and the factor by which true
 effects exceed predicted ones, raw and calibrated.
 

@@ -1,6 +1,7 @@
 """One self-contained HTML page: a verdict, figures, tables and text, with the plotting library inlined once."""
 
 import html
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -121,8 +122,8 @@ def _block(block: Verdict | Heading | Table | Cards) -> str:
 
 
 def _verdict(block: Verdict) -> str:
-    grounds = "".join(f"<li>{_escape(ground)}</li>" for ground in block.grounds)
-    return f'<p class="verdict">{_escape(block.sentence)}</p>' + (
+    grounds = "".join(f"<li>{_prose(ground)}</li>" for ground in block.grounds)
+    return f'<p class="verdict">{_prose(block.sentence)}</p>' + (
         f'<ul class="grounds">{grounds}</ul>' if grounds else ""
     )
 
@@ -156,6 +157,11 @@ def _cell(text: str) -> str:
     """A cell; a range in brackets after two spaces goes below the value."""
     value, bracket, interval = str(text).partition("  [")
     return _escape(value) + (f"<small>[{_escape(interval)}</small>" if bracket else "")
+
+
+def _prose(text: str) -> str:
+    """Names in backticks, as messages have them, are code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _escape(text))
 
 
 def _escape(text: Any) -> str:
