@@ -53,9 +53,7 @@ def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run
         key = _key(parts["provenance"].get("key"))
         state = begin(simulation, jax.random.key(0) if key is None else key)
         parts["state"] = restore(arrays, state, path / "final.npz")
-        if key is not None and plain is not None:
-            who, start = participation_of(plain, arrays), start_of(plain, arrays, state)
-            training = Training(simulation, plain["rounds"], key, who, start, call="load_run")
+        training = None if key is None else _training(simulation, plain, arrays, key, state, path)
     return Run(
         record={str(name): column.values for name, column in dataset.data_vars.items()},
         models=jnp.asarray(arrays["models"]),
@@ -84,12 +82,26 @@ def read_saved(path: Path) -> tuple["xarray.Dataset", dict[str, Any], dict[str, 
             "training": manifest.get("training"),
         }
         assert "models" in arrays and "byzantine" in dataset.coords, "it lacks the models, or who is Byzantine"
-        if parts["training"] is not None:
-            participation_of(parts["training"], arrays)
     except Exception as error:  # sealed all the same: by somebody else, and it may hold anything
         why = str(error).splitlines() or [type(error).__name__]
         raise CorruptFile(f"its files are sealed and do not hold a run ({why[0]})") from error
     return dataset, arrays, parts
+
+
+def _training(
+    simulation: Simulation, plain: Any, arrays: dict[str, Any], key: Key, like: Any, path: Path
+) -> Training | None:
+    """The training that was saved; None where an earlier version did not save one."""
+    if plain is None:
+        return None
+    try:
+        who, start = participation_of(plain, arrays), start_of(plain, arrays, like)
+        return Training(simulation, plain["rounds"], key, who, start, call="load_run")
+    except Exception as error:  # sealed all the same: by somebody else, and it may hold anything
+        why = str(error).splitlines() or [type(error).__name__]
+        raise ConfigurationError(
+            f"load_run: directory={path}: its files are sealed and do not hold a training ({why[0]}); run it again"
+        ) from error
 
 
 def unlike(ran: Any, simulation: Simulation) -> str:

@@ -136,6 +136,31 @@ def test_drafts_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path, mon
     assert {path.name for path in tmp_path.glob(".*")} == {stay[0], stay[2]}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda plain, arrays: plain.pop("rounds"),
+        lambda plain, arrays: plain.update(rounds=0),
+        lambda plain, arrays: plain.update(start=True),
+        lambda plain, arrays: plain.update(participation={"kind": "os.system"}),
+        lambda plain, arrays: plain.update(participation="stake"),
+        lambda plain, arrays: arrays.pop("participation.weights"),
+        lambda plain, arrays: arrays.update({"participation.weights": np.full(6, np.nan)}),
+    ],
+)
+def test_a_sealed_run_of_odd_content_is_refused_in_one_line(tmp_path, change):
+    play(tmp_path, 2, participation=np.array([1, 1, 0, 1, 1, 1]))
+    arrays, manifest = unpack(tmp_path / "final.npz")
+    change(manifest["training"], arrays)
+    seal = read_seal(tmp_path)
+    contents = {"final.npz": pack(arrays, manifest), "results.nc": (tmp_path / "results.nc").read_bytes()}
+    write_sealed(tmp_path, contents, seal.about)
+    with pytest.raises(gj.ConfigurationError, match=r"load_run: directory=.*do not hold a training.*again") as told:
+        gj.load_run(tmp_path, simulation())
+    one_line(told)
+    assert gj.load_run(tmp_path).rounds == 2
+
+
 # More rounds
 
 
