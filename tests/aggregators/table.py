@@ -59,7 +59,7 @@ MORE = {
     "nnm_centered": lambda: agg.NNM(agg.CenteredClipping(tau=1.0, steps=2), f=1),
     "nnm_clipping_mean": lambda: agg.NNM(agg.Clipping(agg.Mean(), c=1.5), f=1),
     "arc_centered": lambda: agg.ARC(agg.CenteredClipping(tau=1.0), f=2),
-    "arc_clipping_mean": lambda: agg.ARC(agg.Clipping(agg.Mean(), c=1.5), f=2),
+    "arc_clipping_mean": lambda: agg.ARC(agg.Clipping(agg.Mean(), c=8.0), f=2),
     "bucketing_centered": lambda: agg.Bucketing(agg.CenteredClipping(tau=1.0, steps=2)),
     "bucketing_clipping_mean": lambda: agg.Bucketing(agg.Clipping(agg.Mean(), c=1.5), size=3),
     "bucketing_clipping_trimmed": lambda: agg.Bucketing(agg.Clipping(agg.TrimmedMean(f=1), c=1.5)),
