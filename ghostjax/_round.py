@@ -163,7 +163,7 @@ class Seen(NamedTuple):
     """A round as participants see it (`Round.blind`): who is Byzantine, who owns whom, private losses, data and updates
     are not in it. `evaluate` is the stated goal; entries are those of `Round`."""
 
-    index: Int[Array, ""]
+    index: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
     key: Key
     ravel: Ravel
     messages: Float[Array, "n d"]
@@ -205,7 +205,7 @@ class Round(NamedTuple):
     present, None at a server. `owner[i]` is the principal that stands behind identity i.
     """
 
-    index: Int[Array, ""]
+    index: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
     key: Key
     task: Any
     ravel: Ravel

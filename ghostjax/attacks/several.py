@@ -74,12 +74,12 @@ class Several(AbstractAttack):
         self.held = None
 
     @property
-    def knows(self) -> Knowledge:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def knows(self) -> Knowledge:
         """What the most knowing of them reads."""
         return KNOWLEDGE[max(KNOWLEDGE.index(attack.knows) for attack in self.attacks)]
 
     @property
-    def per_receiver(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def per_receiver(self) -> bool:
         """Whether one of them sends different vectors to different receivers."""
         return any(attack.per_receiver for attack in self.attacks)
 

@@ -12,7 +12,7 @@ from ghostjax.detectors._base import AbstractReference
 class OwnPastState(NamedTuple):
     """Observations so far, their mean, and the sum of their squared deviations."""
 
-    count: Int[Array, "*s"]
+    observed: Int[Array, "*s"]
     mean: Float[Array, "*s"]
     squares: Float[Array, "*s"]
 
@@ -38,12 +38,12 @@ class OwnPast(AbstractReference):
 
     def step(self, state: PyTree, x: Float[Array, "*s"]) -> tuple[PyTree, Float[Array, "*s"]]:
         # Welford's recurrence: no difference of large sums.
-        observed = ~jnp.isnan(x)
-        learns = observed & (state.count < self.rounds)
+        here = ~jnp.isnan(x)
+        learns = here & (state.observed < self.rounds)
         away = jnp.where(learns, x - state.mean, 0)
-        count = state.count + learns
+        count = state.observed + learns
         mean = state.mean + away / jnp.maximum(count, 1).astype(x.dtype)
         squares = state.squares + jnp.where(learns, away * (x - mean), 0)
         std = jnp.sqrt(squares / jnp.maximum(count - 1, 1).astype(x.dtype))
         z = (x - mean) / jnp.maximum(std, self.floor.astype(x.dtype))
-        return OwnPastState(count, mean, squares), jnp.where(learns | ~observed, jnp.nan, z)
+        return OwnPastState(count, mean, squares), jnp.where(learns | ~here, jnp.nan, z)

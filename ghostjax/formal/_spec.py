@@ -121,7 +121,7 @@ class Symmetry(NamedTuple):
 
     axes: Mapping[str, int]
     first: int
-    count: int
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 class Label(NamedTuple):
