@@ -19,8 +19,8 @@ from ghostjax._kernels.nearest import (
     nearest_score as nearest_score,
 )
 from ghostjax._kernels.norms import capped as capped, lengths as lengths, measured as measured, row_norms as row_norms
-from ghostjax._kernels.precision import widened as widened
-from ghostjax._kernels.row_sums import squares_from as squares_from
+from ghostjax._kernels.precision import at_least_float32 as at_least_float32
+from ghostjax._kernels.row_sums import squared_distances_to as squared_distances_to
 from ghostjax._kernels.slot_sum import slot_squares as slot_squares, slot_sum as slot_sum
 from ghostjax._kernels.slots import window_mean_slots as window_mean_slots
 from ghostjax._kernels.span import (

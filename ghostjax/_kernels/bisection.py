@@ -9,7 +9,7 @@ keys of one stay in cache over all steps; `MASS_TILE` and `WORK` were found by t
 import jax.numpy as jnp
 from jax import lax
 
-from ghostjax._kernels.network import tree
+from ghostjax._kernels.network import tree_reduce
 
 
 MASS_TILE, WORK = 64, 2048
@@ -56,7 +56,7 @@ def block_sum(term, dtype, *arrays):
     blocks = n // size
 
     def part(block):
-        return tree(list(term(*block)))
+        return tree_reduce(list(term(*block)))
 
     def add(i, total):
         return total + part(lax.optimization_barrier([lax.dynamic_slice_in_dim(v, i * size, size) for v in arrays]))

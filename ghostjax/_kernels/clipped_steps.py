@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ghostjax._kernels.norms import lengths, measured
-from ghostjax._kernels.precision import widened
+from ghostjax._kernels.precision import at_least_float32
 from ghostjax._kernels.row_sums import row_sums
 from ghostjax._kernels.span import within
 
@@ -28,7 +28,7 @@ def clipped_steps(
 def _step(x: Array, share: Array, tau: Array, v: Array) -> tuple[Array, Array]:
     norms, unit = found = measured(x, v)
     radius = lengths(found, x.dtype)
-    scale = share * jnp.minimum(1, unit * (widened(tau) / norms)).astype(x.dtype)
+    scale = share * jnp.minimum(1, unit * (at_least_float32(tau) / norms)).astype(x.dtype)
     # sum_i s_i (x_i - v) without the differences: one product and one multiple of v.
     moved, kept = scale @ x, scale.sum() * v
     after = v + moved - kept

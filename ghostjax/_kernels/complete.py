@@ -17,12 +17,12 @@ def complete_window(
     nbr: Int[Array, "n n"],
     w: Float[Array, "n n"],
     trim: Float[Array, " n"],
-    alike: Kernel,
-    mixed: Kernel,
+    equal_weights: Kernel,
+    general_weights: Kernel,
     outputs: int,
     scale: Float[Array, ""],
 ) -> tuple[Float[Array, "n d"], ...]:
-    """The first `outputs` of `alike` or `mixed` (kernels of one receiver) for each of n receivers with n slots.
+    """The first `outputs` of `equal_weights` or `general_weights`, kernels of one receiver, for n receivers of n slots each.
 
     Sums are those of numbers times `scale`.
 
@@ -38,7 +38,10 @@ def complete_window(
     same = (jnp.abs(dense - dense[leader][None, :]) <= slack[0]).all(1) & (jnp.abs(trim - trim[leader]) <= slack[1])
 
     def serve(i: Array) -> tuple[Array, ...]:
-        kernels = [lambda x, w, t, kernel=kernel: kernel(x, w, t, outputs, scale) for kernel in (alike, mixed)]
+        kernels = [
+            lambda x, w, t, kernel=kernel: kernel(x, w, t, outputs, scale)
+            for kernel in (equal_weights, general_weights)
+        ]
         return lax.cond(all_alike(dense[i]), *kernels, x, dense[i], trim[i])
 
     def advance(step: Array, found: tuple[Array, ...]) -> tuple[Array, ...]:

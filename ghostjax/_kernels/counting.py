@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from ghostjax._kernels.bisection import block_sum, from_keys, to_keys
-from ghostjax._kernels.network import tree
+from ghostjax._kernels.network import tree_reduce
 
 
 TILE, BLOCK, DIGIT = 256, 64, 7
@@ -58,10 +58,12 @@ def count_below(rows, v):
 
     def count(i, counts):
         block = [lax.dynamic_slice(rows, (i, r, 0), (1, 1, tile))[0, 0] for r in range(size)]
-        return lax.dynamic_update_index_in_dim(counts, tree([(row < v).astype(jnp.uint8) for row in block]), i, 0)
+        return lax.dynamic_update_index_in_dim(
+            counts, tree_reduce([(row < v).astype(jnp.uint8) for row in block]), i, 0
+        )
 
     counts = lax.fori_loop(0, blocks, count, jnp.zeros((blocks, tile), jnp.uint8))
-    return tree([row.astype(jnp.int32) for row in counts])
+    return tree_reduce([row.astype(jnp.int32) for row in counts])
 
 
 def key_of_rank(digits, rank, dtype):

@@ -11,7 +11,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 
-def lanes(kernel, together):
+def batch_as_loop(kernel, together):
     """`kernel` as a function whose batched form is a loop over lanes on CPU and `together` elsewhere.
 
     `together` takes every argument with a leading batch axis and must itself be safe to batch again.

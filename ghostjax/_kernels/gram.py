@@ -56,14 +56,14 @@ def _in_tiles(x: Array, centre: Array, scale: Scale) -> Array:
     tile = TILE // n
 
     def part(start: Array | int, size: int) -> Array:
-        return _own(_centred(x, centre, start, size, scale))
+        return _gram(_centred(x, centre, start, size, scale))
 
     rest = part(d - d % tile, d % tile) if d % tile else jnp.zeros((n, n), x.dtype)
     return lax.fori_loop(0, d // tile, lambda i, total: total + part(i * tile, tile), rest)
 
 
 def _product(x: Array, centre: Array, scale: Scale = None) -> Array:
-    return _own(_difference(x, centre, scale))
+    return _gram(_difference(x, centre, scale))
 
 
 def _centred(x: Array, centre: Array, start: Array | int, size: int, scale: Scale) -> Array:
@@ -79,7 +79,7 @@ def _difference(x: Array, centre: Array, scale: Scale) -> Array:
     return (less * x - less * centre[None, :]) * more
 
 
-def _own(rows: Array) -> Array:
+def _gram(rows: Array) -> Array:
     return _matmul(rows, rows.T)
 
 

@@ -20,7 +20,7 @@ SELECTED_ROWS = 96
 splits fused kernels of more than some four thousand operations."""
 
 
-def tree(values, op=lax.add):
+def tree_reduce(values, op=lax.add):
     """The values combined pairwise in a balanced tree."""
     values = list(values)
     while len(values) > 1:
@@ -113,7 +113,7 @@ def rank_sum(rows, weights, *coefficients):
     `weights` and `coefficients` are `[*r, n]`. Two sums are the parts of one complex array: still one output.
     """
     ordered = sort_rows(present_rows(rows, columns(weights)))
-    sums = [tree([scaled(c, row) for c, row in zip(columns(own), ordered, strict=True)]) for own in coefficients]
+    sums = [tree_reduce([scaled(c, row) for c, row in zip(columns(own), ordered, strict=True)]) for own in coefficients]
     return sums[0] if len(sums) == 1 else lax.complex(*sums)
 
 
@@ -147,7 +147,7 @@ def weighted_thresholds(rows, weights, trim, slack):
     below, above = margin, totals[-1] - margin
     lower = [jnp.where(total > below, row, jnp.inf) for row, total in zip(ordered, totals, strict=True)]
     upper = [jnp.where(total >= above, row, jnp.inf) for row, total in zip(ordered, totals, strict=True)]
-    return tree(lower, smaller), tree(upper, smaller)
+    return tree_reduce(lower, smaller), tree_reduce(upper, smaller)
 
 
 def excess(row, weight, a, b, scale):

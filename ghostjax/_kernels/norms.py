@@ -5,8 +5,8 @@ import jax.numpy as jnp
 from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float
 
-from ghostjax._kernels.precision import widened
-from ghostjax._kernels.row_sums import row_sums, squares_from
+from ghostjax._kernels.precision import at_least_float32
+from ghostjax._kernels.row_sums import row_sums, squared_distances_to
 from ghostjax._kernels.span import near_one, ORDINARY, when
 
 
@@ -24,7 +24,7 @@ def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) 
 
 def measured(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -> Measured:
     """`s_i ||x_i - centre||`, in float32 at least, and s_i: 1, or 2^-50 where the norm may leave the float range."""
-    return _norms(widened(x), None if centre is None else widened(centre))
+    return _norms(at_least_float32(x), None if centre is None else at_least_float32(centre))
 
 
 def lengths(found: Measured, dtype: jnp.dtype) -> Float[Array, " n"]:
@@ -38,15 +38,15 @@ def capped(x: Float[Array, "n d"], found: Measured, limit: Float[Array, ""]) -> 
     # In two factors: limit / norm alone would be rounded to 0 for the longest rows.
     norms, scale = found
     # A row that is short enough is divided by nothing: its norm may be so small that the derivative overflows.
-    long = widened(limit) / jax.lax.stop_gradient(norms) < 1 / scale
-    share = jnp.where(long, widened(limit) / jnp.where(long, norms, 1), 1 / scale)
+    long = at_least_float32(limit) / jax.lax.stop_gradient(norms) < 1 / scale
+    share = jnp.where(long, at_least_float32(limit) / jnp.where(long, norms, 1), 1 / scale)
     return x * scale.astype(x.dtype)[:, None] * share.astype(x.dtype)[:, None]
 
 
 @jax.custom_jvp
 def _norms(x: Array, centre: Array | None) -> tuple[Array, Array]:
     # Sums of terms of one array alone are fast in XLA whatever the shape.
-    squares = jnp.square(x).sum(1) if centre is None else squares_from(x, centre)
+    squares = jnp.square(x).sum(1) if centre is None else squared_distances_to(x, centre)
     info = jnp.finfo(x.dtype)
     # Each of d squares may lose as much as the smallest normal number.
     ordinary = (squares >= x.shape[1] * (float(info.tiny) / float(info.eps))) & (squares <= info.max)

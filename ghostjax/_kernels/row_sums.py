@@ -27,6 +27,6 @@ def row_sums(terms: Callable[..., Array], x: Float[Array, "n d"], *vectors: Floa
     return jax.lax.platform_dependent(x, *vectors, cpu=one_by_one, default=whole)
 
 
-def squares_from(x: Float[Array, "n d"], centre: Float[Array, " d"]) -> Float[Array, " n"]:
+def squared_distances_to(x: Float[Array, "n d"], centre: Float[Array, " d"]) -> Float[Array, " n"]:
     """`||x_i - centre||^2` for each row i."""
     return row_sums(lambda row, centre: jnp.square(row - centre), x, centre)

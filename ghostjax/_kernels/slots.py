@@ -9,8 +9,8 @@ from jaxtyping import Array, Float, Int
 
 from ghostjax._kernels import window
 from ghostjax._kernels.complete import complete_window
-from ghostjax._kernels.fence import lanes
-from ghostjax._kernels.network import excess, rank_sum, tree, weighted_thresholds, winsorised
+from ghostjax._kernels.fence import batch_as_loop
+from ghostjax._kernels.network import excess, rank_sum, tree_reduce, weighted_thresholds, winsorised
 from ghostjax._kernels.slots_grad import slots_pullback
 from ghostjax._kernels.span import retried
 from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
@@ -93,7 +93,7 @@ def _each(kernel, outputs, x, nbr, w, trim, scale):
 def _alike(outputs, x, nbr, w, trim, scale):
     k = nbr.shape[1]
     if k > (NETWORK_ROWS if outputs == 1 else PAIRED_ROWS):
-        return _each(window.alike, outputs, x, nbr, w, trim, scale)
+        return _each(window.equal_weights, outputs, x, nbr, w, trim, scale)
     kept = ranks(w, trim)
     rows, (whole, *ends) = _rows(x, nbr, w), rank_coefficients(kept, k, outputs > 1)
     return rank_sum(*rows, *ends) if ends else rank_sum(*rows, scale * whole) / kept.mass[:, None] / scale
@@ -103,14 +103,14 @@ def _alike(outputs, x, nbr, w, trim, scale):
 def _mixed(outputs, x, nbr, w, trim, scale):
     """By a network that carries weights, where they are few."""
     if nbr.shape[1] > WEIGHTED_SLOTS:
-        return _each(window.mixed, outputs, x, nbr, w, trim, scale)
+        return _each(window.general_weights, outputs, x, nbr, w, trim, scale)
     trim, left, slack = masses(w, trim)
     rows, weights = _rows(x, nbr, w)[0], list(w.T)
     a, b = weighted_thresholds(rows, weights, trim, slack)
-    some = (tree(weights) > 0)[..., None]
+    some = (tree_reduce(weights) > 0)[..., None]
     if outputs == 2:
         return lax.complex(jnp.where(some, a, 0), jnp.where(some, b, 0))
-    total = tree([excess(row, v[..., None], a, b, scale) for row, v in zip(rows, weights, strict=True)])
+    total = tree_reduce([excess(row, v[..., None], a, b, scale) for row, v in zip(rows, weights, strict=True)])
     return jnp.where(some, winsorised(total, a, b, trim[..., None], left[..., None], scale), 0)
 
 
@@ -136,7 +136,7 @@ def _separate_lanes(outputs):
         y = fenced(x.reshape(b * m, d), shifted.reshape(b * n, k), w.reshape(b * n, k), trim.reshape(b * n))
         return y.reshape(b, n, d)
 
-    fenced = lanes(kernel, disjoint)
+    fenced = batch_as_loop(kernel, disjoint)
     return fenced
 
 
@@ -149,11 +149,11 @@ def _shared_lanes(outputs):
         x, w = lax.optimization_barrier((x, w))
 
         def attempt(scale):
-            return complete_window(x, nbr, w, trim, window.alike, window.mixed, outputs, scale)
+            return complete_window(x, nbr, w, trim, window.equal_weights, window.general_weights, outputs, scale)
 
         return retried(attempt, nbr.shape[1], x.dtype)
 
-    fenced = lanes(kernel, lambda *graphs: lax.map(lambda graph: fenced(*graph), graphs))
+    fenced = batch_as_loop(kernel, lambda *graphs: lax.map(lambda graph: fenced(*graph), graphs))
     return fenced
 
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jax import lax
 
-from ghostjax._kernels.network import tree
+from ghostjax._kernels.network import tree_reduce
 from ghostjax._kernels.order import clipped, pair
 from ghostjax._kernels.weights import masses
 from ghostjax._kernels.window_grad import shares
@@ -51,7 +51,7 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
 
             def masses_where(*within):
                 if k <= UNROLLED:
-                    return [tree([jnp.where(test(heard(j)), wi[j], 0) for j in range(k)]) for test in within]
+                    return [tree_reduce([jnp.where(test(heard(j)), wi[j], 0) for j in range(k)]) for test in within]
 
                 def add(j, sums):
                     return [

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from ghostjax._kernels.bisection import MASS_TILE, mass_window, tiled
 from ghostjax._kernels.counting import rank_window
-from ghostjax._kernels.fence import lanes
+from ghostjax._kernels.fence import batch_as_loop
 from ghostjax._kernels.network import rank_sums
 from ghostjax._kernels.span import retried
 from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
@@ -74,7 +74,7 @@ def _chosen(values, outputs):
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def alike(x, w, trim, outputs, scale=1.0):
+def equal_weights(x, w, trim, outputs, scale=1.0):
     """For rows that all count the same the window mean (`outputs` 1), its two thresholds (2), or all of these (3).
 
     Sums are those of numbers times `scale`, a power of two.
@@ -90,15 +90,15 @@ def alike(x, w, trim, outputs, scale=1.0):
 
 
 @functools.partial(jax.jit, static_argnums=3)
-def mixed(x, w, trim, outputs, scale=1.0):
-    """`alike` for any weights."""
+def general_weights(x, w, trim, outputs, scale=1.0):
+    """`equal_weights` for any weights."""
     trim, left, slack = masses(w, trim)
     scale = jnp.asarray(scale, x.dtype)
     found = tiled(lambda rows: mass_window(rows, w, trim, slack, left, scale), x, 1 if outputs == 1 else 3, MASS_TILE)
     return _chosen(found, outputs)
 
 
-def _choose(alike, mixed, sums):
+def _choose(equal_weights, general_weights, sums):
     """One kernel per kind of weights. The barriers keep XLA from deciding it, and inlining it, for constant weights,
     and from computing the rows anew inside the network."""
 
@@ -106,7 +106,7 @@ def _choose(alike, mixed, sums):
         x, w = lax.optimization_barrier((x, w))
 
         def attempt(scale):
-            return lax.cond(all_alike(w), alike, mixed, x, w, trim, scale)
+            return lax.cond(all_alike(w), equal_weights, general_weights, x, w, trim, scale)
 
         return retried(attempt, x.shape[-2], x.dtype) if sums else attempt(jnp.ones((), x.dtype))
 
@@ -114,7 +114,10 @@ def _choose(alike, mixed, sums):
 
 
 def _lanes(outputs):
-    one = [lambda x, w, trim, scale, kernel=kernel: kernel(x, w, trim, outputs, scale) for kernel in (alike, mixed)]
+    one = [
+        lambda x, w, trim, scale, kernel=kernel: kernel(x, w, trim, outputs, scale)
+        for kernel in (equal_weights, general_weights)
+    ]
     sums = outputs != 2
 
     def merge(x, w, trim):
@@ -122,8 +125,8 @@ def _lanes(outputs):
         out = batch(x.reshape(b * c, *x.shape[2:]), w.reshape(b * c, -1), trim.reshape(b * c))
         return jax.tree.map(lambda y: y.reshape(b, c, *y.shape[1:]), out)
 
-    batch = lanes(_choose(*(jax.vmap(kernel, (0, 0, 0, None)) for kernel in one), sums=sums), merge)
-    return lanes(_choose(*one, sums=sums), batch)
+    batch = batch_as_loop(_choose(*(jax.vmap(kernel, (0, 0, 0, None)) for kernel in one), sums=sums), merge)
+    return batch_as_loop(_choose(*one, sums=sums), batch)
 
 
 _forward = _lanes(1)

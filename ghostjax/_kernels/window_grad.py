@@ -26,7 +26,7 @@ class Shares(NamedTuple):
         return jnp.where(xi == self.a, self.at_a, jnp.where(xi == self.b, self.at_b, between))
 
 
-def over(numerator, denominator):
+def safe_divide(numerator, denominator):
     """The quotient, 0 where the denominator is not positive."""
     return jnp.where(denominator > 0, numerator / jnp.where(denominator > 0, denominator, 1), 0)
 
@@ -43,15 +43,15 @@ def shares(below_b, at_a, upto_a, at_b, a, b, crossed, trim, mass, total, top):
     """
     median = crossed | (mass <= SLACK * jnp.finfo(mass.dtype).eps * total)
     left, right = positive(upto_a - trim), positive(total - trim - below_b)
-    share_a = jnp.where(median, over(0.5, at_a), over(over(left, at_a), mass))
-    share_b = jnp.where(median, over(0.5, at_b), over(over(right, at_b), mass))
+    share_a = jnp.where(median, safe_divide(0.5, at_a), safe_divide(safe_divide(left, at_a), mass))
+    share_b = jnp.where(median, safe_divide(0.5, at_b), safe_divide(safe_divide(right, at_b), mass))
     return Shares(
         a=a,
         b=b,
-        at_a=jnp.where(a == b, over(1.0, at_a), share_a),
+        at_a=jnp.where(a == b, safe_divide(1.0, at_a), share_a),
         at_b=share_b,
-        inside=jnp.where(median, 0, over(1.0, mass)),
-        slope=jnp.where(median, over(1.0, top), over(1.0, mass)),
+        inside=jnp.where(median, 0, safe_divide(1.0, mass)),
+        slope=jnp.where(median, safe_divide(1.0, top), safe_divide(1.0, mass)),
         fixed=median | (a == b),
     )
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import jax
 from jaxtyping import Array, Float, Int, PyTree
 
-from ghostjax._kernels import combined, slot_squares, slot_sum, unit_distances, widened
+from ghostjax._kernels import at_least_float32, combined, slot_squares, slot_sum, unit_distances
 from ghostjax.aggregators._base import AbstractAggregator, BySlots, Coefficients, Context
 from ghostjax.aggregators._units import in_units
 
@@ -37,7 +37,7 @@ class AbstractGeometricRule(AbstractAggregator):
     ) -> tuple[PyTree, Float[Array, " d"]]:
         """`coefficients(distances of x, w) @ x`, by way of the rows where the rule has one."""
         del ctx
-        rows, w = widened(x), widened(w)
+        rows, w = at_least_float32(x), at_least_float32(w)
         if self.of_rows is not None:
             return state, self.of_rows(rows, w).astype(x.dtype)
         if not self.uses_distances:

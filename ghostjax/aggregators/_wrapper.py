@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._kernels import unit_distances, widened, within
+from ghostjax._kernels import at_least_float32, unit_distances, within
 from ghostjax._random import stream
 from ghostjax.aggregators._base import AbstractAggregator, BySlots, Coefficients, Context, Law, Need
 from ghostjax.aggregators._geometric import geometric_by_slots
@@ -82,7 +82,7 @@ class AbstractMixing(AbstractWrapper):
     ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
         """The combinations, with the weights as they are."""
         del ctx
-        rows, mass = widened(x), widened(w)
+        rows, mass = at_least_float32(x), at_least_float32(w)
         dist2, scale = unit_distances(rows, mass)
         mixing = in_units(self, length=scale).mixing(dist2, mass)
         return within(jnp.matmul(mixing.T, rows, precision=jax.lax.Precision.HIGHEST)).astype(x.dtype), w

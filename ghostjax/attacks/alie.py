@@ -67,9 +67,7 @@ class ALIE(AbstractStatelessAttack):
     ddof: int = static_field(default=1, choices=(0, 1))
     knows: ClassVar[Knowledge] = "honest"
 
-    def doubt(
-        self, num_nodes: int, num_byzantine: int
-    ) -> str | None:
+    def doubt(self, num_nodes: int, num_byzantine: int) -> str | None:
         """The shift that the majority hides is none, or points the other way."""
         if not concrete(self.z) or not bool(jnp.isnan(self.z).all()):
             return None

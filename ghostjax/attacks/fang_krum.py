@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._kernels import squares_from
+from ghostjax._kernels import squared_distances_to
 from ghostjax._types import real_field, static_field
 from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, same_for_all, Sent, View
 from ghostjax.attacks._statistics import honest_mean, honest_unit
@@ -45,7 +45,7 @@ class FangKrum(AbstractStatelessAttack):
             listens = honest if len(results) == len(honest) > 1 else jnp.ones(len(results), x.dtype)
 
             def margin(y: Array) -> Array:
-                nearest = jnp.where(honest > 0, squares_from(seen, unit * y), jnp.inf).min()
+                nearest = jnp.where(honest > 0, squared_distances_to(seen, unit * y), jnp.inf).min()
                 return nearest - jnp.square(unit * (y - step * against)).sum()
 
             margins = jax.lax.map(margin, results)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ghostjax._border import Checked
-from ghostjax._kernels import squares_from, weighted_mean
+from ghostjax._kernels import squared_distances_to, weighted_mean
 from ghostjax._output import Output as Output
 from ghostjax._round import Round, Seen
 
@@ -40,7 +40,7 @@ def spread(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float[Array, 
     """The mean of the rows under `w`, and their mean squared distance to it; zeros where all weights are 0."""
     x = only(x, w)
     mean = weighted_mean(x, w)
-    return mean, weighted_mean(squares_from(x, mean)[:, None], w)[0]
+    return mean, weighted_mean(squared_distances_to(x, mean)[:, None], w)[0]
 
 
 def shared_model(round: Round | Seen) -> Float[Array, " d"]:

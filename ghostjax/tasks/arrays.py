@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
 from ghostjax._border import member, shown, whole
-from ghostjax._kernels import widened
+from ghostjax._kernels import at_least_float32
 from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
@@ -134,7 +134,7 @@ class ArrayTask(AbstractTask):
     def _sums(self, params: PyTree, x: Array, y: Array, counts: Array) -> dict[str, Float[Array, ""]]:
         outputs = self.model.apply(params, self._seen(x), None)
         # The sum of many float16 losses would leave their range.
-        losses = widened(self.criterion(outputs, y))
+        losses = at_least_float32(self.criterion(outputs, y))
         sums = {"loss": jnp.where(counts, losses, 0).sum()}
         if counts_hits(outputs, y):
             hits = outputs.argmax(-1).astype(y.dtype) == y

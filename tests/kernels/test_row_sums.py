@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ghostjax._kernels import row_norms, squares_from
+from ghostjax._kernels import row_norms, squared_distances_to
 from ghostjax._kernels.row_sums import LONG, MANY
 
 
@@ -20,22 +20,24 @@ def arrays():
 
 
 def test_sums_and_derivatives_are_those_of_the_whole(arrays):
-    np.testing.assert_allclose(squares_from(*arrays), direct(*arrays), rtol=1e-5)
+    np.testing.assert_allclose(squared_distances_to(*arrays), direct(*arrays), rtol=1e-5)
     for at in (0, 1):
-        own, whole = (jax.grad(lambda *a, f=f: jnp.log(f(*a)).sum(), at)(*arrays) for f in (squares_from, direct))
+        own, whole = (
+            jax.grad(lambda *a, f=f: jnp.log(f(*a)).sum(), at)(*arrays) for f in (squared_distances_to, direct)
+        )
         np.testing.assert_allclose(own, whole, rtol=1e-3, atol=1e-6)
 
 
 def test_batches(arrays):
     x, centre = arrays
     centres = jnp.stack([centre, 2 * centre])
-    found = jax.vmap(squares_from, (None, 0))(x, centres)
+    found = jax.vmap(squared_distances_to, (None, 0))(x, centres)
     np.testing.assert_allclose(found, [direct(x, c) for c in centres], rtol=1e-5)
 
 
 @pytest.mark.parametrize("rows,columns", [(MANY + 1, LONG), (MANY, LONG), (MANY + 1, LONG - 1)])
 def test_only_many_long_rows_take_a_loop(rows, columns):
-    program = jax.jit(squares_from).lower(jnp.zeros((rows, columns)), jnp.zeros(columns)).compile().as_text()
+    program = jax.jit(squared_distances_to).lower(jnp.zeros((rows, columns)), jnp.zeros(columns)).compile().as_text()
     assert (" while(" in program) is (rows > MANY and columns >= LONG and jax.default_backend() == "cpu")
 
 

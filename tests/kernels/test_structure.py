@@ -44,7 +44,7 @@ def arguments(n):
 
 def unfenced(x, w, f):
     """The broken twin: the same network without a computation of its own."""
-    return window.alike(x, w, f, 1)[0]
+    return window.equal_weights(x, w, f, 1)[0]
 
 
 def difference(kernel):
@@ -88,7 +88,7 @@ def test_the_unfenced_twin_is_caught():
 def test_comparisons_are_single_instructions(monkeypatch):
     # XLA's minima and maxima keep nan, in seven instructions each; the twin sorts with them.
     def extremes():
-        window.alike.clear_cache()
+        window.equal_weights.clear_cache()
         compiled = text(lambda *own: unfenced(*own), *arguments(24))
         return len(re.findall(rf"= f32\[[\d,]*{D}\]\S* (?:minimum|maximum)\(", compiled))
 
@@ -96,7 +96,7 @@ def test_comparisons_are_single_instructions(monkeypatch):
     monkeypatch.setattr(network, "SELECTED_ROWS", 8)
     assert extremes() >= 2 * COMPARISONS - 48
     monkeypatch.undo()
-    window.alike.clear_cache()
+    window.equal_weights.clear_cache()
 
 
 def test_network_is_written_down_once_per_half():
