@@ -22,7 +22,7 @@ def complete_window(
     outputs: int,
     scale: Float[Array, ""],
 ) -> tuple[Float[Array, "n d"], ...]:
-    """The first `outputs` of `equal_weights` or `general_weights`, kernels of one receiver, for n receivers of n slots each.
+    """The first `outputs` of `equal_weights` or `general_weights`, for n receivers of n slots each.
 
     Sums are those of numbers times `scale`.
 
