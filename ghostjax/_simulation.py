@@ -115,16 +115,25 @@ class Simulation(eqx.Module):
         metrics = ", ".join(type(metric).__name__ for metric in self.metrics)
         return (
             f"Simulation({self._size()}; {type(self.task).__name__}; {self.protocol!r}; "
-            f"{self.learner!r}; {self.attack!r}; records {metrics or 'weights only'})"
+            f"{self.learner!r}; {self.attack!r}; records {metrics or 'weights only'}"
+            f"{''.join(f'; {name} {part}' for name, part in self._stages().items())})"
         )
 
     def _repr_html_(self) -> str:
         parts = {
             "task": self.task, "protocol": self.protocol, "learner": self.learner, "attack": self.attack,
-            "metrics": ", ".join(map(repr, self.metrics)),
+            "metrics": ", ".join(map(repr, self.metrics)), **self._stages(),
         }  # fmt: skip
         rows = "".join(f"<tr><td>{name}</td><td>{html.escape(str(part))}</td></tr>" for name, part in parts.items())
         return f"<b>Simulation</b>, {self._size()}<table>{rows}</table>"
+
+    def _stages(self) -> dict[str, Any]:
+        """The optional stages that are there."""
+        parts = {"identity": self.identity, "channel": self.channel, "governance": self.governance}
+        watched = ", ".join(f"{name}: {detector!r}" for name, detector in self.detectors.items())
+        return {name: part for name, part in parts.items() if part is not None} | (
+            {"detectors": watched} if watched else {}
+        )
 
     def _size(self) -> str:
         held = str(int(self.byzantine.sum())) if concrete(self.byzantine) else "traced which"

@@ -169,9 +169,22 @@ def observe(
     sim: "Simulation", learned: Learned, received: Received, result: Array, models: Array, receive: Any, at: Moment
 ) -> tuple[Round, Record]:
     """The round as metrics see it, and what they and the guarantee of the rule say of it."""
-    weights, told = received.weights, received.by_receiver
+    weights = received.weights
     margins = sim.protocol.guarantee(weights, received.edges, sim.byzantine)
-    round = Round(
+    round = _round(sim, learned, received, result, models, margins.kappa, receive, at)
+    record = {"present": weights.sum(), "lost": received.lost.sum()}
+    record |= {"slack": margins.slack, "outnumbered": margins.outnumbered}
+    for metric in sim.metrics:
+        record |= metric(round)
+    return round, record
+
+
+def _round(
+    sim: "Simulation", learned: Learned, received: Received, result: Array, models: Array, kappa: Array,
+    receive: Callable[[Received], Any], at: Moment,
+) -> Round:  # fmt: skip
+    told = received.by_receiver
+    return Round(
         index=at.round,
         key=at("metrics"),
         task=sim.task,
@@ -181,21 +194,16 @@ def observe(
         losses=learned.losses,
         updates=learned.updates,
         messages=received.x,
-        weights=weights,
+        weights=received.weights,
         lost=received.lost,
         models=learned.models,
         result=result,
         next_models=models,
-        kappa=margins.kappa,
+        kappa=kappa,
         respond=lambda x, told=told: receive(received._replace(x=x, by_receiver=told))[1],
         by_receiver=told,
-        mixing=sim.protocol.mixing(weights),
+        mixing=sim.protocol.mixing(received.weights),
     )
-    record = {"present": weights.sum(), "lost": received.lost.sum()}
-    record |= {"slack": margins.slack, "outnumbered": margins.outnumbered}
-    for metric in sim.metrics:
-        record |= metric(round)
-    return round, record
 
 
 def watch(sim: "Simulation", state: State, round: Round) -> tuple[PyTree, PyTree, Record]:
