@@ -48,7 +48,7 @@ def test_masks_are_booleans_or_zeros_and_ones(as_users_run):
     [
         ([3, 7], "np.isin(np.arange(8), [3, 7])"), ([0, 1, 2, 3, 4, 5, 6, 7], "np.isin"), (np.array([3]), "np.isin"),
         (1.0, "gj.Share(1)"), (4.0, "whole number"), (-1, "between 0 and the 8 nodes"), (-0.5, "whole number"),
-        (9, "between 0 and the 8 nodes"), (np.nan, "give a number"), ("2", "whole number"), (None, "whole number"),
+        (9, "between 0 and the 8 nodes"), (np.nan, "give a number"), ("2", "whole number"),
         (True, "whole number"), (0.01, "that is nobody"), (gj.Share(0.01), "that is nobody"),
         ([True, False], "give one entry per node"), (np.zeros((N, 1)), "give one entry per node"),
         (["a"] * N, "a count, a share or a mask"), ([[1], [1, 2]], "a count, a share or a mask"),

@@ -2,8 +2,9 @@
 
 Rows are a Python list of arrays `[*r, d]`; weights and ranks are `[*r]`, one per receiver (`r` is empty at a
 server). Each network has ONE output, a sum of masked ranks, because every further output would recompute the
-whole network, and that sum is a balanced tree, because a chain makes XLA split the kernel. Two sums may be the parts of
-one complex output: of some ten rows they cost little more than one, of a hundred five times as much.
+whole network, and that sum is a balanced tree, because a chain makes XLA split the kernel. Two sums
+can share one network as the real and imaginary part of its output: for about 10 rows this costs little more than one
+sum, for 100 rows five times as much.
 """
 
 import functools

@@ -5,5 +5,5 @@ from jaxtyping import Array
 
 
 def at_least_float32(x: Array) -> Array:
-    """`x` in float32 if its floats have fewer bits, which no sum over identities survives; otherwise `x`."""
+    """`x`, promoted to float32 if narrower: sums over identities lose all precision in 16 bits."""
     return x.astype(jnp.float32) if jnp.finfo(x.dtype).bits < 32 else x

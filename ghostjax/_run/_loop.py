@@ -14,7 +14,7 @@ class _Chunk(NamedTuple):
 
     record: Any
     start: int
-    count: int
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 def play(

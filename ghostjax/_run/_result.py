@@ -37,7 +37,7 @@ class RunResult(enum.Enum):
 
 
 def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> RunResult:
-    """The gravest thing that happened: codes are ordered from none to diverged.
+    """The most severe outcome of a run, from `completed` to `diverged`.
 
     A network diverged when the model of an honest identity is not finite, or an output that is declared `finite`
     (the stated loss) the last time that it was due.

@@ -17,8 +17,8 @@ def own_rows(view: View, key: Key, draw: Callable[[Key], Float[Array, " d"]]) ->
     times the round itself.
     """
 
-    # Keys travel as plain numbers: where this is mapped over who is Byzantine, the branch becomes a selection
-    # of its operands, and a key that is selected after use counts as used twice.
+    # Keys are passed as raw data: under vmap over `byzantine`, `cond` becomes `select`, and the key-reuse checker of
+    # jax would report a key that is only selected.
     keys = per_node(key, view.messages.shape[0])
     numbers, kind = jax.random.key_data(keys), jax.random.key_impl(keys)
 

@@ -13,7 +13,7 @@ from ghostjax.attacks._statistics import honest_mean, honest_unit
 
 
 class FangKrum(AbstractStatelessAttack):
-    """All Byzantine identities send a step against the signs of the honest mean, as long as gets selected.
+    """All Byzantine identities send the longest step against the sign of the honest mean that Krum still selects.
 
         m = -lambda sign(mean_H),    lambda the first of scale, scale / 2, ..., scale / 2^halvings
                                      whose m the defence selects, the last one if it selects none

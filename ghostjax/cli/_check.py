@@ -50,14 +50,14 @@ def check(argv: Sequence[str], console: Console) -> int:
         console.width = max(console.width, 120)
     shown = lambda value: "-" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
     columns = ["spec", "verdict", "distinct", "depth", "mutants", "witnesses", "random"]
-    # What nobody offers takes no room.
+    # Columns that are empty in every row are left out.
     columns += [name for name in ("lock step", "traces", "twins") if any(row[name] not in (None, "-") for row in rows)]
     columns.append("seconds")
     print_table(console, columns, [[shown(row[column]) for column in columns] for row in rows])
     for subject, results in checked:
         said: set[str] = set()
         for result in results:
-            # What prevents several cases is said once.
+            # An error that several cases share is reported once.
             if result.outcome not in ("passed", "undecided") and not (
                 result.outcome != "failed" and result.text in said
             ):

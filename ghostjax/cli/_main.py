@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _say(f"{name}: out of memory ({str(error).splitlines()[0]}); lower nodes, the batch or the model")
             return FAILED
         traceback.print_exc()
-        _say(f"{name}: failed with the {type(error).__name__} above, which it should have foreseen: please report it")
+        _say(f"{name}: failed with the {type(error).__name__} above, which is a fault of ghostjax: please report it")
         return FAILED
 
 

@@ -1,4 +1,4 @@
-"""What is refused rather than answered wrongly."""
+"""Errors for combinations whose verdict would be unsound."""
 
 
 class Unsound(ValueError):

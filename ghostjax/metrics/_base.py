@@ -32,7 +32,7 @@ class AbstractMetric(Checked):
 
 
 def only(x: Float[Array, "n *rest"], w: Float[Array, " n"]) -> Float[Array, "n *rest"]:
-    """The rows that have weight, zeros elsewhere: a model that nobody counts may hold anything."""
+    """Rows of positive weight, zeros elsewhere: absent rows may hold inf or nan."""
     return jnp.where((w > 0).reshape(-1, *(1 for _ in x.shape[1:])), x, 0)
 
 

@@ -14,7 +14,7 @@ from ghostjax.metrics._base import AbstractMetric, only, Output
 
 
 class WorstNode(AbstractMetric):
-    """How the worst-served honest node fares: an average hides the node that robustness was paid with.
+    """How the worst-served honest node fares: an average hides the node that pays for the robustness of the others.
 
     In gossip every honest node has a model of its own, and the stated goal is evaluated at each:
 

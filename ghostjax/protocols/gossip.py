@@ -42,7 +42,7 @@ class Gossip(AbstractProtocol):
 
     **Absence:** a node that is absent, hears nobody, or whose half-step is not finite is not heard and hears
     nothing: it keeps its own half-step (if that is not finite, its model of before) and its rule's memory.
-    A derivative in w is that of being heard less: the jump at exactly 0, where a node stops hearing too, has none.
+    The derivative in w is that of a message that fades. At w = 0 a node also stops receiving: that jump has none.
     **Byzantine receivers** that send something else than their half-step aggregate what the others send. A node's own
     slot reads its own half-step, never what a channel made of it.
     **Cost:** coordinate and geometric rules, and NNM before the latter, touch each neighbour slot once and need no

@@ -132,9 +132,9 @@ class TestWords:
         apart, around = np.isin(np.arange(N), [0, 3]), np.isin(np.arange(N), [0, 2])
         protocol = gj.protocols.Gossip(gj.aggregators.TrimmedMean(f=1), graph)
         for mask, over in ((apart, 0), (around, 1), (np.ones(N, bool), N), (np.zeros(N, bool), 0)):
-            assert float(protocol.outnumbered(jnp.ones(N), jnp.asarray(mask))) == over
+            assert float(protocol.guarantee(jnp.ones(N), None, jnp.asarray(mask)).outnumbered) == over
         plain = gj.protocols.Gossip(None, graph)
-        assert float(plain.outnumbered(jnp.ones(N), jnp.asarray(apart))) == 4
+        assert float(plain.guarantee(jnp.ones(N), None, jnp.asarray(apart)).outnumbered) == 4
 
     def test_a_loss_that_is_not_finite_is_found_whatever_else_is_recorded(self):
         import optax
