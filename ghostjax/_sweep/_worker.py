@@ -78,7 +78,7 @@ class Worker:
                 _release(batch)
 
     def _claim(self, cell: Cell, held: set[str]) -> Claim | None:
-        """The claim to compute `cell`, or None if it is finished, repeated in the sweep, or claimed by another worker."""
+        """The claim to compute `cell`, or None if it is finished, repeated in the sweep, or claimed elsewhere."""
         if cell.name in held or cell.name in self.done:
             return None
         if self._usable(cell):

@@ -51,7 +51,9 @@ def check(argv: Sequence[str], console: Console) -> int:
     shown = lambda value: "-" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
     columns = ["spec", "verdict", "distinct", "depth", "mutants", "witnesses", "random"]
     # Columns that are empty in every row are left out.
-    columns += [name for name in ("lock step", "traces", "twins") if any(row[name] not in (None, "-") for row in rows)]
+    columns += [
+        name for name in ("lock step", "traces", "code mutants") if any(row[name] not in (None, "-") for row in rows)
+    ]
     columns.append("seconds")
     print_table(console, columns, [[shown(row[column]) for column in columns] for row in rows])
     for subject, results in checked:

@@ -1,5 +1,10 @@
 """Specifications: a protocol defined once, explored exhaustively, fuzzed, and held against the simulator."""
 
+from ghostjax.formal._bindings import (
+    Implementation as Implementation,
+    RandomMachine as RandomMachine,
+    Recording as Recording,
+)
 from ghostjax.formal._check import check as check
 from ghostjax.formal._errors import Unsound as Unsound
 from ghostjax.formal._events import events as events, Phases as Phases
@@ -9,11 +14,6 @@ from ghostjax.formal._machine import (
     fuzz as fuzz,
     fuzz_settings as fuzz_settings,
     Statistics as Statistics,
-)
-from ghostjax.formal._offers import (
-    Implementation as Implementation,
-    RandomMachine as RandomMachine,
-    Recording as Recording,
 )
 from ghostjax.formal._page import graph_page as graph_page, trace_page as trace_page
 from ghostjax.formal._program import Program as Program

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from ghostjax._types import ConfigurationError
-from ghostjax.formal._offers import Offers, offers
+from ghostjax.formal._bindings import Bindings, bindings
 from ghostjax.formal._spec import Spec
 
 
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     error: str | None
     manifest: dict[str, Any]
     base: Spec | None = None
-    offers: Offers = Offers()
+    bindings: Bindings = Bindings()
     beside: Path | None = None
 
 
@@ -69,20 +69,20 @@ def load(path: Path, large: bool = False) -> Found:
         if beside is not None:
             at = beside
             modules.append(_module(beside, {path.stem: module}))
-        offered = offers(modules)
+        bound = bindings(modules)
         at = path
         if getattr(module, "spec", None) is None:
-            if offered.implementations or offered.traces:
+            if bound.implementations or bound.traces:
                 return Found(path, name, None, "defines no spec() that its code could be held to", {})
-            if not offered.machines:
+            if not bound.machines:
                 return Found(path, name, None, "defines no spec() and no machines()", {})
-            return Found(path, name, None, None, {}, None, offered, beside)
+            return Found(path, name, None, None, {}, None, bound, beside)
         base = _made(module.spec)
         make = getattr(module, "nightly", None) if large else None
         manifest = path.parent / "manifest.json"
         golden = json.loads(manifest.read_text()) if make is None and manifest.exists() else {}
         spec = base if make is None else _made(make)
-        return Found(path, spec.name, spec, None, golden, base, offered, beside)
+        return Found(path, spec.name, spec, None, golden, base, bound, beside)
     except Exception as error:
         return Found(path, name, None, explain(error, at), {})
 

@@ -12,7 +12,7 @@ Checked = list[tuple[Subject, list[Result]]]
 
 
 def to_junit(checked: Checked) -> str:
-    """JUnit XML: one suite per specification, one case per claim, witness, action, mutant, implementation, twin."""
+    """JUnit XML: a suite per specification, a case per claim, witness, action, mutant, implementation, code mutant."""
     root = ET.Element("testsuites", name="ghostjax check")
     for subject, results in checked:
         suite = ET.SubElement(
@@ -100,7 +100,7 @@ def to_json(checked: Checked) -> str:
 def _rule(result: Result) -> str:
     # Properties of a specification have names of their own; the code beside it may be named like one of them.
     kind, name = result.case
-    return f"{kind}/{name}" if kind in ("lock step", "trace", "forged trace", "machine", "twin") else name
+    return f"{kind}/{name}" if kind in ("lock step", "trace", "mutated trace", "machine", "code mutant") else name
 
 
 def _location(subject: Subject, result: Result) -> dict[str, Any]:

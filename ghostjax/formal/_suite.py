@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ghostjax.formal._bindings import Implementation, Recording
 from ghostjax.formal._check import check
 from ghostjax.formal._find import explain, Found
-from ghostjax.formal._forge import forge
 from ghostjax.formal._machine import fuzz, play, replay, Statistics
-from ghostjax.formal._offers import Implementation, Recording
 from ghostjax.formal._program import Program
 from ghostjax.formal._report import Report, Trace
 from ghostjax.formal._spec import Mutant, Spec
+from ghostjax.formal._trace_mutation import mutated_traces
 from ghostjax.formal._validate import validate_traces, Validation
 
 
@@ -42,11 +42,11 @@ Outcome = Literal["passed", "failed", "error", "incomplete", "undecided"]
 
 
 class Case(NamedTuple):
-    """One thing that is checked: of what kind, and its name (of a twin: `what it is a twin of/its own name`)."""
+    """One thing that is checked: of what kind, and its name (of a mutant: `what it is a mutant of/its own name`)."""
 
     kind: Literal[
         "module", "explored", "invariant", "step", "leads-to", "witness", "action", "mutant", "random",
-        "lock step", "trace", "forged trace", "machine", "twin",
+        "lock step", "trace", "mutated trace", "machine", "code mutant",
     ]  # fmt: skip
     name: str
 
@@ -66,8 +66,8 @@ class Result(NamedTuple):
     played: int = 0
 
 
-TWIN_EFFORT = 10
-"""Times as many random runs as a specification gets are spent until a broken twin is caught."""
+MUTANT_EFFORT = 10
+"""Times as many random runs as a specification gets are spent until a mutant is caught."""
 
 
 class Subject:
@@ -97,13 +97,13 @@ class Subject:
                 *(Case("mutant", mutant.name) for mutant in spec.mutants),
                 Case("random", "random"),
             ]
-        for name, code in found.offers.implementations.items():
-            cases += [Case("lock step", name), *(Case("twin", f"{name}/{twin}") for twin in code.twins)]
-        for name, recording in found.offers.traces.items():
-            cases += [Case("trace", name), Case("forged trace", name)]
-            cases += [Case("twin", f"{name}/{twin}") for twin in recording.twins]
-        for name, machine in found.offers.machines.items():
-            cases += [Case("machine", name), *(Case("twin", f"{name}/{twin}") for twin in machine.twins)]
+        for name, code in found.bindings.implementations.items():
+            cases += [Case("lock step", name), *(Case("code mutant", f"{name}/{mutant}") for mutant in code.mutants)]
+        for name, recording in found.bindings.traces.items():
+            cases += [Case("trace", name), Case("mutated trace", name)]
+            cases += [Case("code mutant", f"{name}/{mutant}") for mutant in recording.mutants]
+        for name, machine in found.bindings.machines.items():
+            cases += [Case("machine", name), *(Case("code mutant", f"{name}/{mutant}") for mutant in machine.mutants)]
         return cases
 
     def results(self) -> Iterator[Result]:
@@ -122,8 +122,8 @@ class Subject:
 
     def where(self, case: Case) -> Path:
         """The file that a case is about."""
-        offered = case.kind in ("lock step", "trace", "forged trace", "machine", "twin")
-        return self.found.beside if offered and self.found.beside is not None else self.path
+        bound = case.kind in ("lock step", "trace", "mutated trace", "machine", "code mutant")
+        return self.found.beside if bound and self.found.beside is not None else self.path
 
     @property
     def report(self) -> Report:
@@ -163,16 +163,16 @@ class Subject:
             return self._mutant(case.name)
         if case.kind == "random":
             return self._passes(lambda: _fuzzed(self.program, None, self.budget))
-        offered = self.found.offers
+        bound = self.found.bindings
         if case.kind == "lock step":
-            return self._passes(lambda: self._lock_step(offered.implementations[case.name]))
+            return self._passes(lambda: self._lock_step(bound.implementations[case.name]))
         if case.kind == "trace":
             return self._trace(case.name)
-        if case.kind == "forged trace":
+        if case.kind == "mutated trace":
             return self._forged(case.name)
         if case.kind == "machine":
             return self._machine(case.name)
-        if case.kind == "twin":
+        if case.kind == "code mutant":
             return self._twin(*case.name.split("/", 1))
         report = self.report
         if case.kind == "explored":
@@ -237,13 +237,13 @@ class Subject:
         text += f", never {', '.join(statistics.never)}" if statistics.never else ""
         return "passed", text, None, played
 
-    def _lock_step(self, offered: Implementation, code: Any = None, effort: int = 1, **settings: Any) -> Statistics:
-        """What breaks the mutants of the specification, and random runs, played on the code (or a twin of it)."""
-        spec = offered.spec or self.found.base
+    def _lock_step(self, bound: Implementation, code: Any = None, effort: int = 1, **settings: Any) -> Statistics:
+        """What breaks the mutants of the specification, and random runs, played on the code (or a mutant of it)."""
+        spec = bound.spec or self.found.base
         assert spec is not None
-        program, code = self._traced(spec), code or offered.code
+        program, code = self._traced(spec), code or bound.code
         # Counterexamples come from where they are cheap: the specification as the module states it.
-        traces = self._counterexamples(spec) if offered.spec is None else {}
+        traces = self._counterexamples(spec) if bound.spec is None else {}
         replayed = replay(program, code, traces)
         statistics = _fuzzed(program, code, self.budget, effort, **settings)
         statistics.steps += replayed.steps
@@ -263,12 +263,12 @@ class Subject:
 
     def _record(self, name: str) -> list[Any]:
         if name not in self._recorded:
-            self._recorded[name] = [list(trace) for trace in self.found.offers.traces[name].record()]
+            self._recorded[name] = [list(trace) for trace in self.found.bindings.traces[name].record()]
         return self._recorded[name]
 
     def _trace(self, name: str) -> tuple[Any, ...]:
         traces = self._record(name)
-        verdicts = self._validate(self.found.offers.traces[name], traces)
+        verdicts = self._validate(self.found.bindings.traces[name], traces)
         wrong = [f"trace {i}: {verdict}" for i, verdict in enumerate(verdicts) if not verdict.ok]
         if wrong or not traces:
             return "failed", "\n".join(wrong) or "nothing was recorded", None, len(traces)
@@ -277,13 +277,13 @@ class Subject:
 
     def _forged(self, name: str) -> tuple[Any, ...]:
         """Whether the recorded traces are refused once they are empty, truncated or corrupted."""
-        recording, traces = self.found.offers.traces[name], self._record(name)
+        recording, traces = self.found.bindings.traces[name], self._record(name)
         if not traces:
             return "failed", "nothing was recorded"
-        forgeries = forge(traces[0])
-        verdicts = iter(self._validate(recording, [trace for group in forgeries.values() for trace in group]))
+        mutated = mutated_traces(traces[0])
+        verdicts = iter(self._validate(recording, [trace for group in mutated.values() for trace in group]))
         lacking, refused = [], 0
-        for kind, group in forgeries.items():
+        for kind, group in mutated.items():
             accepted = sum(next(verdicts).ok for _ in group)
             refused += len(group) - accepted
             # Cut short, none may pass; of one kind of corruption not all may.
@@ -291,36 +291,36 @@ class Subject:
                 lacking.append(f"{kind}: {accepted} of {len(group)} such traces are accepted")
         if lacking:
             return "failed", "\n".join([*lacking, "give `end`, `rounds` or more of what was observed"])
-        return "passed", f"{refused} of {sum(map(len, forgeries.values()))} refused"
+        return "passed", f"{refused} of {sum(map(len, mutated.values()))} refused"
 
     def _machine(self, name: str) -> tuple[Any, ...]:
-        offered = self.found.offers.machines[name]
+        bound = self.found.bindings.machines[name]
         try:
-            steps = play(offered.machine, offered.effort * self.budget.examples, self.budget.steps)
+            steps = play(bound.machine, bound.effort * self.budget.examples, self.budget.steps)
         except AssertionError as error:
             return "failed", _said(error)
-        lacks = offered.enough(offered.machine) if offered.enough is not None else None
+        lacks = bound.enough(bound.machine) if bound.enough is not None else None
         return ("failed", lacks, None, steps) if lacks else ("passed", f"{steps} steps", None, steps)
 
     def _twin(self, of: str, name: str) -> tuple[Any, ...]:
-        """A broken twin must be caught; only what catches it is run, nothing is made shorter."""
+        """A mutant must be caught; only what catches it is run, nothing is made shorter."""
         from hypothesis import Phase
 
-        offered, settings = self.found.offers, {"phases": [Phase.generate]}
-        if of in offered.traces and name in offered.traces[of].twins:
-            recording = offered.traces[of]
-            verdict = self._validate(recording, [list(recording.twins[name]())])[0]
+        bound, settings = self.found.bindings, {"phases": [Phase.generate]}
+        if of in bound.traces and name in bound.traces[of].mutants:
+            recording = bound.traces[of]
+            verdict = self._validate(recording, [list(recording.mutants[name]())])[0]
             return ("failed", f"{name}: its trace is accepted") if verdict.ok else ("passed", verdict.why)
         try:
-            if of in offered.implementations and name in offered.implementations[of].twins:
-                implementation = offered.implementations[of]
-                self._lock_step(implementation, implementation.twins[name], TWIN_EFFORT, **settings)
+            if of in bound.implementations and name in bound.implementations[of].mutants:
+                implementation = bound.implementations[of]
+                self._lock_step(implementation, implementation.mutants[name], MUTANT_EFFORT, **settings)
             else:
-                effort = TWIN_EFFORT * offered.machines[of].effort * self.budget.examples
-                play(offered.machines[of].twins[name], effort, self.budget.steps, **settings)
+                effort = MUTANT_EFFORT * bound.machines[of].effort * self.budget.examples
+                play(bound.machines[of].mutants[name], effort, self.budget.steps, **settings)
         except AssertionError as error:
             return "passed", str(error).splitlines()[0] if str(error) else "caught"
-        return "failed", f"{name}: the broken twin of {of} is not caught"
+        return "failed", f"{name}: the mutant of {of} is not caught"
 
 
 def _fuzzed(program: Program, code: Any, budget: Budget, effort: int = 1, **settings: Any) -> Statistics:
@@ -334,7 +334,7 @@ def _said(error: AssertionError) -> str:
 
 
 def summary(subject: Subject, results: list[Result]) -> dict[str, Any]:
-    """One row of the table: verdict, counts, mutants and twins caught, witnesses, steps played, traces, seconds."""
+    """One row of the table: verdict, counts, mutants (of code too) caught, witnesses, steps played, traces, seconds."""
     report = next((r.report for r in results if r.case.kind == "explored" and r.report is not None), None)
     of = lambda *kinds: [r for r in results if r.case.kind in kinds]
     good = lambda kind: f"{sum(r.outcome == 'passed' for r in of(kind))}/{len(of(kind))}" if of(kind) else "-"
@@ -350,7 +350,7 @@ def summary(subject: Subject, results: list[Result]) -> dict[str, Any]:
         "random": played("random", "machine"),
         "lock step": played("lock step"),
         "traces": played("trace"),
-        "twins": good("twin"),
+        "code mutants": good("code mutant"),
         "seconds": sum(r.seconds for r in results),
         "path": str(Path(subject.path)),
     }
@@ -364,10 +364,10 @@ def verdict(results: list[Result], report: Report | None) -> str:
         return "error"
     if report is not None and report.verdict not in ("ok",):
         return report.verdict
-    for kind, word in {"mutant": "mutant lives", "twin": "twin lives"}.items():
+    for kind, word in {"mutant": "mutant lives", "code mutant": "code mutant lives"}.items():
         if kind in failed:
             return word
-    if failed & {"lock step", "trace", "forged trace"}:
+    if failed & {"lock step", "trace", "mutated trace"}:
         return "code differs"
     if failed:
         return "violated"

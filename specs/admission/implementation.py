@@ -83,7 +83,7 @@ class Registry:
 
 
 class UncappedTopUp(Registry):
-    """Broken twin: a new stake counts in full."""
+    """Mutant: a new stake counts in full."""
 
     def TopUp(self, k):
         super().TopUp(k)
@@ -91,7 +91,7 @@ class UncappedTopUp(Registry):
 
 
 class LenientRegistry(Registry):
-    """Broken twin: whoever is pending may contribute."""
+    """Mutant: whoever is pending may contribute."""
 
     def Contribute(self, k):
         allow(self.status[k] in ("active", "pending") and self.counted[k] == 0)

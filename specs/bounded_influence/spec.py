@@ -214,7 +214,7 @@ def machine(rule: AbstractAggregator, claims: Any = None) -> type[RuleBasedState
 
 
 class MedianStarted(AbstractAggregator):
-    """Broken twin: centered clipping from the coordinate median of its own inputs, as in published code."""
+    """Mutant: centered clipping from the coordinate median of its own inputs, as in published code."""
 
     rule: gj.aggregators.CenteredClipping
 
@@ -281,7 +281,7 @@ def rules() -> dict[str, AbstractAggregator]:
 
 
 def broken() -> dict[str, dict[str, type[RuleBasedStateMachine]]]:
-    """Twins of some rules that break their certificates in their own ways."""
+    """Mutants of some rules that break their certificates in their own ways."""
     known, share = rules(), made(gj.aggregators.TrimmedMean, share=0.2)
     clipped, centered, trimmed = (known[name] for name in ("clipped mean", "centered clipping", "TrimmedMean"))
     return {
@@ -296,11 +296,11 @@ TIGHT = {"clipped mean": 0.6, "centered clipping": 0.6, "centered clipping, 3 st
 
 
 def machines() -> dict[str, RandomMachine]:
-    """A machine per rule, each with a twin that takes the mean under the rule's certificate."""
+    """A machine per rule, each with a mutant that takes the mean under the rule's certificate."""
     own = broken()
 
     def offered(name: str, rule: AbstractAggregator) -> RandomMachine:
-        twins = {"mean": machine(gj.aggregators.Mean(), rule), **own.get(name, {})}
+        mutants = {"mean": machine(gj.aggregators.Mean(), rule), **own.get(name, {})}
 
         def enough(played: Any) -> str | None:
             found, near = played.found, TIGHT.get(name, 0.0)
@@ -309,6 +309,6 @@ def machines() -> dict[str, RandomMachine]:
                 return None
             return f"{name}: certified too rarely, or its bound is nowhere near: {found}"
 
-        return RandomMachine(machine(rule), twins, enough)
+        return RandomMachine(machine(rule), mutants, enough)
 
     return {name: offered(name, rule) for name, rule in rules().items()}

@@ -156,7 +156,7 @@ class TwoWorkers:
 
 
 class RecklessWorkers(TwoWorkers):
-    """Broken twin: a claim is removed without asking whose it is."""
+    """Mutant: a claim is removed without asking whose it is."""
 
     def Release(self, w):
         allow(self.busy[w] is not None and self.saved[w])
@@ -165,7 +165,7 @@ class RecklessWorkers(TwoWorkers):
 
 
 class OverwritingWorkers(TwoWorkers):
-    """Broken twin: whoever ends last puts its file over a finished one."""
+    """Mutant: whoever ends last puts its file over a finished one."""
 
     def save(self, w, c, replace=True):
         super().save(w, c, replace)
@@ -237,7 +237,7 @@ def traces() -> dict[str, Recording]:
     return {
         "file operations": Recording(
             record=lambda: [recorded(at) for at in DEATHS],
-            twins={"forgetful": forgetful},
+            mutants={"forgetful": forgetful},
             end=lambda s: (s.done > 0).all() & (s.hold == 0).all() & (s.busy == 0).all(),
         )
     }

@@ -22,7 +22,7 @@ MEMORY = Path("/dev/shm")
 """Where files need no disk; a flush of a real one takes longer than a whole step of the machine."""
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process is gone."""
 
 
@@ -99,7 +99,7 @@ class InterruptedRun:
 
 
 class ForgetfulRun(InterruptedRun):
-    """Broken twin: the older checkpoint is not kept."""
+    """Mutant: the older checkpoint is not kept."""
 
     def Kill(self, k: int) -> None:
         super().Kill(k)

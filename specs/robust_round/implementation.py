@@ -79,7 +79,7 @@ class ArithmeticRound:
 
 
 class UntrimmedRound(ArithmeticRound):
-    """Broken twin: the mean where the trimmed mean belongs."""
+    """Mutant: the mean where the trimmed mean belongs."""
 
     def trimming(self, byzantine):
         return gj.aggregators.Mean()
@@ -91,7 +91,7 @@ def apply(rule, x, w):
 
 
 def implementations() -> dict[str, Implementation]:
-    """The round as it is, with a twin that does not trim, and at a size that cannot be explored: 10^8 states."""
+    """The round as it is, with a mutant that does not trim, and at a size that cannot be explored: 10^8 states."""
     large = spec(Bounds(nodes=12, byzantine=3))
     return {
         "arithmetic": Implementation(ArithmeticRound, {"untrimmed": UntrimmedRound}),
@@ -130,7 +130,7 @@ def traces() -> dict[str, Recording]:
     return {
         "simulated": Recording(
             record=lambda: recorded(robust, SEEDS, gaps),
-            twins={
+            mutants={
                 "plain mean": lambda: recorded(gj.aggregators.Mean(), 1, everybody)[0],
                 "no quorum": lambda: recorded(robust, 1, too_few)[0],
             },

@@ -125,7 +125,7 @@ class RunningRounds:
 
 
 class WeightBeforeClip(RunningRounds):
-    """Broken twin: what is stale is scaled down and clipped then, which leaves it its full reach."""
+    """Mutant: what is stale is scaled down and clipped then, which leaves it its full reach."""
 
     def counted(self) -> tuple[np.ndarray, np.ndarray]:
         x, w = super().counted()
@@ -133,7 +133,7 @@ class WeightBeforeClip(RunningRounds):
 
 
 class UntrimmedCentre(RunningRounds):
-    """Broken twin: the centre is the clipped mean."""
+    """Mutant: the centre is the clipped mean."""
 
     def trimming(self) -> gj.aggregators.AbstractAggregator:
         return gj.aggregators.Mean()
@@ -141,5 +141,5 @@ class UntrimmedCentre(RunningRounds):
 
 def implementations() -> dict[str, Implementation]:
     """The rounds, with a weight in the wrong place and without the trim."""
-    twins = {"weight before clip": WeightBeforeClip, "untrimmed centre": UntrimmedCentre}
-    return {"arithmetic": Implementation(RunningRounds, twins)}
+    mutants = {"weight before clip": WeightBeforeClip, "untrimmed centre": UntrimmedCentre}
+    return {"arithmetic": Implementation(RunningRounds, mutants)}

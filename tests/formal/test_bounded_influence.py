@@ -5,7 +5,7 @@ import inspect
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from offered import results, subject
+from bound import results, subject
 from specifications import manifest, module
 
 import ghostjax as gj
@@ -20,13 +20,15 @@ QUICK = ("clipped mean", "centered clipping", "TrimmedMean")
     "name",
     [
         pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-        for name in subject("bounded_influence").found.offers.machines
+        for name in subject("bounded_influence").found.bindings.machines
     ],
 )
 def test_influence_stays_within_the_certificate_and_twins_are_caught(name):
     found = results("bounded_influence", name)
     assert [result.outcome for result in found] == ["passed"] * len(found), found
-    assert [result.case.kind for result in found] == ["machine", *["twin"] * (len(found) - 1)] and len(found) >= 2
+    assert [result.case.kind for result in found] == ["machine", *["code mutant"] * (len(found) - 1)] and len(
+        found
+    ) >= 2
     assert found[0].played >= 200 and "moved the result by" in found[1].text
 
 
@@ -35,7 +37,7 @@ def test_the_manifest_names_what_is_attained_and_what_is_caught():
     assert (golden["slots"], golden["principals"]) == (bounded_influence.SLOTS, bounded_influence.PRINCIPALS)
     kinds = {name: bounded_influence.rules()[name].certificate_kind for name in bounded_influence.TIGHT}
     assert golden["attained"] == kinds
-    assert set(golden["twins"]) == {twin for machine in machines.values() for twin in machine.twins}
+    assert set(golden["code mutants"]) == {mutant for machine in machines.values() for mutant in machine.mutants}
 
 
 def test_every_rule_with_a_certificate_is_held_to_it(monkeypatch):

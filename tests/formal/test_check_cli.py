@@ -252,8 +252,8 @@ def implementations():
 
 def traces():
     climbed = [Event("Up", {}, {"x": 1}), Event("Up", {}, {"x": 2})]
-    twins = {"too high": lambda: [*climbed, Event("Up")]}
-    return {"climb": Recording(lambda: [climbed], twins, end=lambda s: s.x == 2)}
+    mutants = {"too high": lambda: [*climbed, Event("Up")]}
+    return {"climb": Recording(lambda: [climbed], mutants, end=lambda s: s.x == 2)}
 """
 
 
@@ -272,10 +272,10 @@ def test_code_and_recordings_beside_a_users_specification(tmp_path, capsys):
     cases = json.loads((tmp_path / "out.json").read_text())["specifications"][0]["cases"]
     assert [(case["kind"], case["name"]) for case in cases[-5:]] == [
         ("lock step", "ladder"),
-        ("twin", "ladder/endless"),
+        ("code mutant", "ladder/endless"),
         ("trace", "climb"),
-        ("forged trace", "climb"),
-        ("twin", "climb/too high"),
+        ("mutated trace", "climb"),
+        ("code mutant", "climb/too high"),
     ]
 
 
@@ -306,5 +306,11 @@ def test_the_plugin_has_a_test_for_each_of_them(pytester):
     with_code(pytester.path / "good")
     result = pytester.runpytest_inprocess("-p", "ghostjax_pytest", "--ghost-specs", "good", "-v", "-p", "no:jaxtyping")
     result.assert_outcomes(passed=11)
-    cases = ("lock step ladder", "twin ladder/endless", "trace climb", "forged trace climb", "twin climb/too high")
+    cases = (
+        "lock step ladder",
+        "code mutant ladder/endless",
+        "trace climb",
+        "mutated trace climb",
+        "code mutant climb/too high",
+    )
     result.stdout.fnmatch_lines([f"*ladder[[]{case}[]]*PASSED*" for case in cases])

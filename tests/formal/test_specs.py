@@ -138,7 +138,7 @@ def test_readme_states_the_counts_and_counterexamples_of_the_manifest(name):
 
 
 def test_a_wrong_count_and_an_overclaimed_liveness_are_noticed():
-    """The broken twins: a golden count off by one, fairness claimed that the protocol does not have."""
+    """The broken mutants: a golden count off by one, fairness claimed that the protocol does not have."""
     report = check(program("robust_round"))
     assert counts(report) != {**counts(report), "distinct": report.distinct + 1}
     spec = program("spot_check").spec

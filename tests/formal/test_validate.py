@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from offered import code
+from bound import code
 from specifications import program
 
 import ghostjax as gj

@@ -1,4 +1,4 @@
-"""The hand-written TLA+ twins, executed: a second reading of each protocol that shares nothing with the engine.
+"""The hand-written TLA+ translations, executed: a second reading of each protocol that shares nothing with the engine.
 
 A module in plain Python (`tla_module`) is searched breadth first with a dictionary. Leads-to is decided by the fixed
 point of Emerson and Lei, which knows no components. The subset: finite sets, functions on 0 .. n, one assignment of

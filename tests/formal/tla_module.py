@@ -36,7 +36,7 @@ def at(of: tuple, x: int) -> Any:
 
 
 class Module:
-    """A twin with the constants of its configuration, or with others."""
+    """A translation with the constants of its configuration, or with others."""
 
     def __init__(self, text: str, config: str, **constants: int):
         text = re.sub(r"\(\*.*?\*\)|\\\*[^\n]*", lambda m: re.sub(r"[^\n]", " ", m.group()), text, flags=re.DOTALL)

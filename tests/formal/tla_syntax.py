@@ -1,4 +1,4 @@
-"""TLA+ text as trees: the subset that the twins are written in, conjuncts and disjuncts by indentation."""
+"""TLA+ text as trees: the subset that the translations are written in, conjuncts and disjuncts by indentation."""
 
 import re
 from typing import Any, NamedTuple

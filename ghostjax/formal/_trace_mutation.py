@@ -1,4 +1,4 @@
-"""Forged traces: what a validation must refuse if it is to mean anything."""
+"""Mutated traces: a validation that accepts them means nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,12 +11,12 @@ from ghostjax.formal._validate import as_event, Event
 Trace = Sequence[Event]
 
 
-def forge(trace: Sequence[Event | Mapping[str, Any]]) -> dict[str, list[Trace]]:
-    """Forgeries of one whole trace, by kind.
+def mutated_traces(trace: Sequence[Event | Mapping[str, Any]]) -> dict[str, list[Trace]]:
+    """Mutants of one whole trace, by kind.
 
     "empty"; "truncated": the last event, or the second half, is missing; "event missing": one of the others is;
-    `name`: one observation, or one parameter, of that name is off by one. A forgery may by chance be another
-    behaviour, but if all of one kind are, what they forge is not looked at.
+    `name`: one observation, or one parameter, of that name is off by one. A mutant may by chance be another
+    behaviour; if all of one kind are, the validation does not look at what they change.
     """
     events = [as_event(event) for event in trace]
     found: dict[str, list[Trace]] = {"empty": [[]], "truncated": [events[:-1], events[: len(events) // 2]]}

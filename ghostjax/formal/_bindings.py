@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class Implementation(NamedTuple):
-    """Code that is played in lock step with the specification, with broken twins that must be caught.
+    """Code that is played in lock step with the specification, with mutants that must be caught.
 
-    **Fields.** `code` and each of the `twins` are what `as_state_machine` takes: called with the initial state, they
+    **Fields.** `code` and each of the `mutants` are what `as_state_machine` takes: called with the initial state, they
     return an object with a method per action and `abstraction()`. `spec` holds them to another specification than
     the module's `spec()`, e.g. to the same protocol at a size that cannot be explored.
     """
 
     code: Callable[[Any], Any]
-    twins: Mapping[str, Callable[[Any], Any]] = {}
+    mutants: Mapping[str, Callable[[Any], Any]] = {}
     spec: Spec | None = None
 
 
@@ -28,12 +28,12 @@ class Recording(NamedTuple):
     """Recorded runs that must be behaviours of the specification, with recorded runs of broken code that must not.
 
     **Fields.** `record()` runs the code and returns one sequence of events per run, e.g. per seed; each of the
-    `twins` returns that of one broken run. `project`, `silent`, `end` and `rounds` are as in `validate_traces`, and
+    `mutants` returns that of one broken run. `project`, `silent`, `end` and `rounds` are as in `validate_traces`, and
     without `end` or `rounds` no truncated trace could be told from a whole one, which is an error.
     """
 
     record: Callable[[], Sequence[Sequence[Event | Mapping[str, Any]]]]
-    twins: Mapping[str, Callable[[], Sequence[Event | Mapping[str, Any]]]] = {}
+    mutants: Mapping[str, Callable[[], Sequence[Event | Mapping[str, Any]]]] = {}
     project: Callable[[Any], Mapping[str, Any]] | None = None
     silent: Sequence[str] = ()
     end: Callable[[Any], Any] | None = None
@@ -41,20 +41,20 @@ class Recording(NamedTuple):
 
 
 class RandomMachine(NamedTuple):
-    """A claim without a finite specification: a Hypothesis machine that must pass, with broken twins that must fail.
+    """A claim without a finite specification: a Hypothesis machine that must pass, with mutants that must fail.
 
-    **Fields.** `machine` and each of the `twins` are `RuleBasedStateMachine` classes. `enough(machine)` is asked once
+    **Fields.** `machine` and each of the `mutants` are `RuleBasedStateMachine` classes. `enough(machine)` is asked once
     it passed and returns what was lacking (say, no case came near the bound), or nothing. `effort` multiplies the
     number of runs that the budget allows.
     """
 
     machine: "type[RuleBasedStateMachine]"
-    twins: "Mapping[str, type[RuleBasedStateMachine]]" = {}
+    mutants: "Mapping[str, type[RuleBasedStateMachine]]" = {}
     enough: "Callable[[type[RuleBasedStateMachine]], str | None] | None" = None
     effort: int = 1
 
 
-class Offers(NamedTuple):
+class Bindings(NamedTuple):
     """All that a module and its companion offer, by name."""
 
     implementations: Mapping[str, Implementation] = {}
@@ -62,7 +62,7 @@ class Offers(NamedTuple):
     machines: Mapping[str, RandomMachine] = {}
 
 
-def offers(modules: Sequence[Any]) -> Offers:
+def bindings(modules: Sequence[Any]) -> Bindings:
     """Calls `implementations()`, `traces()` and `machines()` of whichever of the modules define them.
 
     Errors: `TypeError` for an entry of the wrong kind, naming it.
@@ -76,4 +76,4 @@ def offers(modules: Sequence[Any]) -> Offers:
                 if not isinstance(one, kind):
                     raise TypeError(f"{what}()[{name!r}] is a {type(one).__name__}; make it a {kind.__name__}")
                 found[what][name] = one
-    return Offers(**found)
+    return Bindings(**found)

@@ -1,7 +1,7 @@
-"""TLA+ twins: they state the same actions and claims, and counting their states gives the same numbers.
+"""TLA+ translations: they state the same actions and claims, and counting their states gives the same numbers.
 
-Every twin is explored by an interpreter of its own (`tla.py`, plain Python, nothing shared with the engine); where
-TLC is at hand, by TLC too.
+Every translation is explored by an interpreter of its own (`tla.py`, plain Python, nothing shared with the engine);
+where TLC is at hand, by TLC too.
 """
 
 import os
@@ -14,7 +14,7 @@ import tla
 from specifications import ALL, large, manifest, module as specification, program, SPECS
 
 
-TWINS = tuple(name for name in ALL if "tla" in manifest(name))
+TRANSLATIONS = tuple(name for name in ALL if "tla" in manifest(name))
 JAR = os.environ.get("GHOSTJAX_TLA2TOOLS")
 needs_tlc = pytest.mark.skipif(
     not JAR or not shutil.which("java"),
@@ -22,15 +22,15 @@ needs_tlc = pytest.mark.skipif(
 )
 
 
-def twin(name):
+def translation(name):
     names = manifest(name)["tla"]
     folder = SPECS / name
     return folder / names["module"], folder / names["config"]
 
 
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", TRANSLATIONS)
 def test_twin_states_the_same_actions_and_claims(name):
-    module, config = (path.read_text() for path in twin(name))
+    module, config = (path.read_text() for path in translation(name))
     spec = program(name).spec
     defined = dict(re.findall(r"^(\w+)(?:\(([\w, ]*)\))?\s*==", module, re.MULTILINE))
     for action in spec.actions:
@@ -47,20 +47,20 @@ def test_twin_states_the_same_actions_and_claims(name):
 
 
 def executed(name, **constants):
-    module, config = (path.read_text() for path in twin(name))
+    module, config = (path.read_text() for path in translation(name))
     return tla.Module(module, config, **constants)
 
 
 def mutations():
-    """The mutants of all twins that take them, by their constant Bug; long counterexamples take seconds."""
-    for name in TWINS:
+    """The mutants of all translations that take them, by their constant Bug; long counterexamples take seconds."""
+    for name in TRANSLATIONS:
         if "Bug" in executed(name).constants:
             for mutant in specification(name).spec().mutants:
                 marks = pytest.mark.slow if mutant.length > 12 else ()
                 yield pytest.param(name, mutant, marks=marks, id=f"{name}-{mutant.name}")
 
 
-@pytest.mark.parametrize("name", [large(name) for name in TWINS])
+@pytest.mark.parametrize("name", [large(name) for name in TRANSLATIONS])
 def test_plain_search_of_the_twin_counts_the_same_and_judges_the_same(name):
     module, golden = executed(name), manifest(name)
     graph = tla.search(module)
@@ -77,7 +77,7 @@ def test_plain_search_of_the_twin_counts_the_same_and_judges_the_same(name):
 
 
 def stated(module, claim):
-    """The twin's name for what `claim` says: its own, or of the promise that it withdraws fairness from."""
+    """The translation's name for what `claim` says: its own, or of the promise that it withdraws fairness from."""
     return max((d for d in module.definitions if claim.name.startswith(d)), key=len)
 
 
@@ -107,8 +107,8 @@ def test_what_one_counts_is_not_counted_by_all_unless_nodes_join():
 
 
 def test_the_interpreter_notices_a_twin_that_differs():
-    """The broken twin of a twin: a guard dropped, counted differently."""
-    text, config = (path.read_text() for path in twin("robust_round"))
+    """The mutant of a translation: a guard dropped, counted differently."""
+    text, config = (path.read_text() for path in translation("robust_round"))
     other = tla.Module(text.replace("/\\ cnt[i] < (IF Bug = 1 THEN 2 ELSE 1)", ""), config)
     assert tla.search(other).broken == ("BoundedInfluence",)
     other = tla.Module(text.replace("ELSE 2 * F + 1", "ELSE 2 * F"), config)
@@ -116,9 +116,9 @@ def test_the_interpreter_notices_a_twin_that_differs():
 
 
 @needs_tlc
-@pytest.mark.parametrize("name", TWINS)
+@pytest.mark.parametrize("name", TRANSLATIONS)
 def test_tlc_counts_the_same_states(name, tmp_path):
-    module, config = twin(name)
+    module, config = translation(name)
     command = ["java", "-XX:+UseParallelGC", "-cp", JAR, "tlc2.TLC", "-workers", "1", "-lncheck", "final"]
     command += ["-metadir", str(tmp_path), "-config", config.name, module.name]
     said = subprocess.run(command, cwd=module.parent, capture_output=True, text=True).stdout

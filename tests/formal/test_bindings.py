@@ -1,4 +1,4 @@
-"""What lies beside a specification: code in lock step, recorded runs, machines, and a broken twin of each."""
+"""What lies beside a specification: code in lock step, recorded runs, machines, and a mutant of each."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from offered import OFFERED, results, subject, WITH_CODE
+from bound import BOUND, results, subject, WITH_CODE
 from specifications import MISSION, program
 
 from ghostjax.formal import (
@@ -21,14 +21,14 @@ from ghostjax.formal import (
     Spec,
     Var,
 )
+from ghostjax.formal._bindings import Bindings
 from ghostjax.formal._find import Found, load
-from ghostjax.formal._forge import forge
 from ghostjax.formal._machine import replay
-from ghostjax.formal._offers import Offers
 from ghostjax.formal._suite import Budget, Subject, summary
+from ghostjax.formal._trace_mutation import mutated_traces
 
 
-BESIDE = [(name, case) for name in WITH_CODE for case in subject(name).cases() if case.kind in OFFERED]
+BESIDE = [(name, case) for name in WITH_CODE for case in subject(name).cases() if case.kind in BOUND]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ BESIDE = [(name, case) for name in WITH_CODE for case in subject(name).cases() i
         for name, case in BESIDE
     ],
 )
-def test_the_code_is_what_was_specified_and_its_twins_are_caught(name, case):
+def test_the_code_is_what_was_specified_and_its_mutants_are_caught(name, case):
     result = subject(name).run(case)
     print(result.text)
     assert result.outcome == "passed", result.text
@@ -49,12 +49,12 @@ def test_the_code_is_what_was_specified_and_its_twins_are_caught(name, case):
 
 
 def test_what_must_be_covered_is():
-    """Admission and weights, clipped and robust aggregation, the cell store, resuming: by code, and with twins."""
+    """Admission and weights, clipped and robust aggregation, the cell store, resuming: by code, and with mutants."""
     assert {"admission", "robust_round", "robust_rounds", "cell_store", "checkpoint"} <= set(WITH_CODE)
     for name in WITH_CODE:
-        offers = subject(name).found.offers
-        assert any(one.twins for one in (*offers.implementations.values(), *offers.traces.values())), name
-    assert subject("robust_round").found.offers.traces
+        bindings = subject(name).found.bindings
+        assert any(one.mutants for one in (*bindings.implementations.values(), *bindings.traces.values())), name
+    assert subject("robust_round").found.bindings.traces
     assert set(MISSION) - set(WITH_CODE) <= {"slashing", "quorum_log", "spot_check", "gossip_log", "quarantine"}
 
 
@@ -62,10 +62,10 @@ def test_what_must_be_covered_is():
 @pytest.mark.parametrize("name", ["admission", "robust_round", "robust_rounds", "cell_store"])
 def test_two_hundred_steps_per_second_with_the_implementation_attached(name):
     """Checkpoints are left to `benchmarks/model_checking.py`: the tests' type checks take longer than a run does."""
-    for offered in subject(name).found.offers.implementations.values():
-        if offered.spec is not None:
+    for bound in subject(name).found.bindings.implementations.values():
+        if bound.spec is not None:
             continue
-        run = lambda code=offered.code: fuzz(program(name), code, examples=15, steps=30)
+        run = lambda code=bound.code: fuzz(program(name), code, examples=15, steps=30)
         run()
         began = time.process_time()
         statistics = run()
@@ -115,27 +115,27 @@ class Overflowing(Counter):
         self.x += 1
 
 
-def held(offers, spec=None, examples=5):
+def held(bindings, spec=None, examples=5):
     spec = counter() if spec is None else spec
-    found = Found(Path(__file__), "counter", spec, None, {}, spec, offers)
+    found = Found(Path(__file__), "counter", spec, None, {}, spec, bindings)
     chosen = Subject(found, Budget(10_000, 60.0, examples, 10))
-    return {str(case): chosen.run(case) for case in chosen.cases() if case.kind in OFFERED}
+    return {str(case): chosen.run(case) for case in chosen.cases() if case.kind in BOUND}
 
 
 def test_code_in_lock_step_and_a_twin_that_is_not_caught():
-    good = held(Offers({"code": Implementation(Counter, {"overflowing": Overflowing})}))
+    good = held(Bindings({"code": Implementation(Counter, {"overflowing": Overflowing})}))
     assert {name: result.outcome for name, result in good.items()} == {
         "lock step code": "passed",
-        "twin code/overflowing": "passed",
+        "code mutant code/overflowing": "passed",
     }
     assert "refusals" in good["lock step code"].text
-    bad = held(Offers({"code": Implementation(Overflowing, {"the same": Counter})}))
+    bad = held(Bindings({"code": Implementation(Overflowing, {"the same": Counter})}))
     assert {result.outcome for result in bad.values()} == {"failed"}
     assert (
         "Up(), which is not enabled" in bad["lock step code"].text
         and "replaying mutant one more" in bad["lock step code"].text
     )
-    assert "the broken twin of code is not caught" in bad["twin code/the same"].text
+    assert "the mutant of code is not caught" in bad["code mutant code/the same"].text
 
 
 def test_counterexamples_of_mutants_are_replayed_where_random_play_would_not_get():
@@ -161,28 +161,30 @@ def test_recorded_runs_and_runs_of_broken_code():
     recording = Recording(
         lambda: [TRACE, TRACE], {"jumps": lambda: wrong, "right": lambda: TRACE}, rounds=2, end=lambda s: s.x == 0
     )
-    found = held(Offers(traces={"runs": recording}))
+    found = held(Bindings(traces={"runs": recording}))
     assert [result.outcome for result in found.values()] == ["passed", "passed", "passed", "failed"]
-    assert found["trace runs"].text == "2 traces, 8 events" and "Up() with x = 0" in found["twin runs/jumps"].text
-    wrong_first = held(Offers(traces={"runs": recording._replace(record=lambda: [wrong])}))
+    assert (
+        found["trace runs"].text == "2 traces, 8 events" and "Up() with x = 0" in found["code mutant runs/jumps"].text
+    )
+    wrong_first = held(Bindings(traces={"runs": recording._replace(record=lambda: [wrong])}))
     assert wrong_first["trace runs"].outcome == "failed" and "enabled: Up(), Down()" in wrong_first["trace runs"].text
-    nothing = held(Offers(traces={"runs": recording._replace(record=list)}))
-    assert nothing["trace runs"].outcome == nothing["forged trace runs"].outcome == "failed"
+    nothing = held(Bindings(traces={"runs": recording._replace(record=list)}))
+    assert nothing["trace runs"].outcome == nothing["mutated trace runs"].outcome == "failed"
 
 
 def test_a_recording_that_would_accept_anything_is_noticed():
     """No end, so that a truncated trace passes; and observations that are not compared."""
-    found = held(Offers(traces={"runs": Recording(lambda: [TRACE])}))
+    found = held(Bindings(traces={"runs": Recording(lambda: [TRACE])}))
     assert found["trace runs"].outcome == "passed"
-    assert "truncated: 2 of 2 such traces are accepted" in found["forged trace runs"].text
+    assert "truncated: 2 of 2 such traces are accepted" in found["mutated trace runs"].text
     # Whatever happened may have happened silently.
     loose = Recording(lambda: [TRACE], silent=("Up", "Down"), rounds=2, end=lambda s: s.x == 0)
-    found = held(Offers(traces={"runs": loose}))
-    assert "event missing: 3 of 3 such traces are accepted" in found["forged trace runs"].text
+    found = held(Bindings(traces={"runs": loose}))
+    assert "event missing: 3 of 3 such traces are accepted" in found["mutated trace runs"].text
 
 
 def test_forgeries_change_one_thing_each():
-    kinds = forge([Event("Up", {"i": 0}, {"x": [1, 2], "on": True}), {"action": "Down", "obs": {"x": [0, 2]}}])
+    kinds = mutated_traces([Event("Up", {"i": 0}, {"x": [1, 2], "on": True}), {"action": "Down", "obs": {"x": [0, 2]}}])
     assert [len(group) for group in kinds.values()] == [1, 2, 1, 1, 2, 1]
     assert kinds["Up's i changed"][0][0].params == {"i": 1}
     assert [forged[k].obs["x"].tolist() for k, forged in enumerate(kinds["x changed"])] == [[0, 2], [1, 2]]
@@ -202,15 +204,15 @@ def test_machines_of_their_own():
         def fail(self):
             raise AssertionError("as it should")
 
-    offered = {
+    bound = {
         "fine": RandomMachine(Fine, {"broken": Broken, "fine too": Fine}),
         "broken": RandomMachine(Broken),
         "lazy": RandomMachine(Fine, enough=lambda machine: "nothing was tried"),
     }
-    found = held(Offers(machines=offered))
+    found = held(Bindings(machines=bound))
     outcomes = {name: result.outcome for name, result in found.items()}
     assert outcomes == {
-        "machine fine": "passed", "twin fine/broken": "passed", "twin fine/fine too": "failed",
+        "machine fine": "passed", "code mutant fine/broken": "passed", "code mutant fine/fine too": "failed",
         "machine broken": "failed", "machine lazy": "failed",
     }  # fmt: skip
     assert found["machine fine"].played >= 5 * 10 and found["machine lazy"].text == "nothing was tried"
@@ -220,7 +222,7 @@ def test_a_module_with_machines_only_has_no_graph():
     found = load(subject("bounded_influence").path)
     assert found.error is None and found.spec is None and found.base is None
     row = summary(subject("bounded_influence"), results("bounded_influence", "clipped mean"))
-    assert row["distinct"] is None and row["random"] >= 200 and row["verdict"] == "ok" and row["twins"] == "2/2"
+    assert row["distinct"] is None and row["random"] >= 200 and row["verdict"] == "ok" and row["code mutants"] == "2/2"
 
 
 def test_neighbours_of_one_name_do_not_meet(tmp_path):
@@ -239,11 +241,11 @@ def test_neighbours_of_one_name_do_not_meet(tmp_path):
 
 def test_for_the_night_the_larger_protocol_is_explored_and_the_code_held_to_the_one_it_implements(tmp_path):
     (tmp_path / "spec.py").write_text(
-        "from test_offers import counter\n\n\ndef spec():\n    return counter()\n\n\n"
+        "from test_bindings import counter\n\n\ndef spec():\n    return counter()\n\n\n"
         "def nightly():\n    return counter(9)\n"
     )
     (tmp_path / "implementation.py").write_text(
-        "from test_offers import Counter, Overflowing\nfrom ghostjax.formal import Implementation\n\n"
+        "from test_bindings import Counter, Overflowing\nfrom ghostjax.formal import Implementation\n\n"
         "def implementations():\n    return {'code': Implementation(Counter, {'overflowing': Overflowing})}\n"
     )
     night = Subject(load(tmp_path / "spec.py", large=True), Budget(10_000, 60.0, 5, 10, large=True))

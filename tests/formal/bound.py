@@ -10,7 +10,7 @@ from ghostjax.formal._find import load
 from ghostjax.formal._suite import BUDGETS, Result, Subject
 
 
-OFFERED = ("lock step", "trace", "forged trace", "machine", "twin")
+BOUND = ("lock step", "trace", "mutated trace", "machine", "code mutant")
 WITH_CODE = tuple(path.parent.name for path in sorted(SPECS.glob("*/implementation.py")))
 
 
@@ -26,7 +26,7 @@ def code(name: str) -> ModuleType:
     return sys.modules[f"_ghostjax_spec_{SPECS.name}_{name}_implementation"]
 
 
-def results(name: str, offered: str) -> list[Result]:
-    """What is said of one thing offered, and of its twins."""
-    cases = [case for case in subject(name).cases() if case.kind in OFFERED]
-    return [subject(name).run(case) for case in cases if case.name.split("/")[0] == offered]
+def results(name: str, bound: str) -> list[Result]:
+    """What is said of one thing offered, and of its mutants."""
+    cases = [case for case in subject(name).cases() if case.kind in BOUND]
+    return [subject(name).run(case) for case in cases if case.name.split("/")[0] == bound]
