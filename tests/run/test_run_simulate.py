@@ -64,7 +64,7 @@ def test_lost_messages_are_reported():
         def init(self, like):
             return ()
 
-        def step(self, state, view):
+        def corrupt(self, state, view):
             return state, gj.attacks.Sent(jnp.full_like(view.messages, jnp.nan))
 
     run = gj.simulate(simulation(attack=Silent()), 3, progress=None)
