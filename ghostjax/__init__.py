@@ -12,6 +12,7 @@ from ghostjax import (
     identity as identity,
     learners as learners,
     metrics as metrics,
+    ops as ops,
     protocols as protocols,
     sinks as sinks,
     tasks as tasks,
@@ -22,9 +23,17 @@ from ghostjax._compiled import compiler_options as compiler_options
 from ghostjax._load import load_run as load_run
 from ghostjax._optimizer import Optimizer as Optimizer, Schedule as Schedule
 from ghostjax._participation import churn as churn, sampled as sampled, stake as stake
-from ghostjax._random import stream as stream
+from ghostjax._random import Moment as Moment, stream as stream
 from ghostjax._rollout import rollout as rollout
-from ghostjax._round import Round as Round, State as State
+from ghostjax._round import (
+    Reading as Reading,
+    Received as Received,
+    Round as Round,
+    Seen as Seen,
+    Session as Session,
+    State as State,
+    Verdict as Verdict,
+)
 from ghostjax._run import Run as Run, RunResult as RunResult, simulate as simulate
 from ghostjax._simulation import Simulation as Simulation
 from ghostjax._sweep import (

@@ -25,8 +25,8 @@ from ghostjax._types import ConfigurationError, Key, Respond
 class Reading(NamedTuple):
     """What a detector says of a signal of shape `[*s]`, once a round.
 
-    `evidence` grows as the null hypothesis loses credit, `alarm` says that it passed the threshold, now or before, and
-    `since` is the round in which the change is estimated to have begun, -1 as long as there is no evidence.
+    `evidence` grows as the null hypothesis loses credit, `alarm` says that it is at or above the threshold, and `since`
+    is the round in which the change is estimated to have begun, -1 as long as there is no evidence.
     """
 
     evidence: Float[Array, "*s"]
@@ -38,7 +38,8 @@ class Verdict(NamedTuple):
     """What governance decides, and all that it can do.
 
     `factor [n]` multiplies the weights of the next rounds: 0 quarantines, 1 leaves as it is. `back` is the age of the
-    model to return to: the newest snapshot that is not older is restored; -1 restores nothing.
+    model to return to: of the snapshots taken before this round, the newest of that age or less is restored; -1
+    restores nothing.
     """
 
     factor: Float[Array, " n"]

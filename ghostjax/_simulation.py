@@ -96,6 +96,8 @@ class Simulation(eqx.Module):
         remedy = "it sends a vector per receiver, which only Gossip delivers"
         require(deliverable, server, "attack", type(self.attack).__name__, remedy)
         self.protocol.validate(n)
+        if self.governance is not None and concrete(self.governance):
+            self.governance.init(n)  # identities that it names exist
         for_model((self.protocol, self.learner), self.ravel)
         self.attack.on(task)
         self.outputs  # noqa: B018  # what cannot be recorded is refused here

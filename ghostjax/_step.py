@@ -160,7 +160,7 @@ def carry(
         deviates=sim.byzantine & (sent.by_sender != messages).any(1),
         edges=carried.edges,
         by_receiver=sent.by_receiver,
-        senders=sim.byzantine if sent.senders is None else sent.senders,
+        senders=sim.byzantine if sent.senders is None else sim.byzantine & sent.senders,
         altered=altered,
     )
 
@@ -227,7 +227,8 @@ def decide(sim: "Simulation", state: State, readings: PyTree, at: Moment) -> tup
     if sim.governance is None:
         return (), (), {}
     session = Session(readings or {}, at.round, state.age + 1, at("governance"))
-    return sim.governance.decide(state.governance, session, sim.num_nodes)
+    memory, verdict, record = sim.governance.decide(state.governance, session, sim.num_nodes)
+    return memory, verdict._replace(factor=verdict.factor.astype(sim.ravel.dtype)), record
 
 
 def remember(sim: "Simulation", before: State, after: State, round: Round) -> tuple[State, Record]:
@@ -238,7 +239,8 @@ def remember(sim: "Simulation", before: State, after: State, round: Round) -> tu
         return after, {}
     ring, verdict, parts = sim.governance.snapshots, after.verdict, (after.learner, after.protocol)
     age, back = before.age + 1, jnp.asarray(after.verdict.back, jnp.int32)
-    snapshots = ring.keep(before.snapshots, age, parts)
+    # Kept is what came into the round. A compiler may compute what leaves it twice, with two roundings.
+    snapshots = ring.keep(before.snapshots, before.age, (before.learner, before.protocol))
     snapshots, age, (learner, protocol), restored = ring.restore(snapshots, back, age, parts)
     verdict = Verdict(verdict.factor, jnp.asarray(-1, jnp.int32))
     after = after._replace(learner=learner, protocol=protocol, verdict=verdict, snapshots=snapshots, age=age)

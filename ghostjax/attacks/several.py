@@ -126,7 +126,8 @@ class Several(AbstractAttack):
             rows = jnp.where(self.held[i][:, None], own.by_sender, sent.by_sender)
             sent = sent._replace(by_sender=rows)
             if own.by_receiver is not None:
-                sent = sent._replace(by_receiver=own.by_receiver, senders=self.held[i])
+                tells = self.held[i] if own.senders is None else self.held[i] & own.senders
+                sent = sent._replace(by_receiver=own.by_receiver, senders=tells)
             after.append(memory)
         return tuple(after), sent
 

@@ -36,7 +36,7 @@ class Drop(AbstractChannel):
         self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], nbr: Int[Array, "n k"] | None, key: Key
     ) -> tuple[PyTree, Carried]:
         shape = w.shape if nbr is None else nbr.shape
-        arrives = jax.random.uniform(key, shape) >= self.rate
+        arrives = jax.random.uniform(key, shape, w.dtype) >= self.rate.astype(w.dtype)
         if nbr is None:
             return state, Carried(x, jnp.where(arrives, w, 0))
         return state, Carried(x, w, arrives.astype(w.dtype))

@@ -20,7 +20,7 @@ class CUSUMState(NamedTuple):
 class CUSUM(AbstractTest):
     """The one-sided cumulative sum, for a mean that rises.
 
-        S <- max(0, S + x - k),    alarm where S >= h
+        S <- max(0, S + x - k),    alarm where S >= h and S > 0
 
     The evidence is S; `since` is the round in which S last left 0, the maximum likelihood estimate of the change for
     normal observations of variance 1 whose mean rises by 2 k. Such a rise is found soonest on average among all tests
@@ -49,9 +49,12 @@ class CUSUM(AbstractTest):
         return CUSUMState(jnp.zeros(like.shape, like.dtype), jnp.full(like.shape, -1, jnp.int32))
 
     def step(self, state: PyTree, x: Float[Array, "*s"], round: Int[Array, ""]) -> tuple[PyTree, Reading]:
-        total = jnp.maximum(0, state.total + x - self.k.astype(x.dtype))
+        # Within the finite numbers: inf - inf would be nan for ever.
+        finite = jnp.clip(x, jnp.finfo(x.dtype).min, jnp.finfo(x.dtype).max)
+        total = jnp.maximum(0, state.total + finite - self.k.astype(x.dtype))
         began = jnp.where(state.since < 0, round.astype(jnp.int32), state.since)
         since = jnp.where(total > 0, began, -1)
         observed = ~jnp.isnan(x)
         after = CUSUMState(jnp.where(observed, total, state.total), jnp.where(observed, since, state.since))
-        return after, Reading(after.total, after.total >= self.h.astype(x.dtype), after.since)
+        alarm = (after.total >= self.h.astype(x.dtype)) & (after.total > 0)
+        return after, Reading(after.total, alarm, after.since)

@@ -22,9 +22,9 @@ class OwnPast(AbstractReference):
 
         z = (x - mean) / max(std, floor)
 
-    There is nothing to compare with in these rounds, so nothing alarms in them; an attacker that is there from the
-    first round trains the reference. A training is not stationary: its signals drift without an attacker, and
-    thresholds have to be calibrated on honest runs.
+    There is nothing to compare with in these rounds, so nothing alarms in them, and observations that are not finite do
+    not count among them. An attacker that is there from the first round trains the reference. A training is not
+    stationary: its signals drift without an attacker, and thresholds have to be calibrated on honest runs.
 
     **Traced:** `rounds` (at least 2), `floor`. **State:** count, mean and squares of every element.
     """
@@ -38,12 +38,12 @@ class OwnPast(AbstractReference):
 
     def step(self, state: PyTree, x: Float[Array, "*s"]) -> tuple[PyTree, Float[Array, "*s"]]:
         # Welford's recurrence: no difference of large sums.
-        here = ~jnp.isnan(x)
-        learns = here & (state.observed < self.rounds)
+        compares = state.observed >= self.rounds
+        learns = jnp.isfinite(x) & ~compares
         away = jnp.where(learns, x - state.mean, 0)
-        count = state.observed + learns
+        count = state.observed + learns.astype(jnp.int32)
         mean = state.mean + away / jnp.maximum(count, 1).astype(x.dtype)
         squares = state.squares + jnp.where(learns, away * (x - mean), 0)
         std = jnp.sqrt(squares / jnp.maximum(count - 1, 1).astype(x.dtype))
         z = (x - mean) / jnp.maximum(std, self.floor.astype(x.dtype))
-        return OwnPastState(count, mean, squares), jnp.where(learns | ~here, jnp.nan, z)
+        return OwnPastState(count, mean, squares), jnp.where(compares, z, jnp.nan)

@@ -4,13 +4,14 @@ from typing import Any, Literal
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._round import Reading, Seen
 from ghostjax._types import require, static_field
 from ghostjax.detectors._base import AbstractDetector, AbstractReference, AbstractTest
 from ghostjax.detectors.own_past import OwnPast
-from ghostjax.metrics import AbstractMetric
+from ghostjax.metrics import AbstractMetric, Every, Output
 
 
 class Watch(AbstractDetector):
@@ -19,8 +20,8 @@ class Watch(AbstractDetector):
         z_t = reference(signal(blinded round t)[entry]),    reading_t = test(z_t)
 
     The signal is any metric that reads a round as participants see it: messages, weights, models, the result, and the
-    stated goal, but not who is Byzantine. One element of the signal is one test:
-    an entry per node gives a reading per identity.
+    stated goal, but not who is Byzantine. One element of the signal is one test: an entry per node gives a reading per
+    identity. A signal with a period (`metrics.Every`) is observed in the rounds in which it is due.
 
     **Static:** `entry`, `worse`: "higher" where a large signal is bad, "lower" where a small one is. **State:** those
     of reference and test. **Errors:** an entry that the signal does not record; a signal that reads who is Byzantine,
@@ -53,4 +54,10 @@ class Watch(AbstractDetector):
     def _signal(self, seen: Seen) -> Float[Array, "*s"]:
         values: Any = self.signal(seen)  # pyright: ignore[reportArgumentType]
         require(self.entry in values, "Watch", "entry", repr(self.entry), f"the signal records {sorted(values)}")
-        return values[self.entry] if self.worse == "higher" else -values[self.entry]
+        value = values[self.entry]
+        if not jnp.issubdtype(value.dtype, jnp.inexact):
+            value = value.astype(jnp.result_type(float))
+        if isinstance(self.signal, Every):
+            # Between two rounds that are due there is no observation.
+            value = jnp.where(Output(every=self.signal.every).due(seen.index), value, jnp.nan)
+        return value if self.worse == "higher" else -value

@@ -22,8 +22,9 @@ class Snapshots(Checked):
 
     Snapshot m (age `m every`) goes to slot `1 + min(ctz(m), capacity - 2)`, ctz the number of trailing zeros of m in
     binary. Slot `1 + j` hence holds the newest multiple of 2^j that is no multiple of 2^(j+1), and the last slot the
-    newest multiple of its power. Slot 0 holds the state before the first round for ever. The newest snapshot is at
-    most `every` old, and between two neighbours the distance grows at most by a factor of about 2.
+    newest multiple of its power. Slot 0 holds the state before the first round for ever. The newest snapshot is less
+    than `every` ages old. Who goes back by at least `L every` ages loses less than `(3 L + 1) every`, for whole L up to
+    `2^(capacity - 3)`; beyond that slot 0 may be the only one left.
 
     **Traced:** `every`. **Static:** `capacity`. **Memory:** `capacity` times protocol and learner.
     """
@@ -37,9 +38,9 @@ class Snapshots(Checked):
         return Ring(ages, jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.capacity, *leaf.shape)) + 0, parts))
 
     def keep(self, ring: Ring, age: Int[Array, ""], parts: PyTree) -> Ring:
-        """The ring after a round that ends at `age` with `parts`; one slot is written in place."""
+        """The ring with the state `parts` of `age` where it is due; one slot is written in place."""
         m = age // self.every
-        zeros = jnp.log2((m & -m).astype(jnp.float32)).astype(jnp.int32)
+        zeros = jax.lax.population_count((m & -m) - 1)
         slot = 1 + jnp.minimum(zeros, self.capacity - 2)
         due = (age % self.every == 0) & (age > 0)
 

@@ -20,7 +20,7 @@ class Scheduled(AbstractGovernance):
 
     `quarantine` lists `(start, end, who)`: the identities `who` (a mask `[n]`, or a count or a `gj.Share` of the last
     ones) count 0 in rounds start to end - 1, and as before from round `end` on. `rollback` lists `(round, age)`: at the
-    end of that round the newest snapshot that is not older than `age` takes the place of the model. It knows nothing of
+    end of that round the newest earlier snapshot of age `age` or less takes the place of the model. It knows nothing of
     the run: a run in which a decision was taken answers what it would have changed.
 
     **Traced:** rounds, ages and masks; their numbers are static. **State:** none. **Errors:** a quarantine that starts

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from jaxtyping import Array
 
-from ghostjax._round import Round
+from ghostjax._round import Round, Seen
 from ghostjax.metrics._base import AbstractMetric, Output, spread
 
 
@@ -24,7 +24,7 @@ class Consensus(AbstractMetric):
         "consensus_distance": Output(long_name="mean squared distance of honest models to their mean", better="lower"),
     }
 
-    def __call__(self, round: Round) -> dict[str, Array]:
+    def __call__(self, round: Round | Seen) -> dict[str, Array]:
         if round.shared:
             return {"message_spread": spread(round.messages, round.judged)[1]}
         return {"consensus_distance": spread(round.next_models, round.judged)[1]}

@@ -1,12 +1,14 @@
 """A metric that is due now and then."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from ghostjax._border import whole
 from ghostjax._output import Output
-from ghostjax._round import Round
+from ghostjax._round import Round, Seen
 from ghostjax._types import require, static_field
 from ghostjax.metrics._base import AbstractMetric
 
@@ -37,9 +39,10 @@ class Every(AbstractMetric):
         once = not isinstance(self.metric, Every)
         require(once, "Every", "metric", "Every(...)", "give the metric itself, one period is enough")
 
-    def __call__(self, round: Round) -> dict[str, Array]:
+    def __call__(self, round: Round | Seen) -> dict[str, Array]:
+        metric: Any = self.metric  # refuses what it may not see
         if self.every == 1:
-            return self.metric(round)
-        like = jax.eval_shape(lambda: self.metric(round))
+            return metric(round)
+        like = jax.eval_shape(lambda: metric(round))
         blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
-        return jax.lax.cond(Output(every=self.every).due(round.index), lambda: self.metric(round), lambda: blank)
+        return jax.lax.cond(Output(every=self.every).due(round.index), lambda: metric(round), lambda: blank)

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from jaxtyping import Array
 
-from ghostjax._round import Round
+from ghostjax._round import Round, Seen
 from ghostjax.metrics._base import AbstractMetric, shared_model
 
 
@@ -16,5 +16,5 @@ class Goal(AbstractMetric):
 
     of_goal: ClassVar[tuple[str, ...]] = ("",)
 
-    def __call__(self, round: Round) -> dict[str, Array]:
+    def __call__(self, round: Round | Seen) -> dict[str, Array]:
         return round.evaluate(shared_model(round))

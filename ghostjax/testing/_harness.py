@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Generic, get_origin, Literal, NoReturn, TypeVar
 
 import equinox as eqx
@@ -79,6 +79,14 @@ class Harness(Generic[Case]):
 
 Check = Callable[[Any], None]
 """A law: a function of a harness that fails where it is broken."""
+
+
+def chosen(laws: Mapping[str, Any], skip: Collection[str], call: str) -> list[Any]:
+    """The laws that are not in `skip`; a name in it that is no law is refused."""
+    unknown = sorted(set(skip) - laws.keys())
+    if unknown:
+        raise ConfigurationError(f"{call}: skip={unknown}: the laws are {', '.join(laws)}")
+    return [law for name, law in laws.items() if name not in skip]
 
 
 def jit(harness: Harness, case: Any) -> None:

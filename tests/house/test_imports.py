@@ -47,6 +47,7 @@ ALLOWED = {
     "_compiled": {"_types"},
     **dict.fromkeys(STAGES, FOUNDATION),
     "_round": {"_types", "_tree"},
+    "ops": {"_types", "_kernels"},
     "metrics": FOUNDATION,
     "detectors": FOUNDATION | {"metrics"},
     "protocols": FOUNDATION | {"aggregators", "topologies"},
