@@ -17,7 +17,8 @@ demo: $(STAMP)
 	$(BIN)/ghostjax demo
 
 # What is about the programs themselves compiles as a user's do, all else as fast as it can; `test-all` only as a user's.
-WHOLE := tests/kernels/test_structure.py tests/perf/test_round_structure.py tests/perf/test_laws_optimised.py
+WHOLE := tests/kernels/test_structure.py tests/perf/test_round_structure.py tests/perf/test_laws_optimised.py \
+	tests/perf/test_absent_stages.py
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=20
 
 test: $(STAMP)
