@@ -1,0 +1,116 @@
+"""What a researcher copies runs: public names only, its battery, a server, gossip, vmap, a sweep, a resumed run."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import ghostjax as gj
+from ghostjax import testing
+
+
+FOLDER = Path(__file__).parents[1] / "docs" / "skeletons"
+N, T = 6, 5
+TASK = gj.tasks.quadratic(N, 3, noise=0.1)
+MEAN = gj.aggregators.Mean()
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"skeleton_{name}", FOLDER / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def watch(test):
+    past = gj.detectors.OwnPast(rounds=2, floor=0.01)
+    return gj.detectors.Watch(load("metric").Norms(), "largest_norm", test, past)
+
+
+def on_alarm():
+    return load("governance").BackOnAlarm(rounds=2, pause=2)
+
+
+RATE = "protocol.optimizer.knobs.learning_rate"
+# What a simulation takes of each, beside the task and the protocol, and the knob that a sweep moves.
+PARTS = {
+    "rule": lambda: ({"rule": load("rule").Central()}, "protocol.aggregator.floor", [0.1, 1.0]),
+    "attack": lambda: ({"attack": load("attack").Pulses(), "byzantine": 2}, "attack.scale", [1.0, 3.0]),
+    "metric": lambda: ({"metrics": [load("metric").Norms(), gj.metrics.Goal()]}, RATE, [0.1, 0.2]),
+    "detector": lambda: (
+        {"detectors": {"network": watch(load("detector").EWMA())}},
+        "detectors.network.test.h",
+        [1.0, 2.0],
+    ),
+    "channel": lambda: ({"channel": load("channel").Bursts(0.4)}, "channel.fail", [0.0, 0.9]),
+    "identity": lambda: ({"identity": load("identity").Seniority()}, "identity.pace", [1.0, 8.0]),
+    "governance": lambda: (
+        {"governance": on_alarm(), "detectors": {"network": watch(gj.detectors.CUSUM(h=0.1))}},
+        "governance.rounds",
+        [1, 3],
+    ),
+    "learner": lambda: ({"learner": load("learner").Clipped(0.5)}, "learner.radius", [0.1, 1.0]),
+    "protocol": lambda: ({"protocol": load("protocol").HeavyServer(MEAN)}, "protocol.beta", [0.0, 0.9]),
+    "task": lambda: ({"task": load("task").Tug(jnp.eye(N, 3))}, "task.share", [0.0, 1.0]),
+}
+SERVER_ONLY = {"protocol"}
+
+
+def simulation(parts, gossip=False):
+    parts = dict(parts)
+    rule = parts.pop("rule", MEAN)
+    graph = gj.topologies.ring(N, degree=4)
+    usual = gj.protocols.Gossip(rule, graph) if gossip else gj.protocols.Server(rule)
+    return gj.Simulation(parts.pop("task", TASK), parts.pop("protocol", usual), **parts)
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda p: p.stem)
+def test_a_skeleton_imports_no_private_name_and_is_short(path):
+    text = path.read_text()
+    modules = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom | ast.Import)]
+    names = [name for node in modules for name in (getattr(node, "module", "") or "", *(a.name for a in node.names))]
+    assert not [name for name in names if any(part.startswith("_") for part in name.split("."))]
+    assert "._" not in text.replace("._replace", "") and len(text.splitlines()) <= 60
+    assert path.stem in PARTS
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_skeleton_runs_everywhere(name, tmp_path):
+    parts, path, values = PARTS[name]()
+    sim = simulation(parts)
+    whole = gj.simulate(sim, T, progress=None)
+    assert np.isfinite(whole.models).all()
+    gj.simulate(sim, 2, directory=tmp_path / "run", progress=None)
+    resumed = gj.simulate(sim, T, directory=tmp_path / "run", progress=None)
+    for one, other in zip(jax.tree.leaves(whole.state), jax.tree.leaves(resumed.state), strict=True):
+        np.testing.assert_array_equal(one, other)
+    keys = jax.vmap(jax.random.key)(jnp.arange(8))
+    batch = eqx.filter_jit(lambda sim, keys: jax.vmap(lambda key: gj.rollout(sim, key, jnp.ones((T, N))))(keys))
+    ends, _ = batch(sim, keys)
+    np.testing.assert_allclose(sim.protocol.models(ends.protocol)[0], whole.models, atol=1e-5)
+    swept = gj.sweep(sim, {path: values}, T, progress=None).dataset
+    assert swept.sizes[path] == 2 and np.isfinite(swept["loss"]).all()
+    if name not in SERVER_ONLY:
+        gossip = gj.simulate(simulation(parts, gossip=True), T, progress=None)
+        assert gossip.models.shape == (N, 3) and np.isfinite(gossip.models).all()
+
+
+BATTERIES = {
+    "rule": lambda: testing.check_aggregator(load("rule").Central(), examples=4),
+    "attack": lambda: testing.check_attack(load("attack").Pulses()),
+    "detector": lambda: testing.check_test(load("detector").EWMA()),
+    "channel": lambda: testing.check_channel(load("channel").Bursts(0.4), idle=load("channel").Bursts(0.0)),
+    "identity": lambda: testing.check_identity(load("identity").Seniority()),
+    "governance": lambda: testing.check_governance(on_alarm(), detectors={"network": watch(gj.detectors.CUSUM(h=0.1))}),
+}
+
+
+@pytest.mark.parametrize("name", BATTERIES)
+def test_a_skeleton_keeps_the_laws_of_its_family(name):
+    BATTERIES[name]()
