@@ -218,6 +218,7 @@ def _any_round(task: Any, protocol: Any, told: bool) -> Round:
         result=models,
         next_models=models,
         kappa=jnp.zeros((), ravel.dtype),
+        outnumbered=jnp.zeros((), ravel.dtype),
         respond=respond,
         by_receiver=x if told else None,
         mixing=protocol.mixing(w),

@@ -156,7 +156,7 @@ class Received(NamedTuple):
     altered: bool = False
 
 
-HIDDEN = ("byzantine", "owner", "honest", "losses", "updates", "lost", "task", "respond", "by_receiver")
+HIDDEN = ("byzantine", "owner", "honest", "losses", "updates", "lost", "task", "respond", "by_receiver", "outnumbered")
 """What participants do not see of a round."""
 
 
@@ -202,7 +202,8 @@ class Round(NamedTuple):
     model is shared, `[n, d]` when each node has its own. `messages` are the rows that arrived (non-finite ones
     zeroed), `weights` what each counted for, `lost` the weight that non-finite rows lost, `respond` the
     aggregation of this round as a differentiable function of the messages and, where Byzantine identities told
-    receiver i the vector `by_receiver[i]` instead, of these. `mixing` `[n, n]` is the mixing matrix among those
+    receiver i the vector `by_receiver[i]` instead, of these. `kappa` is the robustness coefficient of the rule,
+    `outnumbered` the number of receivers where more Byzantine mass arrived than it speaks of. `mixing` `[n, n]` is the mixing matrix among those
     present, None at a server. `owner[i]` is the principal that stands behind identity i.
     """
 
@@ -221,6 +222,7 @@ class Round(NamedTuple):
     result: Float[Array, "*n d"]
     next_models: Float[Array, "*n d"]
     kappa: Float[Array, ""]
+    outnumbered: Float[Array, ""]
     respond: Callable[..., Array]
     by_receiver: Float[Array, "n d"] | None = None
     mixing: Float[Array, "n n"] | None = None

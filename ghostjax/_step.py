@@ -171,7 +171,7 @@ def observe(
     """The round as metrics see it, and what they and the guarantee of the rule say of it."""
     weights = received.weights
     margins = sim.protocol.guarantee(weights, received.edges, sim.byzantine)
-    round = _round(sim, learned, received, result, models, margins.kappa, receive, at)
+    round = _round(sim, learned, received, result, models, margins, receive, at)
     record = {"present": weights.sum(), "lost": received.lost.sum()}
     record |= {"slack": margins.slack, "outnumbered": margins.outnumbered}
     for metric in sim.metrics:
@@ -180,7 +180,7 @@ def observe(
 
 
 def _round(
-    sim: "Simulation", learned: Learned, received: Received, result: Array, models: Array, kappa: Array,
+    sim: "Simulation", learned: Learned, received: Received, result: Array, models: Array, margins: Any,
     receive: Callable[[Received], Any], at: Moment,
 ) -> Round:  # fmt: skip
     told = received.by_receiver
@@ -199,7 +199,8 @@ def _round(
         models=learned.models,
         result=result,
         next_models=models,
-        kappa=kappa,
+        kappa=margins.kappa,
+        outnumbered=margins.outnumbered,
         respond=lambda x, told=told: receive(received._replace(x=x, by_receiver=told))[1],
         by_receiver=told,
         mixing=sim.protocol.mixing(received.weights),

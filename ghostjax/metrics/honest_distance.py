@@ -18,7 +18,8 @@ class HonestDistance(AbstractMetric):
         honest_bound    = sqrt(kappa) * honest_sigma
 
     `kappa` is the rule's robustness coefficient at this round's weights: while the Byzantine mass is at most
-    what the rule assumes, the distance stays below the bound; inf where the rule has none (the mean).
+    what the rule assumes, the distance stays below the bound; inf where more of it is present, and where the rule has
+    none (the mean).
 
     In gossip y is the mean of the honest results, so that the distance is how far one exchange moves the
     honest mean: 0 for symmetric mixing, but not for clipping or trimming, even without an adversary. Each
@@ -39,7 +40,7 @@ class HonestDistance(AbstractMetric):
         if round.shared:
             y = round.result
             # inf * 0 is nan, while a rule without a guarantee bounds nothing, whatever the spread.
-            finite = jnp.isfinite(round.kappa)
+            finite = jnp.isfinite(round.kappa) & (round.outnumbered == 0)
             root = jnp.sqrt(jnp.where(finite, round.kappa, 0)).astype(sigma.dtype)
             bound = jnp.where(finite, root * sigma, jnp.inf)
         else:

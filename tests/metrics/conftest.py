@@ -48,6 +48,7 @@ def make_round():
             "models": models,
             "result": result,
             "next_models": models - result if mixing is None else result,
+            "outnumbered": jnp.zeros(()),
             "kappa": jnp.asarray(np.inf) if rule is None else rule.kappa(w),
             "respond": respond,
             "mixing": graph,
