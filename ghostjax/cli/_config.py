@@ -46,6 +46,8 @@ class RunConfig:
     """Who hears whom in gossip."""
     optimizer: str = "sgd(learning_rate=0.5)"
     """Any optax optimizer."""
+    owner: str = "each"
+    """The principal behind each identity: each its own, or a list of their numbers, e.g. [0, 0, 1, 2]."""
     identity: str = "none"
     """How much each identity counts, e.g. stake([1, 1, 2, ..])."""
     channel: str = "none"
@@ -103,6 +105,7 @@ EXPRESSIONS = (
     "protocol",
     "topology",
     "optimizer",
+    "owner",
     "identity",
     "channel",
     "detectors",
@@ -144,6 +147,7 @@ def simulation(config: RunConfig) -> Simulation:
         attack=build("attack", attack, "attacks", words),
         byzantine=_byzantine(config, attack),
         metrics=_metrics(config, words),
+        owner=None if config.owner == "each" else _lists(value_of("owner", config.owner, words)),
         identity=_optional("identity", config.identity, "identity", words),
         channel=_optional("channel", config.channel, "channels", words),
         detectors={
@@ -256,7 +260,7 @@ def _written(name: str, value: Any) -> Any:
     """A field as it is kept: one metric in a list, a list of weights as text."""
     if name == "metrics":
         return _rejoined(value) if isinstance(value, list) else [value] if isinstance(value, str) else value
-    if name == "participation" and isinstance(value, list):
+    if name in ("owner", "participation") and isinstance(value, list):
         return " ".join(str(value).split())
     return value
 
