@@ -12,6 +12,7 @@ import pytest
 
 import ghostjax as gj
 from ghostjax import testing
+from ghostjax.testing._governance import _case as governed_case, GovernanceHarness
 
 
 FOLDER = Path(__file__).parents[1] / "docs" / "skeletons"
@@ -109,6 +110,14 @@ BATTERIES = {
     "identity": lambda: testing.check_identity(load("identity").Seniority()),
     "governance": lambda: testing.check_governance(on_alarm(), detectors={"network": watch(gj.detectors.CUSUM(h=0.1))}),
 }
+
+
+def test_the_governance_that_is_copied_acts_in_its_battery():
+    detectors = {"network": watch(gj.detectors.CUSUM(h=0.1))}
+    sim = simulation({"governance": on_alarm(), "detectors": detectors})
+    assert gj.simulate(sim, T, progress=None).record["acted"].any()
+    (run,) = GovernanceHarness(on_alarm(), detectors).played([governed_case()])
+    assert (run.restored >= 0).any()
 
 
 @pytest.mark.parametrize("name", BATTERIES)

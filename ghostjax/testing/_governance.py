@@ -73,8 +73,8 @@ def check_governance(
         vmap         a batch of knobs and runs equals one after the other
         trace        three values of all numeric knobs are traced once, and a static number sets a shape or a loop
 
-    `detectors` are those whose readings it reads. Give knobs with which something happens within twelve rounds. A law
-    in `skip` is left out.
+    `detectors` are those whose readings it reads; messages are eight times as large from the seventh round on. Give
+    knobs with which something happens within twelve rounds. A law in `skip` is left out.
 
     ```python
     >>> import ghostjax as gj
@@ -154,7 +154,9 @@ class GovernanceHarness(Harness[_Case]):
 def _case(seed: int = 0) -> _Case:
     w = np.ones((ROUNDS, N), np.float32)
     w[4, 1] = 0.5
-    return _Case(messages(seed, ROUNDS), w, np.uint32(seed))
+    x = messages(seed, ROUNDS)
+    x[ROUNDS // 2 :] *= 8
+    return _Case(x, w, np.uint32(seed))
 
 
 def _shape(harness: GovernanceHarness) -> None:
