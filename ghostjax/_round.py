@@ -203,8 +203,8 @@ class Round(NamedTuple):
     zeroed), `weights` what each counted for, `lost` the weight that non-finite rows lost, `respond` the
     aggregation of this round as a differentiable function of the messages and, where Byzantine identities told
     receiver i the vector `by_receiver[i]` instead, of these. `kappa` is the robustness coefficient of the rule,
-    `outnumbered` the number of receivers where more Byzantine mass arrived than it speaks of. `mixing` `[n, n]` is the mixing matrix among those
-    present, None at a server. `owner[i]` is the principal that stands behind identity i.
+    `outnumbered` the number of receivers where more Byzantine mass arrived than it speaks of. `mixing` `[n, n]` is the
+    mixing matrix among those present, None at a server. `owner[i]` is the principal that stands behind identity i.
     """
 
     index: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]

@@ -52,6 +52,7 @@ def made_up(x: Array, w: Array, byzantine: Array, owner: Array, key: Any, t: Arr
         result=after if gossip else result,
         next_models=after,
         kappa=jnp.zeros((), x.dtype),
+        outnumbered=byzantine.sum().astype(x.dtype),
         respond=lambda messages, told=None: after + messages.sum(),
         mixing=jnp.full((N, N), 1 / N, x.dtype) if gossip else None,
     )
