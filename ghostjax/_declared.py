@@ -22,7 +22,7 @@ from ghostjax.metrics import AbstractMetric, Every
 BUILT_IN = {
     "present": Output(long_name="weight present", units="identities"),
     "lost": Output(long_name="weight of messages that were not finite", units="identities"),
-    "slack": Output(long_name="weight present beyond what the guarantee needs", units="identities", better="higher"),
+    "margin": Output(long_name="weight present beyond what the guarantee needs", units="identities", better="higher"),
     "outnumbered": Output(
         long_name="receivers with more Byzantine weight than the rule is set to bear, or no minority of it",
         units="receivers",

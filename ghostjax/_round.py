@@ -248,6 +248,7 @@ class Round(NamedTuple):
 
     def blind(self) -> Seen:
         """This round as participants see it."""
+        task, ravel = self.task, self.ravel
         return Seen(
             index=self.index,
             key=self.key,
@@ -258,6 +259,6 @@ class Round(NamedTuple):
             result=self.result,
             next_models=self.next_models,
             kappa=self.kappa,
-            evaluate=self.evaluate,
+            evaluate=lambda theta: task.evaluate(ravel.unravel(theta)),
             mixing=self.mixing,
         )

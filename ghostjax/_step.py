@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 Record = dict[str, Array]
-"""What one round leaves behind: `present`, `lost`, `slack` and `outnumbered`, and what metrics and stages returned."""
+"""What one round leaves behind: `present`, `lost`, `margin` and `outnumbered`, and what metrics and stages returned."""
 
 
 class Learned(NamedTuple):
@@ -173,7 +173,7 @@ def observe(
     margins = sim.protocol.guarantee(weights, received.edges, sim.byzantine)
     round = _round(sim, learned, received, result, models, margins, receive, at)
     record = {"present": weights.sum(), "lost": received.lost.sum()}
-    record |= {"slack": margins.slack, "outnumbered": margins.outnumbered}
+    record |= {"margin": margins.margin, "outnumbered": margins.outnumbered}
     for metric in sim.metrics:
         record |= metric(round)
     return round, record

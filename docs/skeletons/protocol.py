@@ -49,8 +49,8 @@ class HeavyServer(AbstractProtocol):
         return HeavyState(theta, velocity, memory), y
 
     def guarantee(self, w, edges, byzantine) -> Margins:
-        slack, kappa = self.aggregator.slack(w), self.aggregator.kappa(w)
-        return Margins(slack, kappa, (slack <= 0).astype(w.dtype))
+        margin, kappa = self.aggregator.margin(w), self.aggregator.kappa(w)
+        return Margins(margin, kappa, (margin <= 0).astype(w.dtype))
 
     def describe(self, byzantine=None):
         return {}

@@ -15,7 +15,7 @@ class Central(AbstractGeometricRule):
     **Guarantee:** none is claimed; `floor` is a length, so that scaled messages give another mix. **Traced:** `floor`.
     """
 
-    lacks = frozenset({"scale"})
+    exempt_laws = frozenset({"scale"})
     floor: Float[Array, ""] = gj.ops.real_field(default=0.1, low=0, unit="length")
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:

@@ -55,7 +55,7 @@ def own(state: Any, *foreign: Any) -> Any:
     return jax.tree.map(single, state)
 
 
-class Pace:
+class ChunkSizer:
     """How many rounds each chunk plays: `chunk` of them, or as many as take about `AIM` seconds."""
 
     def __init__(self, chunk: int | str, call: str):

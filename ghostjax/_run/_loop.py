@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ghostjax._run._chunk import Pace
+from ghostjax._run._chunk import ChunkSizer
 from ghostjax._run._host import Host
 
 
@@ -21,7 +21,7 @@ def play(
     step: Callable[[Any, int, int], tuple[Any, Any]],
     fetch: Callable[[Any, int, int], dict[str, np.ndarray]],
     rounds: int,
-    pace: Pace,
+    pace: ChunkSizer,
     state: Any,
     host: Host,
     done: int = 0,

@@ -19,7 +19,7 @@ class RunResult(enum.Enum):
     lost_messages = "completed, but some messages were not finite and counted as absent: see `lost`"
     nobody_present = "completed, but in some rounds nobody was present and nothing changed: see `present`"
     void_guarantee = (
-        "completed, but in some rounds too little weight was present for what the rule guarantees: see `slack`"
+        "completed, but in some rounds too little weight was present for what the rule guarantees: see `margin`"
     )
     outnumbered = (
         "completed, but in some rounds more Byzantine weight was present than the rule is set to bear, or no minority: "
@@ -51,7 +51,7 @@ def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> 
     empty = record["present"] <= 0
     if (record["outnumbered"] > 0).any():
         return RunResult.outnumbered
-    if (~empty & ~(record["slack"] > 0)).any():  # nan is no guarantee either
+    if (~empty & ~(record["margin"] > 0)).any():  # nan is no guarantee either
         return RunResult.void_guarantee
     if empty.any():
         return RunResult.nobody_present

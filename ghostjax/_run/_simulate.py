@@ -13,7 +13,7 @@ from ghostjax._declared import attributes_of
 from ghostjax._output import with_blanks
 from ghostjax._run import _checkpoint
 from ghostjax._run._archive import content_digest
-from ghostjax._run._chunk import advance, begin, fetched, joined, named_leaves, own, Pace, rows_of
+from ghostjax._run._chunk import advance, begin, ChunkSizer, fetched, joined, named_leaves, own, rows_of
 from ghostjax._run._describe import describe, fingerprint
 from ghostjax._run._host import Host
 from ghostjax._run._loop import play
@@ -89,7 +89,7 @@ def simulate(
     ```
     """
     training = as_training("simulate", simulation, rounds, key, participation, state)
-    pace = Pace(chunk, "simulate")
+    pace = ChunkSizer(chunk, "simulate")
     followers = _followers(progress, sinks, "simulate")
     number(checkpoint_seconds, "simulate", "checkpoint_seconds", 0, inf=True)
     choice(resume, (True, False), "simulate", "resume")
@@ -134,7 +134,7 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
         return simulate(training, **{"directory": run.directory, "config": run.provenance.get("config"), **options})
     known = {"chunk", "progress", "sinks"}
     require(not options.keys() - known, "Run.extend", "options", sorted(options.keys() - known), f"use {sorted(known)}")
-    pace = Pace(options.get("chunk", "auto"), "Run.extend")
+    pace = ChunkSizer(options.get("chunk", "auto"), "Run.extend")
     followers = _followers(options.get("progress", "auto"), options.get("sinks", ()), "Run.extend")
     provenance = {**run.provenance, "rounds": rounds, "participation": describe(training.declared)}
     with Host(followers) as host:
@@ -153,7 +153,7 @@ def first_state(training: Training) -> Any:
     return own(state, simulation, key, training.state)
 
 
-def _play(training: Training, state: Any, pace: Pace, host: Host, done: int) -> tuple[Any, int]:
+def _play(training: Training, state: Any, pace: ChunkSizer, host: Host, done: int) -> tuple[Any, int]:
     """The rounds of `training` from `done` on, through the compiled chunk."""
     simulation, key, outputs = training.simulation, training.key, training.simulation.outputs
 

@@ -99,7 +99,7 @@ class Claim:
         found = look(self._path)
         return found is not None and found.content == self._content
 
-    def beat(self) -> bool:
+    def heartbeat(self) -> bool:
         """A sign of life, after every chunk; False, and nothing is touched, if the claim is no longer this worker's."""
         if self._path is None or self._claims is None:
             return True

@@ -10,7 +10,7 @@ import numpy as np
 
 from ghostjax._compiled import compiled
 from ghostjax._rollout import rollout_first
-from ghostjax._run._chunk import advance, begin, fetched, joined, own, Pace, rows_of
+from ghostjax._run._chunk import advance, begin, ChunkSizer, fetched, joined, own, rows_of
 from ghostjax._run._host import Host
 from ghostjax._run._loop import play
 from ghostjax._simulation import Simulation
@@ -20,8 +20,10 @@ from ghostjax._training import Training
 MAX_LANES = 64
 
 
-def play_one(training: Training, pace: Pace, beat: Callable[[], bool]) -> tuple[dict[str, np.ndarray], Any] | None:
-    """One cell through the programs of `simulate`, hence with its bits; None if `beat` asked to stop."""
+def play_one(
+    training: Training, pace: ChunkSizer, heartbeat: Callable[[], bool]
+) -> tuple[dict[str, np.ndarray], Any] | None:
+    """One cell through the programs of `simulate`, hence with its bits; None if `heartbeat` asked to stop."""
     simulation, key, weights = training.simulation, training.key, training.weights
     state = own(begin(simulation, key), simulation, key)
 
@@ -31,13 +33,13 @@ def play_one(training: Training, pace: Pace, beat: Callable[[], bool]) -> tuple[
     def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
         return fetched(record, count)
 
-    host = Host(asked=lambda: not beat())
+    host = Host(asked=lambda: not heartbeat())
     state, done = play(step, fetch, training.rounds, pace, state, host)
     return None if done < training.rounds else (joined(host.pieces), state)
 
 
 def play_lanes(
-    trainings: list[Training], shared: list[bool], width: int, pace: Pace, beat: Callable[[], bool]
+    trainings: list[Training], shared: list[bool], width: int, pace: ChunkSizer, heartbeat: Callable[[], bool]
 ) -> list[tuple[dict[str, np.ndarray], Any]] | None:
     """Up to `width` cells at once, padded to `width` by repeating the last.
 
@@ -59,7 +61,7 @@ def play_lanes(
         # Lanes come first on the device; pieces are joined along the rounds.
         return {name: np.array(np.asarray(column)[:, :count].swapaxes(0, 1)) for name, column in record.items()}
 
-    host = Host(asked=lambda: not beat())
+    host = Host(asked=lambda: not heartbeat())
     state, done = play(step, fetch, rounds, pace, state, host)
     if done < rounds:
         return None

@@ -78,7 +78,7 @@ def _last_of(*order: str) -> Callable[[list[str]], str]:
 
 JOINS: dict[str, Callable[[list[Any]], Any]] = {
     "needs": _union,
-    "lacks": _union,
+    "exempt_laws": _union,
     "knows": _last_of("nothing", "own", "honest", "defence"),
     "kind": _last_of("unconditional", "conditional", "none"),
     "in_convex_hull": all,

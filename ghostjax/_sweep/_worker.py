@@ -7,7 +7,7 @@ import numpy as np
 
 from ghostjax._declared import attributes_of
 from ghostjax._output import with_blanks
-from ghostjax._run._chunk import Pace
+from ghostjax._run._chunk import ChunkSizer
 from ghostjax._run._dataset import declared_dims
 from ghostjax._run._describe import describe
 from ghostjax._run._program import program_digest
@@ -59,7 +59,7 @@ class Worker:
             return
         width = self.lanes or default_lanes(group.cells[0].simulation, max(map(len, todo.values())))
         shared = shared_leaves(group.programs, group.branches) if width > 1 else []
-        pace = Pace(self.chunk, "sweep")
+        pace = ChunkSizer(self.chunk, "sweep")
         for places in todo.values():
             batch: list[tuple[int, Claim]] = []
             try:
@@ -130,12 +130,12 @@ class Worker:
         return self._digests[key]
 
     def _compute(
-        self, group: Group, batch: list[tuple[int, Claim]], width: int, shared: list[bool], pace: Pace
+        self, group: Group, batch: list[tuple[int, Claim]], width: int, shared: list[bool], pace: ChunkSizer
     ) -> None:
         cells = [group.cells[i] for i, _ in batch]
 
-        def beat() -> bool:
-            lost = [cell for cell, (_, claim) in zip(cells, batch, strict=True) if not claim.beat()]
+        def heartbeat() -> bool:
+            lost = [cell for cell, (_, claim) in zip(cells, batch, strict=True) if not claim.heartbeat()]
             # Who was silent for too long goes on, so that somebody ends, unless others have ended already.
             needless = len(lost) == len(cells) and all(self.store.has(cell.name) for cell in lost)
             return not (self.interruption.asked or needless)
@@ -146,10 +146,10 @@ class Worker:
             for program, cell in zip(programs, cells, strict=True)
         ]
         if width == 1:
-            one = play_one(trainings[0], pace, beat)
+            one = play_one(trainings[0], pace, heartbeat)
             played = None if one is None else [one]
         else:
-            played = play_lanes(trainings, shared, width, pace, beat)
+            played = play_lanes(trainings, shared, width, pace, heartbeat)
         if played is None:
             self.postponed |= {cell.name for cell in cells}
             return

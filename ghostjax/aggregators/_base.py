@@ -63,7 +63,7 @@ class AbstractAggregator(Checked):
     """What the rule promises: a property that makes it from the knobs. To promise nothing is an honest answer."""
     needs: ClassVar[frozenset[Need]] = frozenset()
     """The parts of `Context` that `step` reads."""
-    lacks: ClassVar[frozenset[Law]] = frozenset()
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset()
     """The laws that this rule does not obey; its docstring says why."""
     demands: ClassVar[Callable[..., None] | None] = None
     """`demands(call, w)`, a method where some knobs cannot be meant: it refuses them, given the weights when all are
@@ -103,7 +103,7 @@ class AbstractAggregator(Checked):
         """Whether `certificate` bounds the influence of a principal always, given the other rows, or never."""
         return self.guarantee.kind
 
-    def slack(self, w: Float[Array, " n"]) -> Float[Array, ""]:
+    def margin(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         """Mass present beyond what the rule's guarantee needs; where it is not positive the guarantee is void."""
         return self.guarantee.margin(w)
 

@@ -12,7 +12,7 @@ from ghostjax.aggregators._base import AbstractAggregator, BySlots, Context, Law
 class AbstractCoordinateRule(AbstractAggregator):
     """A rule that averages, per coordinate, the values in a window of mass around the median."""
 
-    lacks: ClassVar[frozenset[Law]] = frozenset({"rotation"})
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset({"rotation"})
 
     @abstractmethod
     def trim(self, total: Float[Array, "..."]) -> Float[Array, "..."]:

@@ -26,7 +26,7 @@ class AbstractWrapper(AbstractAggregator):
     rule: eqx.AbstractVar[AbstractAggregator]
     own_needs: ClassVar[frozenset[Need]] = frozenset()
     """The parts of `Context` that `before` reads."""
-    own_lacks: ClassVar[frozenset[Law]] = frozenset()
+    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset()
     """The laws that are lost whatever the rule."""
 
     @abstractmethod
@@ -50,9 +50,9 @@ class AbstractWrapper(AbstractAggregator):
         return self.rule.needs | self.own_needs
 
     @property
-    def lacks(self) -> frozenset[Law]:
-        """What the rule lacks, and its own."""
-        return self.rule.lacks | self.own_lacks
+    def exempt_laws(self) -> frozenset[Law]:
+        """Those of the rule, and its own."""
+        return self.rule.exempt_laws | self.own_exempt_laws
 
     def init(self, like: Any) -> PyTree:
         """The state of the rule, for the messages that it will see."""

@@ -26,8 +26,8 @@ class ARC(AbstractWrapper):
     **Traced:** `f`, `share`, the rule's knobs, the weights. **Derivatives:** those of removal, of the scaled messages;
     how many are clipped is held constant. It is discontinuous in the weights: where k or the mass of the longest
     messages passes a whole number, or the mass above a norm passes k, the limit jumps to another norm. **State:** the
-    rule's. **Lacks:** unanimity is kept,
-    translation is not (it clips around zero), nor weight scale, and what the rule lacks.
+    rule's. **Exempt from:** unanimity is kept,
+    translation is not (it clips around zero), nor weight scale, and the laws that the rule is exempt from.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -42,7 +42,7 @@ class ARC(AbstractWrapper):
     rule: AbstractAggregator
     f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    own_lacks: ClassVar[frozenset[Law]] = frozenset({"translation", "weight_scale"})
+    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"translation", "weight_scale"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context

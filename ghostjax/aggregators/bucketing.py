@@ -47,8 +47,8 @@ class Bucketing(AbstractWrapper):
     spread of the others, as with `NNM`, among like weights; and before a rule with a bound that holds whatever the
     others send, that bound for as many buckets as the principal has identities: `2 tau L k / B` before centered
     clipping, at most `w_max / w_min` times that among unlike weights. **Traced:** the rule's knobs, the weights.
-    **Static:** `size`. **Needs:** a key. **State:** the rule's. **Lacks:** repetition and permutation (its buckets are
-    drawn), and what the rule lacks.
+    **Static:** `size`. **Needs:** a key. **State:** the rule's. **Exempt from:** repetition, permutation (buckets are
+    drawn), and the laws that the rule is exempt from.
 
     Source: Karimireddy et al., Byzantine-Robust Learning on Heterogeneous Datasets via Bucketing, arXiv:2006.09365.
     """
@@ -56,7 +56,7 @@ class Bucketing(AbstractWrapper):
     rule: AbstractAggregator
     size: int = static_field(default=2, whole=True, low=1)
     own_needs: ClassVar[frozenset[Need]] = frozenset({"key"})
-    own_lacks: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
+    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context

@@ -22,7 +22,7 @@ class CenteredClipping(AbstractAggregator):
     **Guarantee:** unconditional. With the centre given, a principal of weight share p moves the result by at most
     `2 tau p` with one step, and `2 tau p L` with L: more steps weaken it. A tau far above the spread of honest
     messages clips nothing, and the rule is the mean. **Traced:** `tau`, the weights. **Static:** `steps`, `centre`.
-    **State:** v `[d]`. **Lacks:** unanimity and scale (for a fixed radius), translation (from memory).
+    **State:** v `[d]`. **Exempt from:** unanimity and scale (for a fixed radius), translation (from memory).
     **Cost:** two reads of the messages a step. In gossip it is mapped over receivers at k times the memory.
     **Derivative:** reverse mode only, two more reads a step.
 
@@ -46,7 +46,7 @@ class CenteredClipping(AbstractAggregator):
         return frozenset({"anchor"}) if self.centre == "anchor" else frozenset()
 
     @property
-    def lacks(self) -> frozenset[Law]:
+    def exempt_laws(self) -> frozenset[Law]:
         """Unanimity and scale; translation, unless the centre moves along as the anchor."""
         if self.centre == "anchor":
             return frozenset({"unanimity", "scale"})

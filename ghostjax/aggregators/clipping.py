@@ -22,8 +22,8 @@ class Clipping(AbstractWrapper):
     in the hull, and `2 c sqrt(W / (W - F))` before one that trims F per coordinate, `2 min(c, tau) p L` before
     centered clipping of L steps, or the rule's own certificate for the clipped messages where that is smaller (it is
     then conditional on these).
-    **Traced:** `c`, the rule's knobs, the weights. **State:** the rule's. **Lacks:** unanimity, translation, scale (it
-    clips around zero with a fixed radius), and what the rule lacks.
+    **Traced:** `c`, the rule's knobs, the weights. **State:** the rule's. **Exempt from:** unanimity, translation and
+    scale (it clips around zero with a fixed radius), and the laws that the rule is exempt from.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -37,7 +37,7 @@ class Clipping(AbstractWrapper):
 
     rule: AbstractAggregator
     c: Float[Array, ""] = real_field(default=2.0, low=0, inf=True, unit="length")
-    own_lacks: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
+    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context

@@ -29,7 +29,7 @@ class GeometricMedian(AbstractGeometricRule):
     **Traced:** `nu`, `f`, `share`, the weights. **Static:** `smoothing`. **Cost:** one Gram product and some twenty
     steps in n numbers; among more than 128 messages at a server two reads of them for each of 8 to 40 steps
     (`experiments/median_steps.py`).
-    **Derivative:** implicit, reverse mode only. **Lacks:** scale (for a fixed nu).
+    **Derivative:** implicit, reverse mode only. **Exempt from:** scale (for a fixed nu).
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -48,7 +48,7 @@ class GeometricMedian(AbstractGeometricRule):
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
 
     @property
-    def lacks(self) -> frozenset[Law]:
+    def exempt_laws(self) -> frozenset[Law]:
         """Scale, if there is a smoothing radius."""
         return frozenset() if self.smoothing == "none" else frozenset({"scale"})
 

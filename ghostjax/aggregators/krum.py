@@ -22,7 +22,7 @@ class Krum(AbstractGeometricRule):
     `||y - mean_S||^2 <= 6 (1 + r) sigma_S^2` with `r = F / (W - 2 F)`. One identity can move it by the largest
     distance between messages: it jumps. **Traced:** `f`, `share`, the weights. **Static:** `neighbours`: libraries
     differ (the paper, Flower and Blades use n - f - 2, byzfl and byzpy n - f - 1). The derivative in the weights is 0
-    almost everywhere, so an adjoint says nothing about it. **Lacks:** permutation (mutual
+    almost everywhere, so an adjoint says nothing about it. **Exempt from:** permutation (mutual
     nearest neighbours tie where W - F is 2), and with n - f - 2 weight scale (it leaves out one identity). Errors, in a
     protocol: no neighbour is left to compare with.
 
@@ -45,7 +45,7 @@ class Krum(AbstractGeometricRule):
         check_neighbours(call, w, Mass(self.f, self.share)(w.sum()), self.neighbours)
 
     @property
-    def lacks(self) -> frozenset[Law]:
+    def exempt_laws(self) -> frozenset[Law]:
         """Permutation, and with n - f - 2 weight scale."""
         return lacks_of(self.neighbours)
 

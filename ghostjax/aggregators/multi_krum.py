@@ -19,8 +19,9 @@ class MultiKrum(AbstractGeometricRule):
     Scores as in `Krum`. **Traced:** `f`, `share`, `m` (nan, the default, takes `W - F`), the weights. **Static:**
     `neighbours`. Ties go to the lowest index, as in `Krum`; the last row may count in part. The derivative in the
     weights sees the averaging, not the selection. **Guarantee:** a conditional certificate (see `certificate`); no
-    robustness coefficient is claimed. **Lacks:** permutation (ties), and with n - f - 2 weight scale. A mass m beyond
-    the mass present counts as all of it. Errors, in a protocol: such an m, or 0; no neighbour left to compare with.
+    robustness coefficient is claimed. **Exempt from:** permutation (ties), and with n - f - 2 weight scale. A mass m
+    beyond the mass present counts as all of it. Errors, in a protocol: such an m, or 0; no neighbour left to compare
+    with.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -44,7 +45,7 @@ class MultiKrum(AbstractGeometricRule):
         require(jnp.isnan(self.m) | within, call, "m", self.m, remedy)
 
     @property
-    def lacks(self) -> frozenset[Law]:
+    def exempt_laws(self) -> frozenset[Law]:
         """Permutation, and with n - f - 2 weight scale."""
         return lacks_of(self.neighbours)
 

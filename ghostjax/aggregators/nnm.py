@@ -24,7 +24,7 @@ class NNM(AbstractMixing):
     constant. **State:** the rule's. **Cost:** one Gram product and one
     `[n, n] @ [n, d]` product. In gossip, before a geometric rule, it is geometric itself: one Gram product for all
     receivers. Before any other rule it is mapped over receivers at k times the memory: `[n, k, d]`.
-    **Lacks:** what the rule lacks.
+    **Exempt from:** the laws that the rule is exempt from.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj

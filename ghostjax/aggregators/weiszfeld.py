@@ -21,7 +21,7 @@ class Weiszfeld(AbstractAggregator):
     mean (see `GeometricMedian` for the converged rule). **Traced:** `nu`, the weights. **Static:** `steps`, `start`
     ("zero", "mean" or "median"). **Cost:** two reads of the messages a step. **Presets of the literature:** byzfl and
     robust-collaborative-learning (zero, nu .1, 3 steps: the defaults), the bucketing code (zero, .1, 8), FLPoison
-    (zero, 1e-6, 3), Blades (mean, 1e-6, 100), byzpy (median, 1e-12, 256). **Lacks:** scale (for a
+    (zero, 1e-6, 3), Blades (mean, 1e-6, 100), byzpy (median, 1e-12, 256). **Exempt from:** scale (for a
     fixed nu), translation (from zero), rotation (from the median).
 
     ```python
@@ -40,8 +40,8 @@ class Weiszfeld(AbstractAggregator):
     guarantee: ClassVar[NoGuarantee] = NoGuarantee(in_convex_hull=True)
 
     @property
-    def lacks(self) -> frozenset[Law]:
-        """Scale, and what the start lacks."""
+    def exempt_laws(self) -> frozenset[Law]:
+        """Scale, and the laws that the start is exempt from."""
         start: dict[str, frozenset[Law]] = {
             "zero": frozenset({"translation", "scale"}),
             "mean": frozenset({"scale"}),

@@ -27,7 +27,7 @@ class AbstractAttack(Checked):
 
     Whatever it returns for honest identities, data or messages, the round puts back. Its memory is written once a
     round, by `corrupt`; `poison` reads what the round before left in it. It obeys three laws
-    unless `lacks` says otherwise: identities are interchangeable (permutation), an absent honest identity has
+    unless `exempt_laws` says otherwise: identities are interchangeable (permutation), an absent honest identity has
     no influence (absence), and what it sends is finite even when all identities or none are Byzantine
     (finite); with no honest identity present, honest statistics are zero.
     """
@@ -35,7 +35,7 @@ class AbstractAttack(Checked):
     knows: ClassVar[Knowledge] = "honest"
     """What it reads: nothing (only how many identities there are and which are its own); also the models and
     its own identities' messages; also all messages, weights and the graph; also the defence (`respond`)."""
-    lacks: ClassVar[frozenset[Law]] = frozenset()
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset()
     """The laws that this attack does not obey; its docstring says why."""
     per_receiver: ClassVar[bool] = False
     """Whether it sends different vectors to different receivers, which only gossip delivers."""

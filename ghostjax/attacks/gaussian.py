@@ -28,7 +28,7 @@ class Gaussian(AbstractStatelessAttack):
     mean: Float[Array, ""] = real_field(default=0.0)
     std: Float[Array, ""] = real_field(default=1.0, low=0)
     knows: ClassVar[Knowledge] = "nothing"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         d, dtype = view.messages.shape[1], view.messages.dtype

@@ -35,7 +35,7 @@ class Mimic(AbstractStatelessAttack):
 
     target: Int[Array, ""] = count_field(default=0, low=0)
     knows: ClassVar[Knowledge] = "honest"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         n, _ = view.messages.shape

@@ -28,7 +28,7 @@ class NoisyMean(AbstractStatelessAttack):
 
     std: Float[Array, ""] = real_field(default=30.0, low=0)
     knows: ClassVar[Knowledge] = "honest"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         mean = honest_mean(view)

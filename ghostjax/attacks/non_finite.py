@@ -29,7 +29,7 @@ class NonFinite(AbstractStatelessAttack):
 
     value: Float[Array, ""] = real_field(default=jnp.nan, nan=True, inf=True)
     knows: ClassVar[Knowledge] = "nothing"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"finite"})
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset({"finite"})
 
     def __check_init__(self):
         if concrete(self.value):

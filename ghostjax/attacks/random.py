@@ -27,7 +27,7 @@ class Random(AbstractStatelessAttack):
     low: Float[Array, ""] = real_field(default=-1.0)
     high: Float[Array, ""] = real_field(default=1.0)
     knows: ClassVar[Knowledge] = "nothing"
-    lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
     def __check_init__(self):
         if concrete((self.low, self.high)):

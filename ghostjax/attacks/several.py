@@ -55,7 +55,7 @@ class Several(AbstractAttack):
     who: tuple[Any, ...]
     held: Bool[Array, "m n"] | None
     """Whom each holds in this round; None outside of a round."""
-    lacks: ClassVar[frozenset[Law]] = frozenset({"permutation"})
+    exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
     def __init__(self, attacks: Any):
         pairs = list(attacks.items()) if isinstance(attacks, dict) else attacks

@@ -299,8 +299,8 @@ class Subject:
             steps = play(bound.machine, bound.effort * self.budget.examples, self.budget.steps)
         except AssertionError as error:
             return "failed", _said(error)
-        lacks = bound.enough(bound.machine) if bound.enough is not None else None
-        return ("failed", lacks, None, steps) if lacks else ("passed", f"{steps} steps", None, steps)
+        exempt_laws = bound.enough(bound.machine) if bound.enough is not None else None
+        return ("failed", exempt_laws, None, steps) if exempt_laws else ("passed", f"{steps} steps", None, steps)
 
     def _twin(self, of: str, name: str) -> tuple[Any, ...]:
         """A mutant must be caught; only what catches it is run, nothing is made shorter."""

@@ -31,18 +31,22 @@ class AbstractMetric(Checked):
         """The values of this round, the same names and shapes every round."""
 
 
-def only(x: Float[Array, "n *rest"], w: Float[Array, " n"]) -> Float[Array, "n *rest"]:
+def present_rows(x: Float[Array, "n *rest"], w: Float[Array, " n"]) -> Float[Array, "n *rest"]:
     """Rows of positive weight, zeros elsewhere: absent rows may hold inf or nan."""
     return jnp.where((w > 0).reshape(-1, *(1 for _ in x.shape[1:])), x, 0)
 
 
-def spread(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float[Array, " d"], Float[Array, ""]]:
+def mean_and_variance(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float[Array, " d"], Float[Array, ""]]:
     """The mean of the rows under `w`, and their mean squared distance to it; zeros where all weights are 0."""
-    x = only(x, w)
+    x = present_rows(x, w)
     mean = weighted_mean(x, w)
     return mean, weighted_mean(squared_distances_to(x, mean)[:, None], w)[0]
 
 
 def shared_model(round: Round | Seen) -> Float[Array, " d"]:
     """The model that the round ends with: the shared one, or in gossip the mean of the models that are judged."""
-    return round.next_models if round.shared else weighted_mean(only(round.next_models, round.judged), round.judged)
+    return (
+        round.next_models
+        if round.shared
+        else weighted_mean(present_rows(round.next_models, round.judged), round.judged)
+    )

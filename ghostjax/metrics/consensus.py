@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxtyping import Array
 
 from ghostjax._round import Round, Seen
-from ghostjax.metrics._base import AbstractMetric, Output, spread
+from ghostjax.metrics._base import AbstractMetric, mean_and_variance, Output
 
 
 class Consensus(AbstractMetric):
@@ -26,5 +26,5 @@ class Consensus(AbstractMetric):
 
     def __call__(self, round: Round | Seen) -> dict[str, Array]:
         if round.shared:
-            return {"message_spread": spread(round.messages, round.judged)[1]}
-        return {"consensus_distance": spread(round.next_models, round.judged)[1]}
+            return {"message_spread": mean_and_variance(round.messages, round.judged)[1]}
+        return {"consensus_distance": mean_and_variance(round.next_models, round.judged)[1]}

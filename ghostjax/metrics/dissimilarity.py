@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from ghostjax._round import Round
 from ghostjax._types import require
-from ghostjax.metrics._base import AbstractMetric, Output, spread
+from ghostjax.metrics._base import AbstractMetric, mean_and_variance, Output
 
 
 class Dissimilarity(AbstractMetric):
@@ -28,7 +28,7 @@ class Dissimilarity(AbstractMetric):
     }
 
     def __call__(self, round: Round) -> dict[str, Array]:
-        mean, squares = spread(round.updates, round.honest)
+        mean, squares = mean_and_variance(round.updates, round.honest)
         return {"dissimilarity": squares, "update_norm2": jnp.square(mean).sum()}
 
 

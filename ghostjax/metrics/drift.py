@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from ghostjax._kernels import weighted_mean
 from ghostjax._round import Round
 from ghostjax._types import require, static_field
-from ghostjax.metrics._base import AbstractMetric, only, Output
+from ghostjax.metrics._base import AbstractMetric, Output, present_rows
 
 
 def _flat(value: Any) -> Any:
@@ -70,8 +70,8 @@ class Drift(AbstractMetric):
         if round.shared:
             theta, y = round.models, round.result
         else:
-            theta = weighted_mean(only(round.models, honest), honest)
-            y = theta - weighted_mean(only(round.next_models, honest), honest)
+            theta = weighted_mean(present_rows(round.models, honest), honest)
+            y = theta - weighted_mean(present_rows(round.next_models, honest), honest)
         g = self._goal(round, theta)
         norm_y, norm_g = jnp.linalg.norm(y), jnp.linalg.norm(g)
         unit = g / jnp.where(norm_g > 0, norm_g, 1)

@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from ghostjax._kernels import weighted_mean
 from ghostjax._round import Round
-from ghostjax.metrics._base import AbstractMetric, only, Output, spread
+from ghostjax.metrics._base import AbstractMetric, mean_and_variance, Output, present_rows
 
 
 class HonestDistance(AbstractMetric):
@@ -35,7 +35,7 @@ class HonestDistance(AbstractMetric):
 
     def __call__(self, round: Round) -> dict[str, Array]:
         honest = round.honest
-        mean, squares = spread(round.messages, honest)
+        mean, squares = mean_and_variance(round.messages, honest)
         sigma = jnp.sqrt(squares)
         if round.shared:
             y = round.result
@@ -44,6 +44,6 @@ class HonestDistance(AbstractMetric):
             root = jnp.sqrt(jnp.where(finite, round.kappa, 0)).astype(sigma.dtype)
             bound = jnp.where(finite, root * sigma, jnp.inf)
         else:
-            y = weighted_mean(only(round.result, honest), honest)
+            y = weighted_mean(present_rows(round.result, honest), honest)
             bound = jnp.full_like(sigma, jnp.inf)
         return {"honest_distance": jnp.linalg.norm(y - mean), "honest_sigma": sigma, "honest_bound": bound}

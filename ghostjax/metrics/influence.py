@@ -57,11 +57,11 @@ class Influence(AbstractMetric):
             influence = pulled @ probe / d
         else:
             pulled, told = jax.vjp(round.respond, x, round.by_receiver)[1](cotangent)
-            influence = pulled @ probe / d + (told @ probe / d) @ self._tellers(round)
+            influence = pulled @ probe / d + (told @ probe / d) @ self._shares_of_senders(round)
         influence = jnp.where(round.weights > 0, influence, 0)
         return {"influence": influence, "byzantine_share": jnp.where(round.byzantine, influence, 0).sum()}
 
-    def _tellers(self, round: Round) -> Float[Array, "n n"]:
+    def _shares_of_senders(self, round: Round) -> Float[Array, "n n"]:
         """Who shares in what receiver i was told: its Byzantine neighbours, by their mixing weights."""
         assert round.mixing is not None
         others = round.byzantine[None, :] & ~jnp.eye(round.mixing.shape[0], dtype=bool)

@@ -8,7 +8,7 @@ from jaxtyping import Array
 
 from ghostjax._kernels import weighted_mean
 from ghostjax._round import Round
-from ghostjax.metrics._base import AbstractMetric, only, Output
+from ghostjax.metrics._base import AbstractMetric, Output, present_rows
 
 
 class TrainingLoss(AbstractMetric):
@@ -23,5 +23,5 @@ class TrainingLoss(AbstractMetric):
 
     def __call__(self, round: Round) -> dict[str, Array]:
         honest = round.honest
-        mean = weighted_mean(only(round.losses, honest)[:, None], honest)[0]
+        mean = weighted_mean(present_rows(round.losses, honest)[:, None], honest)[0]
         return {"training_loss": jnp.where((honest > 0).any(), mean, jnp.nan)}

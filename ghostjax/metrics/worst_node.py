@@ -10,7 +10,7 @@ from jaxtyping import Array
 from ghostjax._kernels import weighted_mean
 from ghostjax._output import GOAL
 from ghostjax._round import Round
-from ghostjax.metrics._base import AbstractMetric, only, Output
+from ghostjax.metrics._base import AbstractMetric, Output, present_rows
 
 
 class WorstNode(AbstractMetric):
@@ -35,7 +35,7 @@ class WorstNode(AbstractMetric):
     def __call__(self, round: Round) -> dict[str, Array]:
         if round.shared:
             return self._summary(round, {"loss": round.losses}, {"loss": Output(better="lower")})
-        each = jax.lax.map(round.evaluate, only(round.next_models, round.honest))
+        each = jax.lax.map(round.evaluate, present_rows(round.next_models, round.honest))
         return self._summary(round, each, getattr(round.task, "outputs", GOAL))
 
     def _summary(self, round: Round, values: dict[str, Array], known: Mapping[str, Output]) -> dict[str, Array]:
@@ -47,7 +47,7 @@ class WorstNode(AbstractMetric):
                 continue
             worst, fill = (jnp.max, -jnp.inf) if better == "lower" else (jnp.min, jnp.inf)
             extreme = worst(jnp.where(here, each, fill))
-            average = weighted_mean(only(each, round.honest)[:, None], round.honest)[0]
+            average = weighted_mean(present_rows(each, round.honest)[:, None], round.honest)[0]
             found[f"worst_{name}"] = jnp.where(here.any(), extreme, jnp.nan)
             found[f"node_{name}"] = jnp.where(here.any(), average, jnp.nan)
         return found

@@ -18,12 +18,12 @@ from ghostjax.topologies import AbstractTopology, Topology
 class Margins(NamedTuple):
     """What the rule of a protocol guarantees at the weights of a round, over all its receivers.
 
-    `slack` is the smallest mass beyond what the guarantee needs (see `AbstractAggregator.slack`), `kappa` the largest
+    `margin` is the smallest mass beyond what the guarantee needs (see `AbstractAggregator.margin`), `kappa` the largest
     robustness coefficient, `outnumbered` how many honest receivers hear more Byzantine mass than the rule is set to
     bear, or no minority of it.
     """
 
-    slack: Float[Array, ""]
+    margin: Float[Array, ""]
     kappa: Float[Array, ""]
     outnumbered: Float[Array, ""]
 

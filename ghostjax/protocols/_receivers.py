@@ -17,7 +17,7 @@ from ghostjax._types import Key
 from ghostjax.aggregators import AbstractAggregator, Context
 
 
-class Heard(NamedTuple):
+class Slots(NamedTuple):
     """What every receiver hears: in slot j, receiver i the row `nbr[i, j]` of `rows` with weight `w[i, j]`.
 
     `level` weighs rows where distances are centred.
@@ -29,13 +29,13 @@ class Heard(NamedTuple):
     level: Float[Array, " m"]
 
 
-def hear(
+def in_slots(
     received: Received,
     w: Float[Array, " n"],
     nbr: Int[Array, "n k"],
     counts: Float[Array, "n k"],
     own: Float[Array, "n d"],
-) -> Heard:
+) -> Slots:
     """What receivers hear when slot j of i counts `counts[i, j] * w[nbr[i, j]]`, times its factor in `received.edges`.
 
     `w` are `received.weights` in the unit of the rule. With `received.by_receiver`, slots of other identities that are
@@ -57,8 +57,8 @@ def hear(
         slots = jnp.where(told & ~finite[:, None], 0, slots)
         rows, level = [*rows, jnp.where(finite[:, None], received.by_receiver, 0)], [*level, jnp.zeros_like(w)]
     if len(rows) == 1:
-        return Heard(received.x, nbr, slots, w)
-    return Heard(jnp.concatenate(rows), nbr, slots, jnp.concatenate(level))
+        return Slots(received.x, nbr, slots, w)
+    return Slots(jnp.concatenate(rows), nbr, slots, jnp.concatenate(level))
 
 
 def own_kept(edges: Float[Array, "n k"]) -> Float[Array, "n k"]:
@@ -67,7 +67,7 @@ def own_kept(edges: Float[Array, "n k"]) -> Float[Array, "n k"]:
 
 
 def aggregate_each(
-    rule: AbstractAggregator, state: PyTree, heard: Heard, own: Float[Array, "n d"], key: Key
+    rule: AbstractAggregator, state: PyTree, heard: Slots, own: Float[Array, "n d"], key: Key
 ) -> tuple[PyTree, Float[Array, "n d"]]:
     """The next states (per receiver) and the aggregates `[n, d]` of what each receiver hears."""
     rows, nbr, w, level = heard

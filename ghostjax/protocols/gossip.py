@@ -17,7 +17,7 @@ from ghostjax._tree import select_rows
 from ghostjax._types import concrete, Key, require, static_field
 from ghostjax.aggregators import AbstractAggregator, in_range, Mean, outnumbered
 from ghostjax.protocols._base import AbstractProtocol, Margins
-from ghostjax.protocols._receivers import aggregate_each, hear, own_kept
+from ghostjax.protocols._receivers import aggregate_each, in_slots, own_kept
 from ghostjax.topologies import AbstractTopology, connected, describe, Topology
 
 
@@ -96,15 +96,15 @@ class Gossip(AbstractProtocol):
         require(connected(graph), call, "topology", "not connected", "add edges until every node reaches every other")
         for one in graph.examples():
             weights = one.counts()
-            slack = jax.vmap(rule.slack)(weights)
-            worst = int(slack.argmin())
+            margin = jax.vmap(rule.margin)(weights)
+            worst = int(margin.argmin())
             hears = float(weights[worst].sum())
             require(
-                slack[worst] > 0,
+                margin[worst] > 0,
                 call,
                 "f",
                 rule.guarantee.byzantine_mass(weights[worst]),
-                f"receiver {worst} hears weight {hears:g} and needs more than {hears - float(slack[worst]):g}; "
+                f"receiver {worst} hears weight {hears:g} and needs more than {hears - float(margin[worst]):g}; "
                 "lower f or use a topology of higher degree",
             )
             rule.validate("Gossip", weights[int(weights.sum(1).argmin())])
@@ -137,7 +137,7 @@ class Gossip(AbstractProtocol):
         # A node that deviates does not believe what it sent: its own slot would feed its lie back to it.
         slots = slots.at[:, 0].set(jnp.where(received.deviates, 0, slots[:, 0]))
         aggregator, w, _ = in_range(self.aggregator, received.weights)
-        heard = hear(received, w, graph.nbr, slots, own)
+        heard = in_slots(received, w, graph.nbr, slots, own)
         memory, y = aggregate_each(aggregator, state.rule, heard, own, key)
         hears = (w > 0) & (heard.w.sum(1) > 0)
         after = state._replace(theta=jnp.where(hears[:, None], y, own), rule=select_rows(hears, memory, state.rule))
@@ -146,7 +146,7 @@ class Gossip(AbstractProtocol):
     def guarantee(
         self, w: Float[Array, " n"], edges: Float[Array, "n k"] | None, byzantine: Bool[Array, " n"]
     ) -> Margins:
-        """Over present receivers; slack and kappa over Byzantine ones too: inf and 0 if there is none.
+        """Over present receivers; margin and kappa over Byzantine ones too: inf and 0 if there is none.
 
         Honest receivers are counted by the mass that they hear from their neighbours, their own included. Where all
         who are present are Byzantine there is no such receiver: all of them count.
@@ -159,7 +159,7 @@ class Gossip(AbstractProtocol):
         honest = (w > 0) & ~byzantine
         lost = jnp.where(honest.any(), over & honest, w > 0)
         return Margins(
-            slack=jnp.where(w > 0, within(jax.vmap(rule.slack)(heard) / unit), jnp.inf).min(),
+            margin=jnp.where(w > 0, within(jax.vmap(rule.margin)(heard) / unit), jnp.inf).min(),
             kappa=jnp.where(w > 0, jax.vmap(rule.kappa)(heard), 0).max(),
             outnumbered=lost.sum().astype(w.dtype),
         )

@@ -43,13 +43,13 @@ class Server(AbstractProtocol):
     def validate(self, num_nodes: int) -> None:
         name = type(self.aggregator).__name__
         w = jnp.ones(num_nodes)
-        slack = self.aggregator.slack(w)
+        margin = self.aggregator.margin(w)
         require(
-            slack > 0,
+            margin > 0,
             f"Server({name})",
             "f",
             self.aggregator.guarantee.byzantine_mass(w),
-            f"its guarantee needs more present weight than {num_nodes} nodes give (slack {slack}); "
+            f"its guarantee needs more present weight than {num_nodes} nodes give (margin {margin}); "
             "lower f or add nodes",
         )
         self.aggregator.validate("Server", w)
@@ -87,7 +87,7 @@ class Server(AbstractProtocol):
         assert edges is None, "a server has no edges"
         rule, w, unit = in_range(self.aggregator, w)
         lost = outnumbered(rule, w, byzantine).astype(w.dtype)
-        return Margins(slack=within(rule.slack(w) / unit), kappa=rule.kappa(w), outnumbered=lost)
+        return Margins(margin=within(rule.margin(w) / unit), kappa=rule.kappa(w), outnumbered=lost)
 
     def describe(self, byzantine: Any = None) -> dict[str, Any]:
         del byzantine

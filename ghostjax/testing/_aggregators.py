@@ -44,8 +44,8 @@ def check_aggregator(
                       sets a shape or a loop bound
 
     Laws run on weights 0 and 1, constant and real, over two rounds with the state carried on, in float32 with `n` rows
-    and in float64 with as many rows as coordinates; `examples` draws each. A law in `rule.lacks` or `skip` is left
-    out. `masses` names the knobs that count identities. A failure names the rule, the law and the numbers.
+    and in float64 with as many rows as coordinates; `examples` draws each. A law in `rule.exempt_laws` or `skip` is
+    left out. `masses` names the knobs that count identities. A failure names the rule, the law and the numbers.
 
     ```python
     >>> import ghostjax as gj
@@ -62,7 +62,7 @@ def check_aggregator(
     require(d >= 4, "check_aggregator", "d", d, "use 4 coordinates or more")
     require(n > d, "check_aggregator", "n", n, f"use more rows than coordinates, {d + 1} or more")
     harness = RuleHarness(rule, n, d, masses, examples)
-    left_out = set(skip) | rule.lacks
+    left_out = set(skip) | rule.exempt_laws
     for name, law in LAWS.items():
         if name not in left_out:
             law(harness)

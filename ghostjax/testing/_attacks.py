@@ -50,7 +50,7 @@ def check_attack(
         trace         three values of all numeric knobs are traced once, and a static number sets a shape or a loop
         data          poisoned data keeps its form, changes for Byzantine nodes only, and reads only theirs
 
-    A law in `attack.lacks` or in `skip` is left out. `batch` is one batch for seven nodes, `[7, b, ...]`, for an
+    A law in `attack.exempt_laws` or in `skip` is left out. `batch` is one batch for seven nodes, `[7, b, ...]`, for an
     attack on other data than examples x and integer labels y.
 
     ```python
@@ -65,7 +65,7 @@ def check_attack(
     unknown = sorted(set(skip) - LAWS.keys())
     if unknown:
         raise ConfigurationError(f"check_attack: skip={unknown}: the laws are {', '.join(LAWS)}")
-    left_out = set(skip) | attack.lacks
+    left_out = set(skip) | attack.exempt_laws
     harness = AttackHarness(attack, _batch() if batch is None else batch)
     for name, law in LAWS.items():
         if name not in left_out:

@@ -90,7 +90,7 @@ class TwoWorkers:
         self.busy[w], self.claims[w], self.saved[w] = None, None, False
 
     def Drop(self, w):
-        allow(self.busy[w] is not None and not self.saved[w] and not self.claims[w].beat())
+        allow(self.busy[w] is not None and not self.saved[w] and not self.claims[w].heartbeat())
         allow(self.stores[w].has(self.names[self.busy[w]]))
         self.claims[w].release()
         self._leave(w)

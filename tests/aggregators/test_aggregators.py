@@ -156,7 +156,7 @@ def test_buckets_of_ordinary_identities_count_one():
     for seed in range(10):
         _, y = step(rule, (), x, ones(7), jax.random.key(seed))
         assert np.abs(y).max() < 10
-    assert rule.slack(jnp.ones(7)) == 2
+    assert rule.margin(jnp.ones(7)) == 2
 
 
 # Derivatives.

@@ -46,7 +46,7 @@ def test_numbers_are_those_of_before_guarantees_were_objects(name, x64):
     )
     numbers = eqx.filter_jit(
         lambda g, w: {
-            "slack": g.margin(w),
+            "margin": g.margin(w),
             "kappa": g.kappa(w),
             "mass": g.byzantine_mass(w),
             "bears": g.tolerated_mass(w),
@@ -83,9 +83,9 @@ def test_a_rule_without_a_promise_says_nothing_and_one_with_a_constant_says_one_
     alone = jnp.arange(8) == 2
     assert Silent().certificate_kind == "none" and np.isinf(Silent().certificate(x, w, alone))
     assert (
-        Silent().slack(w) == 8 and np.isinf(Silent().kappa(w)) and not agg.outnumbered(Silent(), w, jnp.arange(8) < 3)
+        Silent().margin(w) == 8 and np.isinf(Silent().kappa(w)) and not agg.outnumbered(Silent(), w, jnp.arange(8) < 3)
     )
-    assert Constant().kappa(w) == 1 and Constant().slack(w) == 6
+    assert Constant().kappa(w) == 1 and Constant().margin(w) == 6
     assert agg.outnumbered(Constant(), w, jnp.arange(8) < 2)
     others = np.delete(np.asarray(x), 2, axis=0)
     sigma = np.sqrt(np.square(others - others.mean(0)).sum(1).mean())
@@ -98,7 +98,7 @@ class Medoid(agg.AbstractGeometricRule):
 
     f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     part: float = static_field(default=1.0)
-    lacks = frozenset({"permutation"})
+    exempt_laws = frozenset({"permutation"})
 
     def coefficients(self, dist2, w):
         costs = jnp.where(w > 0, jnp.sqrt(dist2) @ w, jnp.inf)

@@ -45,8 +45,8 @@ def test_weights_beyond_the_float_range_are_proportions(rule):
 def test_slack_of_huge_participation_is_a_number():
     server = gj.protocols.Server(agg.TrimmedMean(f=1))
     for w in (3e38, 1e-38):
-        slack, kappa, _ = server.guarantee(jnp.full(5, w, jnp.float32), None, jnp.zeros(5, bool))
-        assert np.isfinite(slack) and not np.isnan(kappa) and bool(slack > 0) == (w > 1)
+        margin, kappa, _ = server.guarantee(jnp.full(5, w, jnp.float32), None, jnp.zeros(5, bool))
+        assert np.isfinite(margin) and not np.isnan(kappa) and bool(margin > 0) == (w > 1)
 
 
 def test_arc_counts_masses_equal_but_for_rounding_as_equal():

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from ghostjax import aggregators as agg
 from ghostjax._round import Received
-from ghostjax.protocols._receivers import aggregate_each, hear
+from ghostjax.protocols._receivers import aggregate_each, in_slots
 from ghostjax.topologies import ring
 
 
@@ -74,8 +74,8 @@ def in_hull(y, x, present):
     low = np.where(present[..., None], x, np.inf).min(1)
     high = np.where(present[..., None], x, -np.inf).max(1)
     with np.errstate(over="ignore", invalid="ignore"):
-        slack = 1e-5 * np.maximum(np.abs(low), np.abs(high)) + 4 * TINY
-        return ((y >= low - slack) & (y <= high + slack)).all(-1) | ~present.any(-1)
+        margin = 1e-5 * np.maximum(np.abs(low), np.abs(high)) + 4 * TINY
+        return ((y >= low - margin) & (y <= high + margin)).all(-1) | ~present.any(-1)
 
 
 def same(a, b, size):
@@ -106,7 +106,7 @@ def test_rules_on_any_floats(name, calls):
         both = np.isfinite(x).all((1, 2)) & np.isfinite(moved).all((1, 2))
         far = np.linalg.norm(y.astype(float) - np.asarray(play(rule, moved, w, principal)[0]), axis=1)
         assert (far <= reach * (1 + 1e-4) + 1e-6)[both].all()
-    if "permutation" not in rule.lacks and isinstance(
+    if "permutation" not in rule.exempt_laws and isinstance(
         rule, agg.AbstractCoordinateRule | agg.Mean | agg.CenteredClipping
     ):
         turned = np.take_along_axis(x, order[..., None], 1), np.take_along_axis(w, order, 1)
@@ -124,7 +124,7 @@ def gossip(rule, x, w):
         x, w = jnp.where(finite[:, None], x, 0), jnp.where(finite, w, 0)
         own, w, _ = agg.in_range(rule, w)
         arrived = Received(x, w, jnp.zeros_like(w), jnp.zeros(N, bool))
-        heard = hear(arrived, w, GRAPH.nbr, SLOTS, x)
+        heard = in_slots(arrived, w, GRAPH.nbr, SLOTS, x)
         state = jax.vmap(lambda _: rule.init(jax.ShapeDtypeStruct((5, D), x.dtype)))(jnp.arange(N))
         return aggregate_each(own, state, heard, x, jax.random.key(0))[1]
 

@@ -161,11 +161,11 @@ def honest(run, w):
             np.testing.assert_array_equal(over[clear], mass[clear] > bears)
     if result == "completed":
         assert not over.any() and (record["lost"] == 0).all()
-        assert (record["present"] > 0).all() and (record["slack"] > 0).all()
+        assert (record["present"] > 0).all() and (record["margin"] > 0).all()
     elif result != "diverged":
         said = {
             "outnumbered": over.any(),
-            "void_guarantee": (record["slack"] <= 0).any(),
+            "void_guarantee": (record["margin"] <= 0).any(),
             "nobody_present": (record["present"] <= 0).any(),
             "lost_messages": (record["lost"] > 0).any(),
         }

@@ -56,7 +56,7 @@ def test_dimensions_alone_are_enough():
 WRONG = {
     "clash of two": ([Goal(), Goal()], "recorded twice"),
     "clash with a period": ([Goal(), Every(2, Goal())], "recorded twice"),
-    "clash with the weights": ([recording(lambda r: {"slack": r.losses.sum()})], "recorded twice"),
+    "clash with the weights": ([recording(lambda r: {"margin": r.losses.sum()})], "recorded twice"),
     "no name": ([recording(lambda r: {"": r.losses.sum()})], "name=''"),
     "number for a name": ([recording(lambda r: {3: r.losses.sum()})], "name=3"),
     "a coordinate": ([recording(lambda r: {"node": r.losses})], "datasets use this name"),

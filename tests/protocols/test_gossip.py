@@ -198,7 +198,7 @@ def test_a_vector_per_receiver_is_the_definition(rule, graph):
 
 
 BROKEN = {
-    "nothing": (gossip, "hear", _receivers.hear),
+    "nothing": (gossip, "in_slots", _receivers.in_slots),
     "forgets that weights count identities": (
         Topology,
         "counts",
@@ -211,15 +211,15 @@ BROKEN = {
     ),
     "lets the adversary rewrite what a receiver knows of itself": (
         gossip,
-        "hear",
-        lambda got, w, nbr, slots, own: _receivers.hear(
+        "in_slots",
+        lambda got, w, nbr, slots, own: _receivers.in_slots(
             got, w, jnp.where(got.senders[nbr], (nbr + 4) % 9, nbr), slots, own
         ),
     ),
     "hears the absent": (
         gossip,
-        "hear",
-        lambda got, w, nbr, slots, own: _receivers.hear(got, jnp.ones_like(w), nbr, slots, own),
+        "in_slots",
+        lambda got, w, nbr, slots, own: _receivers.in_slots(got, jnp.ones_like(w), nbr, slots, own),
     ),
     "gives every receiver one key": (_receivers, "per_node", lambda key, n: jnp.broadcast_to(per_node(key, 1), (n,))),
 }
@@ -296,7 +296,7 @@ def test_who_hears_nobody_keeps_its_half_step_and_its_memory(rule):
     # Everybody absent: everybody keeps its half-step.
     none = step(protocol, state, x, jnp.zeros(7, bool), jnp.zeros(7))[1]
     np.testing.assert_array_equal(none, x)
-    assert np.isfinite(protocol.guarantee(w, None, w < 0).slack) and np.isfinite(protocol.mixing(jnp.zeros(7))).all()
+    assert np.isfinite(protocol.guarantee(w, None, w < 0).margin) and np.isfinite(protocol.mixing(jnp.zeros(7))).all()
     np.testing.assert_array_equal(protocol.mixing(jnp.zeros(7)), np.eye(7))
 
 
@@ -396,7 +396,7 @@ def test_slack_and_kappa_are_those_of_the_worst_receiver():
     protocol = Gossip(TrimmedMean(f=1), GRAPHS["irregular"])
     w = jnp.ones(9)
     totals = np.asarray(protocol.topology.degree) + 1.0
-    assert protocol.guarantee(w, None, w < 0).slack == pytest.approx(totals.min() - 2, abs=1e-5)
+    assert protocol.guarantee(w, None, w < 0).margin == pytest.approx(totals.min() - 2, abs=1e-5)
     smallest = totals.min()
     assert protocol.guarantee(w, None, w < 0).kappa == pytest.approx(
         float(TrimmedMean(f=1).kappa(jnp.ones(int(smallest)))), rel=1e-5
@@ -405,8 +405,8 @@ def test_slack_and_kappa_are_those_of_the_worst_receiver():
     lonely = int(totals.argmin())
     others = protocol.topology.nbr[lonely][protocol.topology.mask[lonely]]
     assert (
-        protocol.guarantee(w.at[others].set(0), None, w < 0).slack
-        != protocol.guarantee(w.at[others[1:]].set(0), None, w < 0).slack
+        protocol.guarantee(w.at[others].set(0), None, w < 0).margin
+        != protocol.guarantee(w.at[others[1:]].set(0), None, w < 0).margin
     )
 
 

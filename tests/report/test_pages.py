@@ -58,7 +58,7 @@ def records():
 @pytest.fixture(scope="module")
 def page(records):
     blocks = comparison.blocks(records, BYZANTINE, ranking(), SUMMARY, baseline="free")
-    verdict = Verdict("One answer.", ["a <ground>", "see `slack`"])
+    verdict = Verdict("One answer.", ["a <ground>", "see `margin`"])
     return render("Title", "Where it comes from.", [verdict, *blocks], "key: value")
 
 
@@ -79,7 +79,7 @@ def test_the_verdict_comes_first(page):
     order = [page.index(text) for text in ("<h1>", 'class="verdict"', "a &lt;ground&gt;", 'class="subtitle"', "<h2>")]
     assert order == sorted(order)
     assert page.count('class="subtitle"') == 1
-    assert "<li>see <code>slack</code></li>" in page
+    assert "<li>see <code>margin</code></li>" in page
 
 
 def test_every_chart_is_told_in_words_and_has_a_title(page):

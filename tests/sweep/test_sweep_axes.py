@@ -99,7 +99,7 @@ def test_objects_merged_into_one_program_agree_with_the_direct_ones():
     assert 1 <= len(TRACES) <= 8  # what each of six structures records, and one program
     apart = objects(merge=False)
     assert len(TRACES) >= 6
-    for name in ("loss", "norm", "slack"):
+    for name in ("loss", "norm", "margin"):
         np.testing.assert_allclose(merged.dataset[name], apart.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
     values = apart.dataset["loss"].isel(round=-1).values
     assert np.unique(values[:, 1].round(5)).size == values[:, 1].size, "cells that should differ do"
@@ -110,7 +110,7 @@ def test_objects_merged_into_one_program_agree_with_the_direct_ones():
 def test_merged_lanes_take_one_branch_at_a_time():
     TRACES.clear()
     merged, lanes = objects(merge=True), objects(merge=True, lanes=2)
-    for name in ("loss", "norm", "slack"):
+    for name in ("loss", "norm", "margin"):
         np.testing.assert_allclose(merged.dataset[name], lanes.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
 
 
@@ -175,7 +175,7 @@ def test_an_axis_moves_several_fields():
         ({"result": [1]}, {}, r"names must differ"),
         ([gj.Axis("loss", [1], paths=F)], {}, r"axes\['loss'\]=.*metrics record an entry of that name"),
         ([gj.Axis("norm", [1], paths=F)], {}, r"axes\['norm'\]=.*metrics record an entry of that name"),
-        ([gj.Axis("slack", [1], paths=F)], {}, r"axes\['slack'\]=.*metrics record an entry of that name"),
+        ([gj.Axis("margin", [1], paths=F)], {}, r"axes\['margin'\]=.*metrics record an entry of that name"),
         ({"": [1]}, {}, r"axes=\[''\]: a name is text that files can hold"),
         ({"a/b": [1]}, {}, r"axes=\['a/b'\]: a name is text"),
         ({"a\0": [1]}, {}, r"a name is text"),

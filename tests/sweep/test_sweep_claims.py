@@ -33,7 +33,7 @@ def test_one_worker_at_a_time(tmp_path):
     ours, theirs = Claims(tmp_path), Claims(tmp_path)
     mine = ours.take("a")
     assert mine is not None and mine.held() and theirs.take("a") is None and ours.take("a") is None
-    assert mine.beat()
+    assert mine.heartbeat()
     mine.release()
     assert not list(tmp_path.iterdir())
     assert theirs.take("a") is not None
@@ -46,11 +46,11 @@ def test_who_was_silent_for_too_long_notices_and_touches_nothing(tmp_path, clock
     other = theirs.take("a")
     assert other is not None, "no sign of life: taken over"
     before = os.stat(tmp_path / "a.claim").st_mtime_ns
-    assert not mine.held() and not mine.beat() and os.stat(tmp_path / "a.claim").st_mtime_ns == before
+    assert not mine.held() and not mine.heartbeat() and os.stat(tmp_path / "a.claim").st_mtime_ns == before
     mine.release()
     assert other.held(), "who lost it cannot give it up"
     other.release()
-    assert not mine.beat() and not list(tmp_path.iterdir())
+    assert not mine.heartbeat() and not list(tmp_path.iterdir())
 
 
 def test_a_process_that_is_gone_holds_nothing(tmp_path):
@@ -96,7 +96,7 @@ def test_a_worker_of_long_chunks_asks_for_a_longer_life_and_not_for_ever(tmp_pat
     slow = Claims(tmp_path)
     first = slow.take("b")
     clock.own += 300
-    assert first.beat() and slow.longest == 300
+    assert first.heartbeat() and slow.longest == 300
     slow.take("a")
     assert json.loads((tmp_path / "a.claim").read_text())["life"] == 1500
     os.utime(tmp_path / "a.claim", (clock.wall, clock.wall))

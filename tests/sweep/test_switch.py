@@ -60,7 +60,7 @@ def test_a_declaration_that_nothing_joins_is_a_mistake_of_the_family():
 def test_declarations_are_joined():
     rules = (R.TrimmedMean(f=1), R.Bucketing(R.Mean()), R.Krum())
     rule = switch(AbstractAggregator, rules)
-    assert rule.needs == {"key"} and {"rotation", "permutation", "repetition"} <= rule.lacks
+    assert rule.needs == {"key"} and {"rotation", "permutation", "repetition"} <= rule.exempt_laws
     assert rule.certificate_kind == "none" and not rule.guarantee.in_convex_hull
     assert switch(AbstractAggregator, (R.Mean(), R.Krum())).guarantee.in_convex_hull
     assert switch(AbstractAggregator, (R.Krum(), R.CenteredClipping())).certificate_kind == "conditional"
@@ -81,7 +81,7 @@ def test_a_rule_and_its_guarantee():
     for i, rule in enumerate(rules):
         chosen = switch(AbstractAggregator, rules, i)
         np.testing.assert_allclose(chosen(x, w), rule(x, w), rtol=1e-6)
-        assert chosen.slack(w) == rule.slack(w) and chosen.kappa(w) == rule.kappa(w)
+        assert chosen.margin(w) == rule.margin(w) and chosen.kappa(w) == rule.kappa(w)
         np.testing.assert_allclose(chosen.certificate(x, w, who), rule.certificate(x, w, who), rtol=1e-6)
         assert bool(R.outnumbered(chosen, w, who)) == bool(R.outnumbered(rule, w, who))
 
