@@ -32,7 +32,7 @@ def test_every_public_identity_layer_has_a_row():
     assert public == {type(make()) for make in TABLE.values()}
 
 
-class Twin(AbstractIdentity):
+class Broken(AbstractIdentity):
     """Weighs by `rule(memory, w)` and remembers `learn(memory, seen)`; the tests below make it break one law each."""
 
     rule: Any = eqx.field(static=True)
@@ -88,30 +88,30 @@ def share(state, w, knob):
     return w / w.mean()
 
 
-TWINS = {
-    "shape: one for all": ("shape", Twin(lambda s, w, k: w.sum())),
-    "shape: negative": ("shape", Twin(lambda s, w, k: -w)),
-    "absence": ("absence", Twin(lambda s, w, k: w + 1)),
-    "linear: of those present": ("linear", Twin(share)),
-    "mean: twice": ("mean", Twin(lambda s, w, k: 2 * w)),
-    "permutation": ("permutation", Twin(lambda s, w, k: w * jnp.arange(7, dtype=w.dtype) / 3)),
-    "blind": ("blind", Twin(lambda s, w, k: w * (1 + s.astype(w.dtype)), peeks)),
-    "jit": ("jit", Twin(of_eager_mode)),
-    "vmap": ("vmap", Twin(lambda s, w, k: times(k, w))),
-    "trace: a float of Python": ("trace", Twin(lambda s, w, k: k * w, knob=1.0)),
+BROKEN = {
+    "shape: one for all": ("shape", Broken(lambda s, w, k: w.sum())),
+    "shape: negative": ("shape", Broken(lambda s, w, k: -w)),
+    "absence": ("absence", Broken(lambda s, w, k: w + 1)),
+    "linear: of those present": ("linear", Broken(share)),
+    "mean: twice": ("mean", Broken(lambda s, w, k: 2 * w)),
+    "permutation": ("permutation", Broken(lambda s, w, k: w * jnp.arange(7, dtype=w.dtype) / 3)),
+    "blind": ("blind", Broken(lambda s, w, k: w * (1 + s.astype(w.dtype)), peeks)),
+    "jit": ("jit", Broken(of_eager_mode)),
+    "vmap": ("vmap", Broken(lambda s, w, k: times(k, w))),
+    "trace: a float of Python": ("trace", Broken(lambda s, w, k: k * w, knob=1.0)),
     "trace: a static float": ("trace", Static(2.5)),
 }
 
 
-@pytest.mark.parametrize("name", TWINS)
-def test_a_broken_twin_is_caught(name):
-    law, twin = TWINS[name]
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_one_is_caught(name):
+    law, twin = BROKEN[name]
     with pytest.raises(AssertionError, match=rf"\w+: {law}: "):
         check_identity(twin, skip=LAWS.keys() - {law})
 
 
-def test_every_law_has_a_broken_twin():
-    assert {law for law, _ in TWINS.values()} == LAWS.keys()
+def test_every_law_catches_something():
+    assert {law for law, _ in BROKEN.values()} == LAWS.keys()
 
 
 def test_unknown_law_is_refused():

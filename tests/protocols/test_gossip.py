@@ -226,7 +226,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_twin_is_caught(monkeypatch, name):
+def test_a_broken_one_is_caught(monkeypatch, name):
     monkeypatch.setattr(*BROKEN[name])
     traced_anew = eqx.filter_jit(lambda *args: aggregate(*args))
     caught = 0
