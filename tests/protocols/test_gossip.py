@@ -551,7 +551,7 @@ def slots_of(graph, w, lies=()):
 )
 def test_receivers_that_hear_the_same_share_one_network(monkeypatch, graph, w, lies, networks):
     ran = []
-    for name in ("alike", "mixed"):
+    for name in ("equal_weights", "general_weights"):
 
         def counted(*args, kernel=getattr(window, name)):
             jax.debug.callback(lambda: ran.append(1))
