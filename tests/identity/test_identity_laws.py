@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import ghostjax as gj
+from ghostjax import Round
 from ghostjax.identity import AbstractIdentity
 from ghostjax.testing import check_identity
 from ghostjax.testing._identities import LAWS
@@ -80,6 +81,14 @@ def _(size, batched, k, y):
     return k[:1, None] * y, True
 
 
+def leaky(round):
+    """A blinded round with a way back to the whole one."""
+    return BLIND(round)._replace(evaluate=round.evaluate)
+
+
+BLIND = Round.blind
+
+
 def peeks(state, seen):
     return jnp.where(seen.evaluate.__self__.byzantine, 1, state)
 
@@ -104,10 +113,11 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_one_is_caught(name):
-    law, twin = BROKEN[name]
+def test_a_broken_one_is_caught(name, monkeypatch):
+    monkeypatch.setattr(Round, "blind", leaky)
+    law, broken = BROKEN[name]
     with pytest.raises(AssertionError, match=rf"\w+: {law}: "):
-        check_identity(twin, skip=LAWS.keys() - {law})
+        check_identity(broken, skip=LAWS.keys() - {law})
 
 
 def test_every_law_catches_something():
