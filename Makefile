@@ -22,7 +22,7 @@ WHOLE := tests/kernels/test_structure.py tests/perf/test_round_structure.py test
 PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --durations=20
 
 test: $(STAMP)
-	$(PYTEST) -m "not slow" $(WHOLE)
+	$(PYTEST) --dist worksteal -m "not slow" $(WHOLE)
 	XLA_FLAGS="$$XLA_FLAGS $$($(BIN)/python tests/quick.py)" JAX_DISABLE_MOST_OPTIMIZATIONS=1 $(PYTEST) -m "not slow" $(WHOLE:%=--ignore=%)
 
 test-all: $(STAMP)

@@ -29,6 +29,7 @@ def test_rows_sum_to_zero_for_the_mean(mean_run):
     assert np.abs(sums).max() < 1e-5 * np.abs(adjoint.cells).max()
 
 
+@pytest.mark.slow
 def test_rows_do_not_sum_to_zero_for_an_absolute_f():
     """The twin of the law above: with an absolute f, removal raises the trimmed fraction."""
     simulation, key = build(gj.aggregators.TrimmedMean(f=1)), jax.random.key(1)

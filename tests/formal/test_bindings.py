@@ -28,13 +28,15 @@ from ghostjax.formal._suite import Budget, Subject, summary
 from ghostjax.formal._trace_mutation import mutated_traces
 
 
+LONG = ("twelve nodes", "simulated")
+"""Cases that are left to the whole suite: another one of their kind stands beside them."""
 BESIDE = [(name, case) for name in WITH_CODE for case in subject(name).cases() if case.kind in BOUND]
 
 
 @pytest.mark.parametrize(
     ("name", "case"),
     [
-        pytest.param(name, case, id=f"{name}-{case}", marks=pytest.mark.slow if case.name == "twelve nodes" else ())
+        pytest.param(name, case, id=f"{name}-{case}", marks=pytest.mark.slow if case.name in LONG else ())
         for name, case in BESIDE
     ],
 )

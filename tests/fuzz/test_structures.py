@@ -173,7 +173,7 @@ def honest(run, w):
 
 
 @examples(
-    40, name=st.sampled_from(sorted(STRUCTURES)), x=KNOB, y=KNOB, z=st.one_of(GOOD, KNOB), index=st.integers(0, 7),
+    25, name=st.sampled_from(sorted(STRUCTURES)), x=KNOB, y=KNOB, z=st.one_of(GOOD, KNOB), index=st.integers(0, 7),
     graph=st.integers(0, len(GRAPHS) - 1), byzantine=BYZANTINE, participation=PARTICIPATION,
 )  # fmt: skip
 def test_an_honest_result_or_one_line(as_users_run, name, x, y, z, index, graph, byzantine, participation):

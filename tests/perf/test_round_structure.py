@@ -87,6 +87,7 @@ def test_memory_of_a_round_is_a_few_message_matrices(rule):
     assert used <= allowed
 
 
+@pytest.mark.slow
 def test_memory_check_sees_all_pairs_at_full_length():
     used, allowed = held(simulation("mean", metrics=(Hoarder(),)))
     assert used > allowed
@@ -114,6 +115,7 @@ def test_one_trace_serves_all_values_of_all_knobs(rule):
     assert seen.count == 2
 
 
+@pytest.mark.slow
 def test_trace_count_sees_a_static_knob():
     seen = Tally()
     play = jax.jit(lambda *arguments: gj.rollout(*arguments))

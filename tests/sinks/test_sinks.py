@@ -166,8 +166,16 @@ def scripted(every=1):
     return simulation(metrics=(Scripted() if every == 1 else gj.metrics.Every(every, Scripted()),))
 
 
-@pytest.mark.parametrize("metric", ["valley", "hill"])
-@pytest.mark.parametrize("chunk", [1, 5, 64, "auto"])
+@pytest.mark.parametrize(
+    ("metric", "chunk"),
+    [
+        pytest.param(
+            metric, chunk, marks=() if (metric, chunk) in (("valley", 1), ("hill", "auto")) else pytest.mark.slow
+        )
+        for metric in ("valley", "hill")
+        for chunk in (1, 5, 64, "auto")
+    ],
+)
 def test_a_run_ends_in_the_same_round_under_every_chunk(metric, chunk):
     # Best in round 3; rounds 4, 5, 6 are not better: the third of them is seen after 8 rounds, a multiple of 4.
     stop = gj.sinks.EarlyStopping(metric, patience=3, every=4)

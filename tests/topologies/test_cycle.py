@@ -79,6 +79,7 @@ def test_equal_graphs_that_take_turns_are_one_graph(rule):
         np.testing.assert_array_equal(column, turns.record[name], name)
 
 
+@pytest.mark.slow
 def test_graphs_of_different_degrees_take_turns_as_each_alone():
     """Padding slots are not heard: round t is the round of graph t mod m."""
     graphs = [ring(N), ring(N, degree=4), gj.topologies.complete(N)]
