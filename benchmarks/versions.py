@@ -212,7 +212,8 @@ class Worker:
             program = lowered.compile()
             self.compiling = cpu() - start
             self.memory = float(program.memory_analysis().temp_size_in_bytes)
-            self.call = lambda: program(*arguments)[1]
+            # The models, which do not depend on what entries of the record are called.
+            self.call = lambda: simulation.protocol.models(program(*arguments)[0].protocol)
         else:
             self.call = make(extra)
         self.result = self._run()

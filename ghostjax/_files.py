@@ -20,8 +20,6 @@ def write_atomic(path: Path, content: bytes) -> None:
     """Puts `content` at `path` so that a crash at any moment leaves the old file or the new one."""
     os.makedirs(path.parent, exist_ok=True)
     draft = _drafted(path, content)
-    if path.is_dir() and not path.is_symlink():  # a folder where a file belongs is moved aside, with all that it holds
-        os.replace(path, path.with_name(f"{path.name}.corrupt-{draft.name.split('.')[-2]}"))
     try:
         os.replace(draft, path)
     except BaseException:

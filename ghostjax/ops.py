@@ -6,7 +6,6 @@ numbers that are not finite, they are put aside first (a round and `rule(x, w)` 
 
 from typing import Any
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ghostjax import _kernels, _types
@@ -135,8 +134,7 @@ def safe_divide(numerator: Any, denominator: Any) -> Array:
 
     ```
     """
-    positive = denominator > 0
-    return jnp.where(positive, numerator / jnp.where(positive, denominator, 1), 0)
+    return _kernels.safe_divide(numerator, denominator)
 
 
 Real = Float[Array, ""]

@@ -31,3 +31,4 @@ from ghostjax._kernels.span import (
     within as within,
 )
 from ghostjax._kernels.window import window_mean as window_mean
+from ghostjax._kernels.window_grad import safe_divide as safe_divide

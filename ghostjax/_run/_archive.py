@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ghostjax._files import read_plain
+from ghostjax._files import read_plain, write_atomic
 
 
 MANIFEST = "manifest.json"
@@ -106,6 +106,13 @@ def content_digest(arrays: Mapping[str, Any]) -> str:
         digest.update(f"{name} {plain.dtype.str} {plain.shape} {json.dumps(kind, sort_keys=True)}\n".encode())
         digest.update(plain.data if plain.size else b"")
     return digest.hexdigest()
+
+
+def write_own(path: Path, content: bytes) -> None:
+    """`write_atomic` in a folder that ghostjax keeps: a folder that stands where the file belongs is moved aside."""
+    if path.is_dir() and not path.is_symlink():
+        quarantine(path, CorruptFile(f"{path}: a folder where a file belongs"))
+    write_atomic(path, content)
 
 
 def quarantine(path: Path, why: Exception) -> None:

@@ -43,7 +43,7 @@ def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> 
     (the stated loss) the last time that it was due.
     """
     models = np.asarray(simulation.protocol.models(state.protocol))
-    honest = ~np.asarray(simulation.byzantine)
+    honest = judged(simulation.byzantine)
     if models.ndim == 2:
         models = models[honest]
     if not np.isfinite(models).all() or not _last_due_are_finite(simulation, record):
@@ -56,6 +56,12 @@ def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> 
     if empty.any():
         return RunResult.nobody_present
     return RunResult.lost_messages if (record["lost"] > 0).any() else RunResult.completed
+
+
+def judged(byzantine: Any) -> np.ndarray:
+    """The nodes that a run is judged by: honest ones, or everybody where nobody is certain to be honest."""
+    honest = ~np.asarray(byzantine)
+    return honest if honest.any() else np.ones_like(honest)
 
 
 def _last_due_are_finite(simulation: Simulation, record: dict[str, np.ndarray]) -> bool:

@@ -21,7 +21,7 @@ from ghostjax._run._archive import pack
 from ghostjax._run._chunk import named_leaves
 from ghostjax._run._dataset import dataset_bytes, labelled
 from ghostjax._run._describe import fingerprint
-from ghostjax._run._result import RunResult
+from ghostjax._run._result import judged, RunResult
 from ghostjax._run._seal import write_sealed
 from ghostjax._run._stored import stored
 from ghostjax._simulation import Simulation
@@ -107,15 +107,17 @@ class Run:
     def evaluate(self, split: Split = "validation") -> dict[str, float]:
         """The goal of the final model on one split of the task; read "test" once, for tables.
 
-        In gossip the mean over the models of honest nodes, and under `worst_loss`, `worst_accuracy` and the like the
-        value of the node that fares worst, where the task declares which values are better.
+        In gossip the mean over the models of honest nodes (of all, where none is certain to be honest), and under
+        `worst_loss`, `worst_accuracy` and the like the value of the node that fares worst, where the task declares
+        which values are better.
         """
         if self.simulation is None:
             raise ConfigurationError("Run.evaluate: simulation=None: read the run with load_run(directory, simulation)")
         found = {name: np.asarray(value) for name, value in _evaluated(self.simulation, self.models, split).items()}
         if self.models.ndim == 1:
             return {name: float(value) for name, value in found.items()}
-        honest = {name: value[~self.byzantine] for name, value in found.items()}
+        nodes = judged(self.byzantine)
+        honest = {name: value[nodes] for name, value in found.items()}
         declared = getattr(self.simulation.task, "outputs", GOAL)
         directions = {name: declared[name].better for name in honest if name in declared}
         find = {"lower": np.max, "higher": np.min}

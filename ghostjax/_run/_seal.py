@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ghostjax._files import read_plain, sha256, write_atomic
-from ghostjax._run._archive import CorruptFile
+from ghostjax._files import read_plain, sha256
+from ghostjax._run._archive import CorruptFile, write_own
 
 
 SEAL = "seal.json"
@@ -26,13 +26,13 @@ class Seal(NamedTuple):
 def write_sealed(directory: Path, contents: Mapping[str, bytes], about: Mapping[str, Any], name: str = SEAL) -> None:
     """Writes every file of `contents` and then the seal over all of them: until that stands, nothing is new."""
     for file, content in contents.items():
-        write_atomic(directory / file, content)
+        write_own(directory / file, content)
     write_seal(directory, {file: sha256(content) for file, content in contents.items()}, about, name)
 
 
 def write_seal(directory: Path, files: Mapping[str, str], about: Mapping[str, Any], name: str = SEAL) -> None:
     """Writes the seal over files that stand already; `files` are their sha256 by name."""
-    write_atomic(directory / name, _encoded(Seal(dict(files), dict(about))))
+    write_own(directory / name, _encoded(Seal(dict(files), dict(about))))
 
 
 def read_seal(directory: Path, name: str = SEAL) -> Seal:

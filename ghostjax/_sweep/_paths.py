@@ -32,6 +32,8 @@ def set_paths(simulation: Simulation, settings: Mapping[str, Any]) -> tuple[Simu
                 parts[head] = _set(parts[head], rest, settings[path])
             except LookupError:
                 missing.add(path)
+    if getattr(parts["attack"], "says_who", False) and "byzantine" not in settings:
+        parts["byzantine"] = None  # of the attack that was there before
     return Simulation(parts.pop("task"), parts.pop("protocol"), **parts), missing
 
 

@@ -25,6 +25,8 @@ from jaxtyping import Array, Int, PyTree
 
 from ghostjax._types import count_field, require
 from ghostjax.aggregators import AbstractGuarantee
+from ghostjax.aggregators.guarantees import Kind
+from ghostjax.attacks import Knowledge
 
 
 Member = TypeVar("Member", bound=eqx.Module)
@@ -79,9 +81,10 @@ def _last_of(*order: str) -> Callable[[list[str]], str]:
 JOINS: dict[str, Callable[[list[Any]], Any]] = {
     "needs": _union,
     "exempt_laws": _union,
-    "knows": _last_of("nothing", "own", "honest", "defence"),
-    "kind": _last_of("unconditional", "conditional", "none"),
+    "knows": _last_of(*get_args(Knowledge)),
+    "kind": _last_of(*get_args(Kind)),
     "in_convex_hull": all,
+    "says_who": any,
     **{name: lambda values: values[0] for name in AGREED},
 }
 """What a switch declares, from what its options declare."""

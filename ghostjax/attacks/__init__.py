@@ -7,6 +7,7 @@ from ghostjax.attacks._base import (
     AbstractSingleAttack as AbstractSingleAttack,
     AbstractStatelessAttack as AbstractStatelessAttack,
     Before as Before,
+    Knowledge as Knowledge,
     Sent as Sent,
     View as View,
 )

@@ -39,6 +39,8 @@ class AbstractAttack(Checked):
     """The laws that this attack does not obey; its docstring says why."""
     per_receiver: ClassVar[bool] = False
     """Whether it sends different vectors to different receivers, which only gossip delivers."""
+    says_who: ClassVar[bool] = False
+    """Whether it says itself which identities are Byzantine (`everybody`), so that nobody else does."""
     doubt: ClassVar[Callable[..., str | None] | None] = None
     """`doubt(n, f)`, a method: why this is no attack of f among n identities of weight 1, if so; a simulation warns."""
 

@@ -1,6 +1,6 @@
 """Several adversaries at once, each with identities of its own."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import equinox as eqx
 import jax
@@ -16,7 +16,8 @@ from ghostjax._types import concrete, count_field, require
 from ghostjax.attacks._base import AbstractAttack, Before, Knowledge, Law, Sent, View
 
 
-KNOWLEDGE: tuple[Knowledge, ...] = ("nothing", "own", "honest", "defence")
+KNOWLEDGE: tuple[Knowledge, ...] = get_args(Knowledge)
+"""From the least to the most."""
 
 
 class Redrawn(Checked):
@@ -56,6 +57,7 @@ class Several(AbstractAttack):
     held: Bool[Array, "m n"] | None
     """Whom each holds in this round; None outside of a round."""
     exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
+    says_who: ClassVar[bool] = True
 
     def __init__(self, attacks: Any):
         pairs = list(attacks.items()) if isinstance(attacks, dict) else attacks

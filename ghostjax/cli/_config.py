@@ -139,13 +139,18 @@ def simulation(config: RunConfig) -> Simulation:
         f"makes {task.num_nodes} nodes where nodes={config.nodes}; write nodes where its partition names a number",
     )
     # The attack that nobody chose is not missed where nobody would carry it out.
-    attack = "no_attack" if config.byzantine == 0 and config.attack == RunConfig.attack else config.attack
+    text = "no_attack" if config.byzantine == 0 and config.attack == RunConfig.attack else config.attack
+    attack = build("attack", text, "attacks", words)
+    require(
+        not attack.says_who or config.byzantine in (0, RunConfig.byzantine), "run", "byzantine", config.byzantine,
+        f"{shown(text)} says itself who is Byzantine; leave it out",
+    )  # fmt: skip
     return Simulation(
         task,
         _protocol(config, words),
         learner=build("learner", config.learner, "learners", words),
-        attack=build("attack", attack, "attacks", words),
-        byzantine=_byzantine(config, attack),
+        attack=attack,
+        byzantine=None if attack.says_who else config.byzantine,
         metrics=_metrics(config, words),
         owner=None if config.owner == "each" else _lists(value_of("owner", config.owner, words)),
         identity=_optional("identity", config.identity, "identity", words),
@@ -159,16 +164,6 @@ def simulation(config: RunConfig) -> Simulation:
 
 def _optional(parameter: str, text: str, family: str, words: dict[str, Any]) -> Any:
     return None if text == "none" else build(parameter, text, family, words)
-
-
-def _byzantine(config: RunConfig, attack: str) -> Any:
-    """The number of attackers, unless the attack says itself who they are."""
-    several = attack.split("(")[0].strip() == "several"
-    require(
-        not several or config.byzantine in (0, RunConfig.byzantine), "run", "byzantine", config.byzantine,
-        "several(...) says itself who is Byzantine; leave it out",
-    )  # fmt: skip
-    return None if several else config.byzantine
 
 
 def rebuilt(plain: Any) -> Simulation | None:

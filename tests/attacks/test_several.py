@@ -248,3 +248,21 @@ def test_an_axis_of_attacks_may_hold_several():
     found = gj.sweep(build, {"attack": [0, 1, 2, 3, 4, "several"]}, 3, progress=None).dataset
     one = play(Several({gj.attacks.Zero(): 1, gj.attacks.SignFlip(): 1}), rounds=3)
     np.testing.assert_allclose(found["loss"].values[-1, 0], one.record["loss"], rtol=1e-5)
+
+
+def test_a_sweep_over_a_knob_leaves_the_adversaries_as_they_are():
+    several = Several([(gj.attacks.SignFlip(), 1), (gj.attacks.Zero(), Redrawn(1))])
+    server = gj.protocols.Server(gj.aggregators.TrimmedMean(f=1))
+    sim = gj.Simulation(gj.tasks.quadratic(6, 3), server, attack=several)
+    found = gj.sweep(sim, {"protocol.aggregator.f": [1, 2]}, 3, seeds=1, progress=None)
+    alone = gj.simulate(gj.Simulation(sim.task, server, attack=several), 3, progress=None)
+    np.testing.assert_array_equal(found.dataset["loss"].values[0, 0], alone.record["loss"])
+
+
+def test_where_everybody_may_be_drawn_a_run_is_judged_by_all():
+    gossip = gj.protocols.Gossip(gj.aggregators.Mean(), gj.topologies.complete(6))
+    sim = gj.Simulation(gj.tasks.quadratic(6, 3), gossip, attack=Several([(gj.attacks.Zero(), Redrawn(1))]))
+    run = gj.simulate(sim, 3, progress=None)
+    assert all(np.isfinite(value) for value in run.evaluate().values())
+    lost = gj.simulate(sim, 3, progress=None, state=np.full(3, np.inf, np.float32))
+    assert lost.result is gj.RunResult.diverged

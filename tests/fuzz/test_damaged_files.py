@@ -76,11 +76,11 @@ def slot(folder: Path, name: str) -> str:
     return sorted(path.name for path in folder.glob("record-*"))[int(name)] if name.isdigit() else name
 
 
-# A folder stands where a piece of the record is to be written again.
-PIECE = {"damage": Damage("folder", "1", "final.npz", 0.5, 0.0), "then": "finished"}
+# A folder stands where a piece of the record, or the end of the run, is to be written again.
+FOLDERS = [{"damage": Damage("folder", name, "final.npz", 0.5, 0.0), "then": "finished"} for name in ("1", "final.npz")]
 
 
-@examples(25, explicit=[PIECE], damage=damages(SLOTS), then=st.sampled_from(("read", "finished", "stopped")))
+@examples(25, explicit=FOLDERS, damage=damages(SLOTS), then=st.sampled_from(("read", "finished", "stopped")))
 def test_damaged_copies_of_a_run(recorded, alarm, tmp_path_factory, damage, then):
     source, twins, expected = recorded
     folder = tmp_path_factory.mktemp("damaged") / "run"

@@ -4,11 +4,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ghostjax.aggregators.guarantees._base import AbstractGuarantee, Kind
-from ghostjax.aggregators.guarantees.robust import robust_bound
+from ghostjax.aggregators.guarantees._base import AbstractGuarantee
+from ghostjax.aggregators.guarantees._passed_on import AbstractPassedOn
 
 
-class Buckets(AbstractGuarantee):
+class Buckets(AbstractPassedOn):
     """Of a rule with the guarantee `inner` that sees the means of buckets of `size` identities.
 
     Who shares a bucket is drawn, not chosen by messages: k identities change at most k buckets. The influence bound is
@@ -17,16 +17,6 @@ class Buckets(AbstractGuarantee):
 
     inner: AbstractGuarantee
     size: int = eqx.field(static=True)
-
-    @property
-    def kind(self) -> Kind:
-        """That of the rule: kappa comes from the rule's."""
-        return self.inner.kind
-
-    @property
-    def in_convex_hull(self) -> bool:
-        """Whether the rule's result lies in the hull of what it sees: means lie in the hull of the messages."""
-        return self.inner.in_convex_hull
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
         """Buckets of identities that all weigh the same, as many as there will be."""
@@ -57,14 +47,6 @@ class Buckets(AbstractGuarantee):
         members = jnp.where(proved, clean, 1) * jnp.maximum(last, 1).astype(w.dtype)
         return jnp.where(proved, (kappa + 1) * (w.sum() - mass) / members, jnp.inf)
 
-    def influence_bound(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        anyway = self.unconditional_bound(w, principal)
-        if self.kind != "conditional":
-            return anyway
-        return jnp.minimum(anyway, robust_bound(self.kappa(w), x, w, principal, self.byzantine_mass(w)))
-
     def unconditional_bound(self, w: Float[Array, " n"], principal: Bool[Array, " n"]) -> Float[Array, ""]:
         # A bucket weighs what its members weigh on average: at most the largest weight if k of the principal's
         # identities are in it, at least the smallest if not. That is the largest share that they can have; the smallest
@@ -78,9 +60,6 @@ class Buckets(AbstractGuarantee):
     def norm_gain(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         # No mean is longer than the longest message.
         return self.inner.norm_gain(self._lightest(w))
-
-    def lipschitz(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
-        return jnp.full_like(w, jnp.inf)
 
     def _lightest(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
         """Buckets that all weigh what the lightest identity does."""

@@ -3,12 +3,12 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from ghostjax.aggregators.guarantees._base import AbstractGuarantee, Kind
+from ghostjax.aggregators.guarantees._base import AbstractGuarantee
+from ghostjax.aggregators.guarantees._passed_on import AbstractPassedOn
 from ghostjax.aggregators.guarantees.mass import Mass
-from ghostjax.aggregators.guarantees.robust import robust_bound
 
 
-class Mixed(AbstractGuarantee):
+class Mixed(AbstractPassedOn):
     """Of a rule with the guarantee `inner` that sees means of the mass `W - F` nearest to each message.
 
     One message may change every mean, so of the rule's own bounds those remain that hold whatever everybody sends. The
@@ -17,16 +17,6 @@ class Mixed(AbstractGuarantee):
 
     inner: AbstractGuarantee
     assumed: Mass
-
-    @property
-    def kind(self) -> Kind:
-        """That of the rule: kappa comes from the rule's."""
-        return self.inner.kind
-
-    @property
-    def in_convex_hull(self) -> bool:
-        """Whether the rule's result lies in the hull of what it sees: means lie in the hull of the messages."""
-        return self.inner.in_convex_hull
 
     def byzantine_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return self.assumed(w.sum())
@@ -43,20 +33,9 @@ class Mixed(AbstractGuarantee):
         left = jnp.where(proved, total - mass, 1)
         return jnp.where(proved, 8 * mass / left * (kappa + 1), jnp.inf)
 
-    def influence_bound(
-        self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
-    ) -> Float[Array, ""]:
-        anyway = self.unconditional_bound(w, principal)
-        if self.kind != "conditional":
-            return anyway
-        return jnp.minimum(anyway, robust_bound(self.kappa(w), x, w, principal, self.assumed(w.sum())))
-
     def unconditional_bound(self, w: Float[Array, " n"], principal: Bool[Array, " n"]) -> Float[Array, ""]:
         present = jnp.where(principal, w, 0).sum() > 0
         return jnp.where(present, self.inner.unconditional_bound(w, jnp.ones_like(principal)), 0)
 
     def norm_gain(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return self.inner.norm_gain(w)
-
-    def lipschitz(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
-        return jnp.full_like(w, jnp.inf)
