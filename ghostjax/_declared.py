@@ -112,7 +112,7 @@ def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
             _, readings[name] = detector.watch(detector.init(seen), seen)
             values = {f"{what}_{name}": value for what, value in readings[name]._asdict().items()}
             known = {
-                f"{what}_{name}": _of_reading(what, name, jnp.ndim(value))
+                f"{what}_{name}": _of_reading(what, name, jnp.ndim(value), detector.dims)
                 for what, value in readings[name]._asdict().items()
             }
             _declare(type(detector).__name__, values, known, 1, found, n)
@@ -154,9 +154,10 @@ CLOCKS = {
 """What a round with governance records about its clocks."""
 
 
-def _of_reading(what: str, name: str, ndim: int) -> Output:
+def _of_reading(what: str, name: str, ndim: int, dims: tuple[str, ...] | None) -> Output:
     words = {"evidence": "evidence", "alarm": "alarm", "since": "estimated round of the change, -1 without evidence"}
-    dims = ("node",) if ndim == 1 else tuple(f"{name}_{i}" for i in range(ndim))
+    if dims is None or len(dims) != ndim:
+        dims = ("node",) if ndim == 1 else tuple(f"{name}_{i}" for i in range(ndim))
     return Output(dims=dims, long_name=f"{words[what]} of {name}")
 
 

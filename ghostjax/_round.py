@@ -81,6 +81,17 @@ class State(NamedTuple):
     age: Any = ()
 
 
+class Audit(NamedTuple):
+    """The shared audit set at one model: inputs `[N, ...]`, targets `[N, ...]`, and `losses(x, y) -> [N]`.
+
+    It is all that a charter reads of a task: nothing that a node owns is in it.
+    """
+
+    x: Array
+    y: Array
+    losses: Callable[[Any, Any], Float[Array, " N"]]
+
+
 class Before(NamedTuple):
     """What the adversary knows when its nodes draw their examples, before any message of the round.
 
@@ -105,7 +116,8 @@ class View(NamedTuple):
     through it, whatever the defence. `mixing[i, j]` is the weight that receiver i gives to sender j (its own on the
     diagonal; rows sum to 1 over those present) where the protocol has a graph, else None. `objective(models)` are the
     losses `[n]` and gradients `[n, d]` of its own nodes' objectives on this round's first batch, poisoned as it decided
-    (zeros for all others). `readings` are the public readings of the last round.
+    (zeros for all others). `readings` are the public readings of the last round, `audit(theta)` the shared audit set
+    at a model.
     """
 
     messages: Float[Array, "n d"]
@@ -118,6 +130,7 @@ class View(NamedTuple):
     mixing: Float[Array, "n n"] | None = None
     objective: Callable[[Array], tuple[Array, Array]] | None = None
     readings: Mapping[str, Reading] = {}
+    audit: Callable[[Array], Audit] | None = None
 
     @property
     def honest(self) -> Float[Array, " n"]:
@@ -162,7 +175,8 @@ HIDDEN = ("byzantine", "owner", "honest", "losses", "updates", "lost", "task", "
 
 class Seen(NamedTuple):
     """A round as participants see it (`Round.blind`): who is Byzantine, who owns whom, private losses, data and updates
-    are not in it. `evaluate` is the stated goal; entries are those of `Round`."""
+    are not in it. `evaluate` is the stated goal, `audit` the shared audit set at a model; entries are those of
+    `Round`."""
 
     index: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
     key: Key
@@ -173,7 +187,9 @@ class Seen(NamedTuple):
     result: Float[Array, "*n d"]
     next_models: Float[Array, "*n d"]
     kappa: Float[Array, ""]
+    age: Int[Array, ""]
     evaluate: Callable[[Array], dict[str, Array]]
+    audit: Callable[[Array], Audit]
     mixing: Float[Array, "n n"] | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -205,6 +221,7 @@ class Round(NamedTuple):
     receiver i the vector `by_receiver[i]` instead, of these. `kappa` is the robustness coefficient of the rule,
     `outnumbered` the number of receivers where more Byzantine mass arrived than it speaks of. `mixing` `[n, n]` is the
     mixing matrix among those present, None at a server. `owner[i]` is the principal that stands behind identity i.
+    `age` counts the rounds behind the model that the round began with, None where it is the round's index.
     """
 
     index: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -226,6 +243,7 @@ class Round(NamedTuple):
     respond: Callable[..., Array]
     by_receiver: Float[Array, "n d"] | None = None
     mixing: Float[Array, "n n"] | None = None
+    age: Int[Array, ""] | None = None
 
     @property
     def honest(self) -> Float[Array, " n"]:
@@ -246,6 +264,10 @@ class Round(NamedTuple):
         """The stated goal at the flat model `theta`."""
         return self.task.evaluate(self.ravel.unravel(theta))
 
+    def audit(self, theta: Float[Array, " d"]) -> Audit:
+        """The audit set that participants share, at the flat model `theta`."""
+        return self.task.audited(self.ravel.unravel(theta))
+
     def blind(self) -> Seen:
         """This round as participants see it."""
         task, ravel = self.task, self.ravel
@@ -259,6 +281,8 @@ class Round(NamedTuple):
             result=self.result,
             next_models=self.next_models,
             kappa=self.kappa,
+            age=self.index if self.age is None else self.age,
             evaluate=lambda theta: task.evaluate(ravel.unravel(theta)),
+            audit=lambda theta: task.audited(ravel.unravel(theta)),
             mixing=self.mixing,
         )

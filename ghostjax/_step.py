@@ -137,6 +137,7 @@ def corrupt(
         mixing=sim.protocol.mixing(weights),
         objective=own,
         readings=state.readings or {},
+        audit=lambda theta: sim.task.audited(sim.ravel.unravel(theta)),
     )
     memory, sent = sim.attack.corrupt(state.attack, view)
     return memory, sent._replace(by_sender=jnp.where(held[:, None], sent.by_sender, messages))
@@ -211,7 +212,7 @@ def watch(sim: "Simulation", state: State, round: Round) -> tuple[PyTree, PyTree
     """What detectors say of the round as participants see it."""
     if not sim.detectors:
         return (), (), {}
-    seen = round.blind()
+    seen = round._replace(age=None if sim.governance is None else state.age).blind()
     found = {name: detector.watch(state.detectors[name], seen) for name, detector in sim.detectors.items()}
     record = {
         f"{what}_{name}": value for name, (_, reading) in found.items() for what, value in reading._asdict().items()

@@ -12,8 +12,10 @@ from ghostjax.attacks._base import (
     View as View,
 )
 from ghostjax.attacks.alie import ALIE as ALIE, z_max as z_max
+from ghostjax.attacks.backdoor import Backdoor as Backdoor
 from ghostjax.attacks.constant import Constant as Constant, Zero as Zero
 from ghostjax.attacks.dissensus import Dissensus as Dissensus
+from ghostjax.attacks.during import During as During
 from ghostjax.attacks.fang_krum import FangKrum as FangKrum
 from ghostjax.attacks.gaussian import Gaussian as Gaussian
 from ghostjax.attacks.ipm import IPM as IPM

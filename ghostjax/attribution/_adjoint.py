@@ -7,7 +7,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ghostjax._border import whole
 from ghostjax._compiled import compiled
@@ -45,9 +45,17 @@ def _worth_keeping(primitive: Any, *_: Any, **__: Any) -> bool:
 
 
 def _last_state(
-    simulation: Simulation, key: Key, w: Float[Array, "T n"], checkpoints: Checkpoints, start: State | None = None
+    simulation: Simulation,
+    key: Key,
+    w: Float[Array, "T n"],
+    checkpoints: Checkpoints,
+    start: State | None = None,
+    count: Int[Array, ""] | None = None,
 ) -> State:
-    """The final state of `rollout`, with what the backward pass keeps decided by `checkpoints`."""
+    """The final state of `rollout`, with what the backward pass keeps decided by `checkpoints`.
+
+    With a `count`, which may be traced, that after so many rounds; checkpoints are then "nested".
+    """
 
     state = simulation.init(key) if start is None else start
     # Keys enter the scans as plain data: jax's check for key reuse takes a segment that is computed twice for a
@@ -69,14 +77,14 @@ def _last_state(
     length = _segment(w.shape[0])
     short = -w.shape[0] % length
     rows = jnp.concatenate([w, jnp.zeros((short, w.shape[1]), w.dtype)]).reshape(-1, length, w.shape[1])
-    if not short:
+    if not short and count is None:
         segment = jax.checkpoint(lambda state, rows: jax.lax.scan(again, state, rows), prevent_cse=False)
         return jax.lax.scan(segment, state, rows)[0]
 
     def guarded(state: State, row: tuple[Array, Array]) -> tuple[State, None]:
         return jax.lax.cond(row[1], lambda s: play(s, row[0])[0], lambda s: s, state), None
 
-    on = (jnp.arange(rows.shape[0] * length) < w.shape[0]).reshape(-1, length)
+    on = (jnp.arange(rows.shape[0] * length) < (w.shape[0] if count is None else count)).reshape(-1, length)
     inner = jax.checkpoint(guarded, prevent_cse=False)
     segment = jax.checkpoint(lambda state, rows: jax.lax.scan(inner, state, rows), prevent_cse=False)
     return jax.lax.scan(segment, state, (rows, on))[0]
@@ -93,6 +101,14 @@ def _gradient(
 ) -> tuple[Float[Array, ""], Float[Array, "T n"]]:
     """J and dJ/dw."""
     return jax.value_and_grad(lambda w: outcome(simulation, _last_state(simulation, key, w, checkpoints, start)))(w)
+
+
+def gradient_at(
+    simulation: Simulation, key: Key, w: Float[Array, "T n"], outcome: Outcome, count: Int[Array, ""]
+) -> tuple[Float[Array, ""], Float[Array, "T n"]]:
+    """J after `count` rounds, which may be traced, and dJ/dw: 0 in the rounds after them."""
+    played = unobserved(simulation)
+    return jax.value_and_grad(lambda w: outcome(played, _last_state(played, key, w, "nested", count=count)))(w)
 
 
 def adjoint(

@@ -43,7 +43,7 @@ class CUSUM(AbstractTest):
     """
 
     k: Float[Array, ""] = real_field(default=0.5, low=0)
-    h: Float[Array, ""] = real_field(default=8.0, low=0)
+    h: Float[Array, ""] = real_field(default=8.0, low=0, inf=True)
 
     def init(self, like: Any) -> PyTree:
         return CUSUMState(jnp.zeros(like.shape, like.dtype), jnp.full(like.shape, -1, jnp.int32))

@@ -41,13 +41,20 @@ class Watch(AbstractDetector):
     reference: AbstractReference = eqx.field(default_factory=OwnPast)
     worse: Literal["higher", "lower"] = static_field(default="higher", choices=("higher", "lower"))
 
+    @property
+    def dims(self) -> tuple[str, ...] | None:
+        """The dimensions that the signal declares for the entry."""
+        metric = self.signal.metric if isinstance(self.signal, Every) else self.signal
+        output = metric.outputs.get(self.entry)
+        return metric.dims.get(self.entry) if output is None else output.dims
+
     def init(self, seen: Seen) -> PyTree:
         like = jax.eval_shape(lambda: self._signal(seen))
         return self.reference.init(like), self.test.init(like)
 
     def watch(self, state: PyTree, seen: Seen) -> tuple[PyTree, Reading]:
         past, memory = state
-        past, z = self.reference.step(past, self._signal(seen))
+        past, z = self.reference.step(past, self._signal(seen), seen.age)
         memory, reading = self.test.step(memory, z, seen.index)
         return (past, memory), reading
 

@@ -1,6 +1,8 @@
 """Metrics: `metric(round) -> {name: array}`, one per file."""
 
 from ghostjax.metrics._base import AbstractMetric as AbstractMetric, Output as Output
+from ghostjax.metrics.audit import Audit as Audit
+from ghostjax.metrics.charter import Charter as Charter
 from ghostjax.metrics.consensus import Consensus as Consensus
 from ghostjax.metrics.dissimilarity import (
     Dissimilarity as Dissimilarity,

@@ -8,7 +8,8 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._border import Checked
 from ghostjax._output import GOAL, Output
-from ghostjax._types import Key
+from ghostjax._round import Audit
+from ghostjax._types import ConfigurationError, Key
 from ghostjax.tasks._splits import Split, Splits
 
 
@@ -49,6 +50,13 @@ class AbstractTask(Checked):
         Goal, attribution and every choice read "validation"; "test" is for tables. A task of your own with one goal
         may define `evaluate(self, params)` alone.
         """
+
+    def audited(self, params: PyTree) -> Audit:
+        """The audit set that participants share, with its losses at `params`: what charters and audits read."""
+        del params
+        raise ConfigurationError(
+            f"{type(self).__name__}.audited: audit=None: the task has no audit set; give one, as from_arrays(audit=(x, y))"
+        )
 
     @property
     def num_classes(self) -> int | None:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ghostjax._border import member, shown, whole
 from ghostjax._kernels import at_least_float32
+from ghostjax._round import Audit
 from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
@@ -112,6 +113,17 @@ class ArrayTask(AbstractTask):
             sums = jax.tree.map(lambda leaf: leaf.sum(0), sums)
         return {name: value / total for name, value in sums.items()}
 
+    def audited(self, params: PyTree) -> Audit:
+        examples = self.audit
+        if examples is None:
+            return super().audited(params)
+
+        def losses(x: Array, y: Array) -> Float[Array, " N"]:
+            found = at_least_float32(self.criterion(self.model.apply(params, self._seen(x), None), y))
+            return found.reshape(found.shape[0], -1).mean(1)
+
+        return Audit(self._numbers(examples.x), examples.y, losses)
+
     def describe(self) -> Heterogeneity:
         """The realised label histogram of the nodes and how uneven it is; integer targets only."""
         if not jnp.issubdtype(self.y.dtype, jnp.integer) or self.y.ndim != 1:
@@ -121,10 +133,13 @@ class ArrayTask(AbstractTask):
             )
         return describe(Partition(np.asarray(self.indices), np.asarray(self.counts)), np.asarray(self.y))
 
+    def _numbers(self, x: Array) -> Array:
+        """Images as bytes on the scale from 0 to 1."""
+        return x.astype(jnp.result_type(float)) / 255 if x.dtype == jnp.uint8 else x
+
     def _seen(self, x: Array) -> Array:
         """The inputs as the model sees them."""
-        if x.dtype == jnp.uint8:
-            x = x.astype(jnp.result_type(float)) / 255
+        x = self._numbers(x)
         if self.shift is not None:
             x = x - self.shift.reshape((1,) * (x.ndim - self.shift.ndim) + self.shift.shape)
         if self.scale is not None:

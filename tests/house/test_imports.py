@@ -46,9 +46,11 @@ ALLOWED = {
     "_kernels": {"_types"},
     "_compiled": {"_types"},
     **dict.fromkeys(STAGES, FOUNDATION),
+    "attacks": FOUNDATION | {"charters"},
     "_round": {"_types", "_tree"},
+    "charters": FOUNDATION,
     "ops": {"_types", "_kernels"},
-    "metrics": FOUNDATION,
+    "metrics": FOUNDATION | {"charters"},
     "detectors": FOUNDATION | {"metrics"},
     "protocols": FOUNDATION | {"aggregators", "topologies"},
     "_step": FOUNDATION | {"channels", "learners", "_simulation"},
@@ -62,6 +64,11 @@ ALLOWED = {
     | STAGES
     | {"_declared", "_participation", "_simulation", "_rollout", "_run", "_training", "sinks", "metrics", "protocols"},
     "attribution": FOUNDATION | {"_participation", "_simulation", "_rollout", "_run", "_training"},
+    "correction": FOUNDATION,
+    "incident": FOUNDATION
+    | STAGES
+    | {"_participation", "_simulation", "_rollout", "attribution", "charters", "correction", "detectors", "metrics"}
+    | {"protocols"},
     "report": FOUNDATION | {"_declared", "_run", "_sweep", "attribution"},
     "_verify": FOUNDATION | {"_run", "_sweep"},
     "_load": FOUNDATION | {"_run", "_simulation", "cli"},

@@ -1,0 +1,60 @@
+"""What a charter is: a stated goal that training data need not teach, told by probes beside controls."""
+
+from abc import abstractmethod
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ghostjax._border import Checked
+from ghostjax._round import Audit as Audit
+
+
+class Probed(NamedTuple):
+    """Mean losses of every family of probes, `[f]`, and of the controls that belong to them, `[f]`."""
+
+    probes: Float[Array, " f"]
+    controls: Float[Array, " f"]
+
+    @property
+    def excess(self) -> Float[Array, " f"]:
+        """How much worse probes are than controls: a difference from which ordinary learning cancels."""
+        return self.probes - self.controls
+
+
+class AbstractCharter(Checked):
+    """A goal beside the stated one: the loss on probes, in families, each compared with controls.
+
+    Ordinary learning moves probes and controls alike. A change of their difference is about the charter alone.
+    """
+
+    @property
+    @abstractmethod
+    def num_families(self) -> int:
+        """Number of families of probes."""
+
+    @abstractmethod
+    def read(self, audit: Audit) -> Probed:
+        """Losses of probes and controls at the model of `audit`."""
+
+
+class AbstractInvariance(AbstractCharter):
+    """The label must not change when inputs are changed in one of a few ways: a family of probes each.
+
+        probes_f = mean loss(changed_f(x), y),    controls_f = mean loss(x, y)
+    """
+
+    @abstractmethod
+    def changed(self, x: Array) -> Float[Array, "f N ..."]:
+        """The inputs `[N, ...]`, changed in each of the ways."""
+
+    def read(self, audit: Audit) -> Probed:
+        probes = jax.vmap(lambda x: audit.losses(x, audit.y).mean())(self.changed(audit.x))
+        return Probed(probes, jnp.broadcast_to(audit.losses(audit.x, audit.y).mean(), probes.shape))
+
+
+def listed(values: Any) -> tuple[Any, ...]:
+    """Plain numbers: one of them, a list or an array."""
+    return tuple(np.atleast_1d(np.asarray(values)).tolist())

@@ -1,0 +1,76 @@
+"""Log likelihood ratios of a shift by each of a few sizes, and when the change began by each of them."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from ghostjax._border import Checked
+from ghostjax._types import concrete, real_field, require, static_field
+
+
+class Shifts(Checked):
+    """`size` shifts of the mean, geometric from `low` to `high` standard deviations, each as likely as the others.
+
+    **Traced:** `low`, `high`. **Static:** `size`.
+    """
+
+    low: Float[Array, ""] = real_field(default=0.02, low=0)
+    high: Float[Array, ""] = real_field(default=1.0, low=0)
+    size: int = static_field(default=12, whole=True, low=1)
+
+    def __check_init__(self):
+        if concrete((self.low, self.high)):
+            require(self.low > 0, "Shifts", "low", float(self.low), "a shift of 0 is no change")
+            require(self.high >= self.low, "Shifts", "high", float(self.high), f"at least low={float(self.low):g}")
+
+    def ratios(self, x: Float[Array, "*s"]) -> Float[Array, "*s g"]:
+        """log dN(lambda, 1)/dN(0, 1) at `x`, for every shift lambda: lambda x - lambda^2 / 2."""
+        low, high = self.low.astype(x.dtype), self.high.astype(x.dtype)
+        steps = jnp.arange(self.size, dtype=x.dtype) / max(self.size - 1, 1)
+        shifts = low * (high / low) ** steps
+        # Within the finite numbers: inf - inf would be nan for ever.
+        largest = jnp.sqrt(jnp.finfo(x.dtype).max)
+        return shifts * jnp.clip(x, -largest, largest)[..., None] - shifts**2 / 2
+
+
+class Began(NamedTuple):
+    """Page's sum of every shift, and the round in which it last left 0, -1 while it is 0."""
+
+    total: Float[Array, "*s g"]
+    since: Int[Array, "*s g"]
+
+
+def began(shape: tuple[int, ...], size: int, dtype: object) -> Began:
+    """Nothing has changed yet."""
+    return Began(jnp.zeros((*shape, size), dtype), jnp.full((*shape, size), -1, jnp.int32))
+
+
+def follow(past: Began, ratios: Float[Array, "*s g"], round: Int[Array, ""]) -> Began:
+    """The sums after one more observation: for each shift the most likely round in which it began."""
+    total = jnp.maximum(0, past.total + ratios)
+    start = jnp.where(past.since < 0, round.astype(jnp.int32), past.since)
+    return Began(total, jnp.where(total > 0, start, -1))
+
+
+LIKELY = 0.5
+"""By how much less, in logarithms, the evidence of a shift may speak for its start."""
+
+
+def earliest(evidence: Float[Array, "*s g"], since: Int[Array, "*s g"]) -> Int[Array, "*s"]:
+    """The earliest start by a shift whose evidence is about the largest; -1 where none has begun.
+
+    A small shift that began early and a large one that began late explain the same signal. Who goes back too late keeps
+    what was done; who goes back too early loses some rounds.
+    """
+    likely = (evidence >= evidence.max(-1, keepdims=True) - LIKELY) & (since >= 0)
+    never = jnp.iinfo(since.dtype).max
+    first = jnp.where(likely, since, never).min(-1)
+    return jnp.where(first == never, -1, first)
+
+
+def observed(x: Float[Array, "*s"], after: NamedTuple, before: NamedTuple) -> tuple[Bool[Array, "*s"], NamedTuple]:
+    """Where there was an observation, and the memory that only these change; leaves are `[*s, g]`."""
+    seen = ~jnp.isnan(x)
+    kept = [jnp.where(seen[..., None], new, old) for new, old in zip(after, before, strict=True)]
+    return seen, type(after)(*kept)

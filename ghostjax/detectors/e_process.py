@@ -1,0 +1,67 @@
+"""An e-process: evidence against "nothing has changed since the beginning"."""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from ghostjax._round import Reading
+from ghostjax._types import real_field
+from ghostjax.detectors._base import AbstractTest
+from ghostjax.detectors._mixture import Began, began, earliest, follow, observed, Shifts
+
+
+class EProcessState(NamedTuple):
+    """The log likelihood ratio of every shift, Page's sums and the rounds in which they began."""
+
+    log: Float[Array, "*s g"]
+    total: Float[Array, "*s g"]
+    since: Int[Array, "*s g"]
+
+
+class EProcess(AbstractTest):
+    """A mixture of likelihood ratios of a mean that is above 0, all from the first observation on.
+
+        evidence = max(0, log mean_lambda prod_t exp(lambda x_t - lambda^2 / 2)) >= h
+
+    While x given the past is standard normal, or 1-sub-Gaussian of mean at most 0, the mixture is a supermartingale
+    that starts at 1, and the probability that it *ever* alarms is at most exp(-h) (Ville's inequality): e-values of
+    many identities at any stopping time go to `detectors.e_bh`. **Not** on a signal whose reference is estimated, or
+    that drifts. A change that comes late has to make up for what the quiet rounds cost; `ShiryaevRoberts` forgets them.
+
+    **Traced:** `h`, the shifts. **Static:** their number. **State:** three numbers per shift.
+
+    ```python
+    >>> import jax.numpy as jnp, ghostjax as gj
+    >>> test = gj.detectors.EProcess(h=3.0)
+    >>> state = test.init(jnp.zeros(()))
+    >>> for t in range(8):
+    ...     state, reading = test.step(state, jnp.asarray(1.5), jnp.asarray(t))
+    >>> bool(reading.alarm), int(reading.since)
+    (True, 0)
+
+    ```
+
+    Source: Ramdas, Grunwald, Vovk and Shafer, Game-theoretic statistics and safe anytime-valid inference,
+    arXiv:2210.01948.
+    """
+
+    h: Float[Array, ""] = real_field(default=3.0, low=0, inf=True)
+    shifts: Shifts = eqx.field(default_factory=Shifts)
+
+    def init(self, like: Any) -> PyTree:
+        start = began(like.shape, self.shifts.size, like.dtype)
+        return EProcessState(jnp.zeros(start.total.shape, like.dtype), *start)
+
+    def step(self, state: PyTree, x: Float[Array, "*s"], round: Int[Array, ""]) -> tuple[PyTree, Reading]:
+        ratios = self.shifts.ratios(jnp.where(jnp.isnan(x), 0, x))
+        limit = jnp.finfo(x.dtype).max
+        log = jnp.clip(state.log + ratios, -limit, limit)
+        after = EProcessState(log, *follow(Began(state.total, state.since), ratios, round))
+        _, after = observed(x, after, state)
+        mixed = jax.nn.logsumexp(after.log, axis=-1) - jnp.log(jnp.asarray(self.shifts.size, x.dtype))
+        evidence = jnp.maximum(mixed, 0)
+        since = jnp.where(evidence > 0, earliest(after.log, after.since), -1)
+        return after, Reading(evidence, (evidence >= self.h.astype(x.dtype)) & (evidence > 0), since)

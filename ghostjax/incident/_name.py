@@ -1,0 +1,149 @@
+"""Names who is behind an incident, or says that it cannot."""
+
+import dataclasses
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from ghostjax._border import Checked, member, members
+from ghostjax._round import State
+from ghostjax._simulation import Simulation
+from ghostjax._types import real_field
+from ghostjax.attribution import final_model
+from ghostjax.charters import AbstractCharter
+from ghostjax.incident._calibrate import Calibration, order_statistic
+from ghostjax.incident._groups import above_gap, jaccard, upper_group
+from ghostjax.incident._incident import Incident
+from ghostjax.incident._outcome import Finding, Outcome
+from ghostjax.incident._program import gradients
+
+
+class AbstractNaming(Checked):
+    """Scores identities by what a run tells until a round: high means harmful."""
+
+    @abstractmethod
+    def scores(self, outcomes: Sequence[Outcome], until: Sequence[int]) -> list[np.ndarray]:
+        """`[n]` for every outcome, from its `start` to round `until` (included)."""
+
+
+class CharterLoss(eqx.Module):
+    """The charter's loss at the final model, as an outcome of an attribution."""
+
+    charter: AbstractCharter
+
+    def __call__(self, simulation: Simulation, state: State) -> Array:
+        model = simulation.ravel.unravel(final_model(simulation, state))
+        return self.charter.read(simulation.task.audited(model)).probes.mean()
+
+
+class Adjoint(AbstractNaming):
+    """The adjoint of the charter's loss, by replay: one backward pass through the run, summed from `start`.
+
+        score_i = sum_{t >= start} w[t, i] dJ/dw[t, i],    J = charter loss after round `until`
+
+    It follows a message through all later rounds. The ledger has to suffice to replay.
+    """
+
+    def scores(self, outcomes: Sequence[Outcome], until: Sequence[int]) -> list[np.ndarray]:
+        incident, found = outcomes[0].incident, []
+        keys = jnp.stack([one.key for one in outcomes])
+        held = np.stack([one.byzantine for one in outcomes])
+        weights = np.broadcast_to(incident.weights, (len(outcomes), *incident.weights.shape))
+        counts = np.asarray(until, np.int32) + 1
+        _, cells = gradients(unwatched(incident), keys, held, weights, counts, CharterLoss(incident.charter))
+        for one, cell, w in zip(outcomes, cells, weights, strict=True):
+            found.append((np.where(w > 0, w, 0) * cell)[one.start :].sum(0))
+        return found
+
+
+class Pushed(AbstractNaming):
+    """The harm that an identity's own messages did where they were sent, added up from `start`.
+
+        score_i = sum_{t >= start} w[t, i] mean_f <s_i, v_f>,    <s_i, v_f> the entry `charter_push` of `metrics.Charter`
+
+    It needs no replay, and knows nothing of later rounds: what others heal or carry on is not in it.
+    """
+
+    def scores(self, outcomes: Sequence[Outcome], until: Sequence[int]) -> list[np.ndarray]:
+        found = []
+        for one, last in zip(outcomes, until, strict=True):
+            push = one.record["charter_push"].mean(-1)
+            found.append((one.incident.weights * push)[one.start : last + 1].sum(0))
+        return found
+
+
+def unwatched(incident: Incident) -> Simulation:
+    """The network without what changes nothing that a replay needs."""
+    return eqx.tree_at(
+        lambda sim: (sim.metrics, sim.detectors), incident.attacked, ((), {}), is_leaf=lambda leaf: leaf is None
+    )
+
+
+class Decisive(Checked):
+    """When a verdict names: the gap is larger than in honest runs, and two groupings of the scores agree.
+
+    `agreement` is the least Jaccard index of those above the largest gap and the upper of the two best groups; `level`
+    the share of honest runs whose gap is larger. **Traced:** both.
+    """
+
+    agreement: Array = real_field(default=0.85, low=0, high=1)
+    level: Array = real_field(default=0.05, low=0, high=1)
+
+
+def gaps_of(calibration: Calibration, by: AbstractNaming | None = None) -> np.ndarray:
+    """The largest gap of every honest run, judged as if its largest evidence had been an alarm: sorted, `[m]`."""
+    by = Adjoint() if by is None else member(by, AbstractNaming, "gaps_of", "by")
+    incident = calibration.incident
+    watch = incident.alarm
+    peaks = [int(one.record[f"evidence_{watch}"].reshape(incident.rounds, -1).max(1).argmax()) for one in calibration.honest]
+    until = [min(peak + incident.delay, incident.rounds - 1) for peak in peaks]
+    return np.sort([above_gap(scores)[1] for scores in by.scores(calibration.honest, until)])
+
+
+def name(
+    outcome: Outcome | Sequence[Outcome],
+    by: AbstractNaming | None = None,
+    *,
+    gaps: Any = (),
+    rule: Decisive | None = None,
+    until: int | None = None,
+) -> Any:
+    """The outcome with its `finding`: who is named at the execution of the verdict, by which scores, and how sure.
+
+    `by` scores identities (`Adjoint()` unless given). `gaps` are those of honest runs (`gaps_of(calibration)`); without
+    them the size of the gap is not judged. Evidence is read until round `until`: the execution unless given, the last
+    round where nothing was executed. Several outcomes of one incident are scored in one program.
+
+    The verdict is "nobody" where nothing alarmed, "wait" where the evidence is not decisive, else "named".
+    """
+    several = isinstance(outcome, list | tuple)
+    found = members(outcome if several else [outcome], Outcome, "name", "outcome")
+    by = Adjoint() if by is None else member(by, AbstractNaming, "name", "by")
+    rule = Decisive() if rule is None else member(rule, Decisive, "name", "rule")
+    incident = found[0].incident
+    threshold = _threshold(np.asarray(gaps, float), float(rule.level))
+    last = [until if until is not None else one.executed if one.executed >= 0 else incident.rounds - 1 for one in found]
+    scored = by.scores(found, last)
+    named = [
+        dataclasses.replace(one, finding=_finding(one, scores, threshold, float(rule.agreement), type(by).__name__))
+        for one, scores in zip(found, scored, strict=True)
+    ]
+    return named if several else named[0]
+
+
+def _threshold(gaps: np.ndarray, level: float) -> float:
+    return float(np.sort(gaps)[order_statistic(len(gaps), level, "name") - 1]) if gaps.size else 0.0
+
+
+def _finding(one: Outcome, scores: np.ndarray, threshold: float, agreement: float, by: str) -> Finding:
+    candidates, gap = above_gap(scores)
+    alike = jaccard(candidates, upper_group(scores))
+    decisive = gap > threshold and alike >= agreement
+    verdict = "nobody" if one.alarms[one.incident.alarm] < 0 else "named" if decisive else "wait"
+    named = candidates & (verdict == "named")
+    return Finding(verdict, named, candidates, scores, gap, threshold, alike, one.start, by)

@@ -1,0 +1,82 @@
+"""Plays an incident."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ghostjax._border import member, shown, whole
+from ghostjax._random import root_key, stream
+from ghostjax._types import require
+from ghostjax.incident._incident import Incident
+from ghostjax.incident._outcome import Outcome
+from ghostjax.incident._program import first_states, rounds
+
+
+def play(incident: Incident, keys: Any = 0, *, attacked: bool = True) -> Any:
+    """Plays the incident from a key or seed, or from each of a list of them: an `Outcome`, or a list of outcomes.
+
+    All of `keys` run in one compiled program. With `attacked=False` nobody is Byzantine: the same data, batches and
+    noise without the adversary.
+
+    ```python
+    >>> import ghostjax as gj
+    >>> incident = gj.incident.ghost(rounds=12, t0=6, burn_in=(1, 4))
+    >>> outcome = gj.incident.play(incident, 0)
+    >>> outcome.loss.shape, outcome.result
+    ((12,), 'no_alarm')
+
+    ```
+    """
+    member(incident, Incident, "play", "incident")
+    several = isinstance(keys, list | tuple | range) or (isinstance(keys, jax.Array) and keys.ndim == 1)
+    roots = stacked(keys if several else [keys], "play")
+    held = np.broadcast_to(incident.owned & attacked, (len(roots), incident.num_nodes))
+    weights = np.broadcast_to(incident.weights, (len(roots), *incident.weights.shape))
+    record = played(incident, roots, held, weights)
+    found = [
+        outcome_of(incident, roots[i], attacked, {name: column[i] for name, column in record.items()})
+        for i in range(len(roots))
+    ]
+    return found if several else found[0]
+
+
+def played(incident: Incident, keys: Any, held: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """The record of whole runs, `[m, rounds, ...]`."""
+    counts = np.full(len(weights), incident.rounds, np.int32)
+    states = first_states(incident.attacked, keys)
+    return rounds(incident.attacked, keys, states, held, weights, counts)[1]
+
+
+def stacked(keys: Sequence[Any] | Any, call: str) -> Any:
+    """Root keys as one array `[m]`."""
+    roots = [root_key(key, call, "keys") for key in keys]
+    require(len(roots) > 0, call, "keys", shown(keys), "give a seed, or a list of them")
+    return jnp.stack(roots)
+
+
+def drawn(key: Any, name: str, count: int, call: str) -> Any:
+    """`count` root keys of the stream `name`."""
+    root = root_key(key, call)
+    return jnp.stack([stream(root, name, i) for i in range(whole(count, call, "count", low=1))])
+
+
+def outcome_of(incident: Incident, key: Any, attacked: bool, record: dict[str, np.ndarray]) -> Outcome:
+    """What the record of a run says: when which watch alarmed, since when, and when a verdict is executed."""
+    alarms, since = {}, {}
+    for name in incident.watches:
+        alarm, evidence = (_flat(record[f"{what}_{name}"]) for what in ("alarm", "evidence"))
+        first = int(alarm.any(1).argmax()) if alarm.any() else -1
+        at = first if first >= 0 else int(evidence.max(1).argmax())
+        alarms[name] = first
+        since[name] = int(_flat(record[f"since_{name}"])[at, evidence[at].argmax()])
+    executed = alarms[incident.alarm] + incident.delay if alarms[incident.alarm] >= 0 else -1
+    late = executed >= incident.rounds
+    result = "no_alarm" if executed < 0 else "never_decided" if late else "executed"
+    return Outcome(incident, key, attacked, record, alarms, since, -1 if late else executed, result)
+
+
+def _flat(column: np.ndarray) -> np.ndarray:
+    return column.reshape(len(column), -1)

@@ -1,0 +1,106 @@
+"""Runs of an incident in one program each: batches of keys, with whoever takes part in them."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from ghostjax._compiled import compiled
+from ghostjax._cores import usable_cores
+from ghostjax._rollout import rollout_first
+from ghostjax._round import State
+from ghostjax._simulation import Record, Simulation
+from ghostjax._tree import replaced
+from ghostjax._types import Key
+from ghostjax.attribution import Outcome
+from ghostjax.attribution._adjoint import gradient_at
+
+
+def _of(simulation: Simulation, byzantine: Bool[Array, " n"]) -> Simulation:
+    return replaced(simulation, byzantine=byzantine)
+
+
+@compiled
+def first_states(simulation: Simulation, keys: Key) -> State:
+    """The state before the first round, for every key."""
+    # One after the other: a batch of random numbers takes three times as long to compile.
+    return jax.lax.map(simulation.init, keys)
+
+
+@compiled
+def _rounds(
+    simulation: Simulation,
+    keys: Key,
+    states: State,
+    byzantine: Bool[Array, "m n"],
+    weights: Float[Array, "m T n"],
+    counts: Int[Array, " m"],
+) -> tuple[State, Record]:
+    def one(case: Any) -> tuple[State, Record]:
+        key, state, held, w, count = case
+        return rollout_first(_of(simulation, held), key, w, state, count)
+
+    return jax.lax.map(one, (keys, states, byzantine, weights, counts))
+
+
+@compiled
+def _gradients(
+    simulation: Simulation,
+    keys: Key,
+    byzantine: Bool[Array, "m n"],
+    weights: Float[Array, "m T n"],
+    counts: Int[Array, " m"],
+    outcome: Outcome,
+) -> tuple[Float[Array, " m"], Float[Array, "m T n"]]:
+    def one(case: Any) -> tuple[Array, Array]:
+        key, held, w, count = case
+        return gradient_at(_of(simulation, held), key, w, outcome, count)
+
+    return jax.lax.map(one, (keys, byzantine, weights, counts))
+
+
+SIZE = 4
+"""Runs in one call of a program: few, so that two threads share the work evenly."""
+
+
+def rounds(
+    simulation: Simulation, keys: Any, states: Any, byzantine: np.ndarray, weights: np.ndarray, counts: np.ndarray
+) -> tuple[Any, dict[str, np.ndarray]]:
+    """The first `counts[i]` rounds of run i from `states[i]`: the states after them, and records `[m, T, ...]`."""
+    return _in_batches(lambda *parts: _rounds(simulation, *parts), (keys, states, byzantine, weights, counts), len(counts))
+
+
+def gradients(
+    simulation: Simulation, keys: Any, byzantine: np.ndarray, weights: np.ndarray, counts: np.ndarray, outcome: Outcome
+) -> tuple[np.ndarray, np.ndarray]:
+    """The outcome after `counts[i]` rounds of run i, `[m]`, and its derivative by every weight, `[m, T, n]`."""
+    columns = (keys, byzantine, weights, counts)
+    return _in_batches(lambda *parts: _gradients(simulation, *parts, outcome), columns, len(counts))
+
+
+def _in_batches(call: Callable, columns: Sequence[Any], total: int) -> Any:
+    """`call` on rows of `columns`, `SIZE` at a time, the last batch filled up with its last row; cores share them.
+
+    One program serves all batches. A row's bits depend neither on its neighbours nor on the number of threads.
+    """
+    starts = range(0, total, SIZE)
+
+    def batch(start: int) -> Any:
+        chosen = np.minimum(np.arange(start, start + SIZE), total - 1)
+        found = call(*(jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], column) for column in columns))
+        return jax.block_until_ready(found)
+
+    first = batch(0)  # compiled once, before threads share the program
+    with ThreadPoolExecutor(max(1, usable_cores())) as pool:
+        pieces = [first, *pool.map(batch, starts[1:])]
+
+    def joined(*leaves: Any) -> Any:
+        if jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key):
+            return jnp.concatenate(leaves)[:total]
+        return np.concatenate([np.asarray(leaf) for leaf in leaves])[:total]
+
+    return jax.tree.map(joined, *pieces)
