@@ -48,14 +48,20 @@ def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> 
         models = models[honest]
     if not np.isfinite(models).all() or not _last_due_are_finite(simulation, record):
         return RunResult.diverged
-    empty = record["present"] <= 0
+    empty, paused = record["present"] <= 0, _paused(record)
     if (record["outnumbered"] > 0).any():
         return RunResult.outnumbered
     if (~empty & ~(record["margin"] > 0)).any():  # nan is no guarantee either
         return RunResult.void_guarantee
-    if empty.any():
+    if (empty & ~paused).any():
         return RunResult.nobody_present
     return RunResult.lost_messages if (record["lost"] > 0).any() else RunResult.completed
+
+
+def _paused(record: dict[str, np.ndarray]) -> np.ndarray:
+    """The rounds that governance paused: the round before says so."""
+    said = record.get("paused")
+    return np.zeros(len(record["present"]), bool) if said is None else np.concatenate([[False], said[:-1]]).astype(bool)
 
 
 def judged(byzantine: Any) -> np.ndarray:
