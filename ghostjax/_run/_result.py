@@ -48,7 +48,7 @@ def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> 
         models = models[honest]
     if not np.isfinite(models).all() or not _last_due_are_finite(simulation, record):
         return RunResult.diverged
-    empty, paused = record["present"] <= 0, _paused(record)
+    empty, paused = record["present"] <= 0, _paused(simulation, record)
     if (record["outnumbered"] > 0).any():
         return RunResult.outnumbered
     if (~empty & ~(record["margin"] > 0)).any():  # nan is no guarantee either
@@ -58,10 +58,11 @@ def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> 
     return RunResult.lost_messages if (record["lost"] > 0).any() else RunResult.completed
 
 
-def _paused(record: dict[str, np.ndarray]) -> np.ndarray:
-    """The rounds that governance paused: the round before says so."""
-    said = record.get("paused")
-    return np.zeros(len(record["present"]), bool) if said is None else np.concatenate([[False], said[:-1]]).astype(bool)
+def _paused(simulation: Simulation, record: dict[str, np.ndarray]) -> np.ndarray:
+    """The rounds that governance paused, as it said in the round before."""
+    told = simulation.governance is not None and "paused" in simulation.governance.outputs
+    said = record["paused"] if told else np.zeros(len(record["present"]), bool)
+    return np.concatenate([[False], said[:-1]]).astype(bool)
 
 
 def judged(byzantine: Any) -> np.ndarray:

@@ -10,7 +10,7 @@ from jaxtyping import Array
 from ghostjax._byzantine import byzantine_mask
 from ghostjax._random import Moment, root_key
 from ghostjax._round import People, Reading, Session
-from ghostjax._types import Key
+from ghostjax._types import as_real, Key
 from ghostjax.governance._base import AbstractElectorate, AbstractGovernance
 
 
@@ -44,7 +44,7 @@ def deliberate(
     root = root_key(key, "deliberate")
     held = byzantine_mask(byzantine, num_nodes, "deliberate")
     principals = jnp.arange(num_nodes, dtype=jnp.int32) if owner is None else jnp.asarray(owner, jnp.int32)
-    strength = jnp.ones(num_nodes, jnp.result_type(float)) if power is None else jnp.asarray(power)
+    strength = jnp.ones(num_nodes, jnp.result_type(float)) if power is None else as_real(power)
     first = jax.tree.map(lambda column: column[0], dict(readings))
     blank = governance.blank_verdict(first, True, num_nodes)
     ring = governance.snapshots

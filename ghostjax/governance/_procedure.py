@@ -126,7 +126,7 @@ def proceed(terms: Terms, docket: Docket, heard: Heard) -> tuple[Docket, Steps]:
         clock=number(proposes | passes | ends, 0, clock),
         open=number(raises | ends, 0, rounds),
         rest=number(of_alarm & (executes | expires), terms.rest, jnp.maximum(docket.rest - 1, 0)),
-        failed=number(raises, 0, docket.failed + fails),
+        failed=number(raises, 0, docket.failed + number(fails, 1, 0)),
         outcome=number(proposes, Outcome.never_decided, number(ends, ended, docket.outcome)),
     )
     return after, Steps(raises, proposes, passes, executes)

@@ -123,6 +123,7 @@ class Council(AbstractGovernance):
         "proposed": Output(long_name="round of its last proposal, -1 for none", units="rounds"),
         "passed": Output(long_name="round in which it passed, -1 for none", units="rounds"),
         "executed": Output(long_name="round in which it was executed, -1 for none", units="rounds"),
+        "validated": Output(long_name="age up to which snapshots are validated", units="rounds"),
         "paused": Output(long_name="whether the next round is paused"),
         "quarantined": Output(long_name="identities under quarantine in the next round", units="identities"),
         "quarantine": Output(dims=("node",), long_name="whether the identity is under quarantine in the next round"),
@@ -184,6 +185,7 @@ class Council(AbstractGovernance):
             "failed": docket.failed,
             "outcome": docket.outcome,
             **after.dates._asdict(),
+            "validated": after.validated,
             "paused": verdict.pause,
             "quarantined": after.out.sum(),
             "quarantine": after.out,
@@ -191,7 +193,7 @@ class Council(AbstractGovernance):
 
     def _needed(self, num_nodes: int) -> Float[Array, ""]:
         """The power that passes a motion; rounding of the product or of the sum of powers makes no difference."""
-        rounding = num_nodes * jnp.finfo(self.quorum.dtype).eps
+        rounding = num_nodes * float(jnp.finfo(self.quorum.dtype).eps)
         return jnp.ceil(self.quorum * num_nodes * (1 - rounding)) * (1 - rounding)
 
     def _heard(self, session: Session) -> tuple[Bool[Array, ""], Int[Array, ""]]:

@@ -48,12 +48,13 @@ class Electorate(AbstractElectorate):
     def spoken_for(self, people: People) -> Bool[Array, " n"]:
         owned = ((people.owner[:, None] == people.owner[None, :]) & people.byzantine[None, :]).any(1)
         rank = jnp.where(owned, jnp.cumsum(owned), owned.sum() + jnp.cumsum(~owned))
-        return rank <= jnp.floor(self.captured * owned.shape[0] + 0.5)
+        return rank <= jnp.floor(self.captured * owned.shape[0] + 0.5).astype(rank.dtype)
 
     def vote(self, state: PyTree, motion: Motion, people: People, key: Key) -> tuple[PyTree, Ballots]:
         def drawn() -> Ballots:
             held = self.spoken_for(people)
-            comes, judges = (jax.random.uniform(stream(key, name), held.shape) for name in ("comes", "judges"))
+            dtype = self.accuracy.dtype
+            comes, judges = (jax.random.uniform(stream(key, name), held.shape, dtype) for name in ("comes", "judges"))
             true = (motion.kind == Kind.ALARM) & (people.byzantine & (people.power > 0)).any()
             yes = jnp.where(held, motion.kind == Kind.MOVED, (judges < self.accuracy) == true)
             cast = held | (comes < self.participation)
