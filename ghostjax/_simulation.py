@@ -36,10 +36,10 @@ class Simulation(eqx.Module):
     """A network of nodes that learn `task` by `protocol`, some of them held by an adversary.
 
     One round is `weigh -> learn -> send -> corrupt -> carry -> receive -> observe -> watch -> vote -> decide ->
-    remember`; replace one object to replace one stage. Every leaf is traced, so one compiled program serves all values of all
-    knobs. `identity` turns presence into weights, `channel` carries messages, `detectors` (a dict, which names their
-    readings in the record: `evidence_NAME`, `alarm_NAME`, `since_NAME`) watch what participants see, `electorate` votes
-    on what `governance` puts to it, `governance` decides; a stage that is left out costs nothing.
+    remember`; replace one object to replace one stage. Every leaf is traced, so one compiled program serves all values
+    of all knobs. `identity` turns presence into weights, `channel` carries messages, `detectors` (a dict, which names
+    their readings in the record: `evidence_NAME`, `alarm_NAME`, `since_NAME`) watch what participants see, `electorate`
+    votes on what `governance` puts to it, `governance` decides; a stage that is left out costs nothing.
 
     `byzantine` marks the adversary's identities: a whole number is a count, of the last ones; a fraction between 0
     and 1, or `gj.Share(0.25)`, a share of the nodes, rounded to the nearest whole number of them; an array a mask

@@ -272,9 +272,7 @@ def decide(
     if sim.governance is None:
         return (), (), {}
     age = _age_after(state)
-    session = Session(
-        readings or {}, at.round, age, at("governance"), power(sim, state), state.snapshots.ages, ballots
-    )
+    session = Session(readings or {}, at.round, age, at("governance"), power(sim, state), state.snapshots.ages, ballots)
     memory, verdict, record = sim.governance.decide(state.governance, session, sim.num_nodes)
     return memory, verdict._replace(factor=verdict.factor.astype(sim.ravel.dtype)), record
 

@@ -39,7 +39,7 @@ class AbstractGovernance(Checked):
         """The next memory, the verdict for the next rounds, and what to record."""
 
     def blank_session(self, readings: Mapping[str, Reading], ballots: bool, num_nodes: int) -> Session:
-        """A session of the right shapes in which nobody said anything; `ballots` says whether there is an electorate."""
+        """A session of the right shapes in which nobody said anything; `ballots`: whether there is an electorate."""
         zero, nobody = jnp.zeros((), jnp.int32), jnp.zeros(num_nodes, bool)
         return Session(
             readings=readings,

@@ -39,8 +39,8 @@ class Outcome(enum.IntEnum):
 
 
 class Terms(NamedTuple):
-    """Rounds that the procedure takes: of a vote, of the timelock, of a pause at most, until a matter expires, and after
-    a decision before the next alarm is heard."""
+    """Rounds that the procedure takes: of a vote, of the timelock, of a pause at most, until a matter expires, and
+    after a decision before the next alarm is heard."""
 
     voting: Int[Array, ""]
     timelock: Int[Array, ""]
@@ -63,8 +63,8 @@ class Docket(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What the procedure hears in a round: an alarm, a member's motion, whether the ballots are enough, whether there is
-    a snapshot that the decision can return to."""
+    """What the procedure hears in a round: an alarm, a member's motion, whether the ballots are enough, whether there
+    is a snapshot that the decision can return to."""
 
     alarm: Bool[Array, ""]
     moved: Bool[Array, ""]

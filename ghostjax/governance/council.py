@@ -71,11 +71,11 @@ class Council(AbstractGovernance):
     **Alarm:** any element of the readings of the detector `alarm`; its `since` is that of the element with the largest
     evidence, in the round of the alarm. It counts back rounds: over an earlier pause or rollback that is further back.
     **Power** is that of the record: weights by identity and quarantine as they were before the round of the proposal.
-    **Names** are those of whom the detector `names` alarms in the round of the *execution*: what names is the age of the
-    evidence. They are in quarantine for good. Without `names` nobody is.
-    **Snapshots** are candidates until `probation` rounds have passed without an alarm; only validated ones are restored.
-    From the alarm to the decision none is written. A change older than every snapshot, or one that would cost more than
-    `reach` rounds, is `too_late`: nothing is restored, and the quarantine stands.
+    **Names** are those of whom the detector `names` alarms in the round of the *execution*: what names is the age of
+    the evidence. They are in quarantine for good. Without `names` nobody is.
+    **Snapshots** are candidates until `probation` rounds have passed without an alarm; only validated ones are
+    restored. From the alarm to the decision none is written. A change older than every snapshot, or one that would cost
+    more than `reach` rounds, is `too_late`: nothing is restored, and the quarantine stands.
     **Pause:** no round counts from the alarm to the decision, for `pause` rounds at most.
     **Motions of members** (`Ballots.against`, which an adversary may say) are voted on where there is no alarm; who is
     named in one that passes is in quarantine. An alarm takes the table from one that is being voted on.
@@ -83,8 +83,8 @@ class Council(AbstractGovernance):
 
     With `quarantine=False, rollback=False` it is advisory: it votes and records, and changes nothing.
 
-    **Guarantee:** nothing is executed before the timelock; a pause ends; while all others come and judge right, captured
-    members of a share below `min(quorum, 1 - quorum)` neither pass a motion nor keep one from passing.
+    **Guarantee:** nothing is executed before the timelock; a pause ends; while all others come and judge right,
+    captured members of a share below `min(quorum, 1 - quorum)` neither pass a motion nor keep one from passing.
     **Traced:** all numbers. **Static:** names of detectors, `quarantine`, `rollback`, `renew`.
     **Errors:** a detector that the simulation does not have; `names` without a reading per identity; no electorate.
 
@@ -140,11 +140,9 @@ class Council(AbstractGovernance):
         power = jnp.ones(num_nodes, jnp.result_type(float))
         return CouncilState(empty_docket(), Dates(none, none, none, none), none, zero, zero, power, nobody, nobody)
 
-    def decide(
-        self, state: CouncilState, session: Session, num_nodes: int
-    ) -> tuple[PyTree, Verdict, dict[str, Array]]:
-        ballots = session.ballots
-        require(ballots is not None, "Council", "electorate", None, "a motion needs voters; give electorate=Electorate()")
+    def decide(self, state: CouncilState, session: Session, num_nodes: int) -> tuple[PyTree, Verdict, dict[str, Array]]:
+        ballots, remedy = session.ballots, "a motion needs voters; give electorate=Electorate()"
+        require(ballots is not None, "Council", "electorate", None, remedy)
         assert ballots is not None
         terms = Terms(self.voting, self.timelock, self.pause, self.expires, self.rest)
         alarm, began = self._heard(session)
@@ -152,9 +150,9 @@ class Council(AbstractGovernance):
         target = jnp.minimum(state.back, state.validated)
         held = (session.snapshots >= 0) & (session.snapshots <= target)
         possible = held.any() & (session.age - target <= self.reach) if self.rollback else jnp.asarray(True)
-        moved = jnp.zeros((), bool) if ballots.against is None else ballots.against.any()
+        against = jnp.zeros_like(state.against) if ballots.against is None else ballots.against
         of_alarm = state.docket.kind == Kind.ALARM
-        heard = Heard(alarm, moved, yes >= self._needed(num_nodes), possible | ~of_alarm)
+        heard = Heard(alarm, against.any(), yes >= self._needed(num_nodes), possible | ~of_alarm)
         docket, steps = proceed(terms, state.docket, heard)
         acts = steps.executes & of_alarm
         returns = acts & possible & self.rollback
@@ -165,7 +163,7 @@ class Council(AbstractGovernance):
             back=jnp.where(steps.raises, began - self.margin, state.back),
             **self._validated(state, session, alarm, pausing(terms, state.docket), returns, target),
             power=jnp.where(steps.proposes, session.power, state.power),
-            against=state.against if ballots.against is None else jnp.where(steps.raises, ballots.against, state.against),
+            against=jnp.where(steps.raises, against, state.against),
             out=state.out | named if self.quarantine else state.out,
         )
         verdict = Verdict(
@@ -211,7 +209,7 @@ class Council(AbstractGovernance):
             return jnp.zeros(num_nodes, bool)
         alarm = _reading(session, self.names, "names").alarm
         fits = alarm.ndim >= 1 and alarm.shape[0] == num_nodes
-        remedy = f"its readings are of shape {alarm.shape}; give a detector with a reading for each of {num_nodes} nodes"
+        remedy = f"its readings are of shape {alarm.shape}; give a detector with a reading for each of {num_nodes}"
         require(fits, "Council", "names", repr(self.names), remedy)
         return alarm.reshape(num_nodes, -1).any(1)
 

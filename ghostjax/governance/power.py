@@ -185,8 +185,6 @@ def _uniform(samples: Any, n: int, key: Any, call: str) -> np.ndarray:
     return np.asarray(jax.random.uniform(root_key(key, call), (count, n)), np.float64)
 
 
-
-
 def _product(powers: list[int], size: int) -> np.ndarray:
     """The coefficients of the product of all `1 + x^power`: whole numbers of any size, nothing is rounded."""
     counts = np.zeros(size + 1, object)

@@ -10,7 +10,7 @@ from ghostjax.formal import Action, Fair, LeadsTo, Mutant, Spec, Var
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """Members, captured ones among them, yes votes that pass a motion; rounds of a vote, of the timelock, of a pause."""
+    """Members, captured ones among them, yes votes that pass a motion; rounds of a vote, a timelock, a pause."""
 
     members: int = 4
     captured: int = 1

@@ -143,7 +143,7 @@ def test_captured_members_neither_force_nor_block_below_their_share(n, q):
         forced = (quiet["quarantined"] > 0).any()
         assert forced == (count >= needed), (count, needed)
         # An alarm takes the table from their motions, which they make in every round.
-        found = [one for one in incidents(played(council, alarms((10, 60)), members, byzantine=1, n=n))]
+        found = incidents(played(council, alarms((10, 60)), members, byzantine=1, n=n))
         decided = [one for one in found if one.kind is Kind.ALARM and one.outcome is Outcome.executed]
         assert bool(decided) == (n - count >= needed), (count, needed)
         if count < min(q, 1 - q) * n:
@@ -156,12 +156,16 @@ def test_who_is_named_by_a_motion_of_members_is_in_quarantine_and_nothing_is_res
     assert (record["restored"] < 0).all() and incidents(record)[0].kind is Kind.MOVED
 
 
-@pytest.mark.parametrize(("q", "n", "needed"), [(0.5, 64, 32), (2 / 3, 64, 43), (0.55, 20, 11), (0.7, 10, 7), (0, 5, 0)])
+@pytest.mark.parametrize(
+    ("q", "n", "needed"), [(0.5, 64, 32), (2 / 3, 64, 43), (0.55, 20, 11), (0.7, 10, 7), (0, 5, 0)]
+)
 def test_the_quorum_is_of_all_members_rounded_up(q, n, needed):
     assert math.ceil(float(Council(quorum=q)._needed(n))) == needed
-    passes = lambda count: incidents(
-        played(Council(quorum=q), electorate=Electorate((n - count) / n, 1.0, 1.0), byzantine=1, n=n)
-    )[0].passed
+
+    def passes(count):
+        members = Electorate((n - count) / n, 1.0, 1.0)
+        return incidents(played(Council(quorum=q), electorate=members, byzantine=1, n=n))[0].passed
+
     assert passes(needed) == 16 and (needed == 0 or passes(needed - 1) is None)
 
 
@@ -210,7 +214,7 @@ def test_who_is_in_quarantine_has_no_vote():
 
 
 def test_names_are_those_of_the_execution():
-    """What names is the age of the evidence: the alarms of the round in which it is carried out, not before, not after."""
+    """What names is the age of the evidence: the alarms of that round, not of any before or after."""
     t, i = np.arange(60)[:, None], np.arange(N)[None, :]
     grows = jnp.asarray((i >= N - 4) & (t >= 12 + (N - i)) & (t < 30))  # one more each round from round 13 on
     readings = {"network": alarms((10, 60)), "who": gj.Reading(grows * 1.0, grows, grows.astype(jnp.int32))}

@@ -58,7 +58,9 @@ class Fickle(AbstractElectorate):
         return jnp.zeros((), jnp.int32)
 
     def spoken_for(self, people):
-        return people.byzantine & (jax.pure_callback(_counted, jax.ShapeDtypeStruct((), np.int32), people.power) % 2 > 0)
+        return people.byzantine & (
+            jax.pure_callback(_counted, jax.ShapeDtypeStruct((), np.int32), people.power) % 2 > 0
+        )
 
     def vote(self, state, motion, people, key):
         return state, gj.Ballots(people.byzantine, jnp.broadcast_to(motion.votes, people.byzantine.shape))
