@@ -32,7 +32,7 @@ def rounds(council: Council, members: Electorate, nodes: int, horizon: int, keys
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Time to correct: the vote machine beside its closed form.")
     for name, kind, default in [
         ("nodes", int, 64), ("quorum", float, 0.5), ("voting", int, 5), ("timelock", int, 10),
         ("participation", float, 0.9), ("accuracy", float, 0.95), ("draws", int, 2000), ("horizon", int, 800),

@@ -19,7 +19,6 @@ from ghostjax.governance._procedure import (
     Heard,
     Kind,
     pausing,
-    Phase,
     proceed,
     Steps,
     Terms,
@@ -166,11 +165,13 @@ class Council(AbstractGovernance):
             against=jnp.where(steps.raises, against, state.against),
             out=state.out | named if self.quarantine else state.out,
         )
+        paused = pausing(terms, docket)
         verdict = Verdict(
             factor=jnp.where(after.out, 0, 1).astype(jnp.result_type(float)),
             back=jnp.where(returns, target, -1),
-            pause=pausing(terms, docket),
-            freeze=(docket.phase != Phase.IDLE) & (docket.kind == Kind.ALARM),
+            pause=paused,
+            # In the round of the decision too: what is restored must not be overwritten by what it is restored over.
+            freeze=of_alarm | (docket.kind == Kind.ALARM),
             renew=acts & self.renew & (self.quarantine or self.rollback),
             motion=Motion(docket.kind, voting_next(terms, docket)),
         )
@@ -184,7 +185,7 @@ class Council(AbstractGovernance):
             "outcome": docket.outcome,
             **after.dates._asdict(),
             "validated": after.validated,
-            "paused": verdict.pause,
+            "paused": paused,
             "quarantined": after.out.sum(),
             "quarantine": after.out,
         }  # fmt: skip

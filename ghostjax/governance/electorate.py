@@ -51,9 +51,12 @@ class Electorate(AbstractElectorate):
         return rank <= jnp.floor(self.captured * owned.shape[0] + 0.5).astype(rank.dtype)
 
     def vote(self, state: PyTree, motion: Motion, people: People, key: Key) -> tuple[PyTree, Ballots]:
+        data, kind = jax.random.key_data(key), jax.random.key_impl(key)
+
         def drawn() -> Ballots:
-            held = self.spoken_for(people)
-            dtype = self.accuracy.dtype
+            held, dtype = self.spoken_for(people), self.accuracy.dtype
+            # Not the key itself: in a batch a branch selects what it is given, which looks like using a key twice.
+            key = jax.random.wrap_key_data(data, impl=kind)
             comes, judges = (jax.random.uniform(stream(key, name), held.shape, dtype) for name in ("comes", "judges"))
             true = (motion.kind == Kind.ALARM) & (people.byzantine & (people.power > 0)).any()
             yes = jnp.where(held, motion.kind == Kind.MOVED, (judges < self.accuracy) == true)

@@ -145,7 +145,14 @@ class GovernanceHarness(Harness[_Case]):
     def played(self, cases: list[_Case]) -> list[_Played]:
         """Runs as named columns."""
         return [
-            _Played(out[:, :N], *out[:, N : N + 3].T, out[:, N + 3].astype(bool), out[:, N + 4 :])
+            _Played(
+                factor=out[:, :N],
+                round=out[:, N],
+                age=out[:, N + 1],
+                restored=out[:, N + 2],
+                paused=out[:, N + 3].astype(bool),
+                parts=out[:, N + 4 :],
+            )
             for out in self.run(cases)
         ]
 
