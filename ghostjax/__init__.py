@@ -29,6 +29,9 @@ from ghostjax._participation import churn as churn, sampled as sampled, stake as
 from ghostjax._random import Moment as Moment, stream as stream
 from ghostjax._rollout import rollout as rollout
 from ghostjax._round import (
+    Ballots as Ballots,
+    Motion as Motion,
+    People as People,
     Reading as Reading,
     Received as Received,
     Round as Round,

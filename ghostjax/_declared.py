@@ -13,7 +13,7 @@ from ghostjax._border import shown
 from ghostjax._optimizer import for_model
 from ghostjax._output import GOAL, Output
 from ghostjax._random import Moment
-from ghostjax._round import Reading, Round, Session
+from ghostjax._round import People, Reading, Round
 from ghostjax._tree import Ravel
 from ghostjax._types import ConfigurationError, require
 from ghostjax.metrics import AbstractMetric, Every
@@ -67,11 +67,12 @@ def directed(record: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]
 def outputs_of(*parts: Any, told: bool) -> dict[str, Output]:
     """The declaration of every entry of the record; `told` where an attack sends a vector to each receiver.
 
-    `parts` are task, protocol, metrics, identity, channel, detectors and governance of a simulation. Nothing is
-    computed: they are traced on the shapes of a round, once per structure.
+    `parts` are task, protocol, metrics, identity, channel, detectors, governance and electorate of a simulation.
+    Nothing is computed: they are traced on the shapes of a round, once per structure.
 
     Errors: a name recorded twice or that no file can hold, arrays that the declared dimensions do not fit, a detector
-    that reads what participants do not see.
+    that reads what participants do not see, a governance without readings or ballots that it needs, an electorate that
+    nobody asks.
     """
     leaves, treedef = jax.tree.flatten(parts)
     shapes = tuple(
@@ -93,7 +94,8 @@ def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
     def trace(arrays: list) -> None:
         given = iter(arrays)
         leaves = [next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf for leaf in shapes]
-        task, protocol, metrics, identity, channel, detectors, governance = jax.tree.unflatten(treedef, leaves)
+        parts = jax.tree.unflatten(treedef, leaves)
+        task, protocol, metrics, identity, channel, detectors, governance, electorate = parts
         round, n = _any_round(task, protocol, told), task.num_nodes
         for metric in metrics:
             call = type(metric.metric if isinstance(metric, Every) else metric).__name__
@@ -117,13 +119,14 @@ def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
             }
             _declare(type(detector).__name__, values, known, 1, found, n)
         if governance is not None:
-            session = Session(readings, round.index, round.index, round.key)
+            session = governance.blank_session(readings, electorate is not None, n)
             _, verdict, values = governance.decide(governance.init(n), session, n)
             shape, call = jnp.shape(verdict.factor), type(governance).__name__
             require(shape == (n,), call, "factor", f"shape {shape}", f"return a factor for each identity, ({n},)")
             _declare(
                 call, {**values, **dict.fromkeys(CLOCKS, round.index)}, {**governance.outputs, **CLOCKS}, 1, found, n
             )
+        _check_electorate(governance, electorate, readings, n)
 
     jax.eval_shape(trace, arrays)
     return found
@@ -145,6 +148,21 @@ def first_readings(task: Any, protocol: Any, detectors: dict[str, Any]) -> dict[
 
     memories = {name: detector.init(seen()) for name, detector in detectors.items()}
     return {"detectors": memories, "readings": {name: nothing(like(one)) for name, one in detectors.items()}}
+
+
+def _check_electorate(governance: Any, electorate: Any, readings: Mapping[str, Reading], n: int) -> None:
+    if electorate is None:
+        return
+    call = type(electorate).__name__
+    require(governance is not None, "Simulation", "electorate", call, "nobody counts its ballots; give governance=")
+    verdict = governance.blank_verdict(readings, True, n)
+    remedy = f"{type(governance).__name__} holds no vote; leave the electorate out"
+    require(verdict.motion is not None, "Simulation", "electorate", call, remedy)
+    nobody = jnp.zeros(n, bool)
+    people = People(nobody, jnp.arange(n, dtype=jnp.int32), jnp.ones(n, jnp.result_type(float)))
+    _, ballots = electorate.vote(electorate.init(n), verdict.motion, people, jax.random.key(0))
+    found = [jnp.shape(leaf) for leaf in (ballots.yes, ballots.cast, electorate.spoken_for(people))]
+    require(set(found) == {(n,)}, call, "vote", f"shapes {found}", f"return a vote each, ({n},)")
 
 
 CLOCKS = {

@@ -34,29 +34,68 @@ class Reading(NamedTuple):
     since: Int[Array, "*s"]
 
 
+class Motion(NamedTuple):
+    """What is on the table: a `governance.Kind` as a number, and whether members vote on it in this round."""
+
+    kind: Int[Array, ""]
+    votes: Bool[Array, ""]
+
+
 class Verdict(NamedTuple):
     """What governance decides, and all that it can do.
 
     `factor [n]` multiplies the weights of the next rounds: 0 quarantines, 1 leaves as it is. `back` is the age of the
     model to return to: of the snapshots taken before this round, the newest of that age or less is restored; -1
-    restores nothing.
+    restores nothing. A governance that never does the rest leaves it out: `pause` stops the training in the next round,
+    `freeze` keeps all snapshots as they are, `renew` lets detectors begin anew, `motion` is what the electorate votes
+    on in the next round.
     """
 
     factor: Float[Array, " n"]
     back: Int[Array, ""]
+    pause: Bool[Array, ""] | None = None
+    freeze: Bool[Array, ""] | None = None
+    renew: Bool[Array, ""] | None = None
+    motion: Motion | None = None
+
+
+class Ballots(NamedTuple):
+    """What members say in a round: who casts a vote, and whether it is a yes.
+
+    `against` are the identities that members want in quarantine without an alarm: a motion of their own. The electorate
+    leaves it out; an adversary may say it for the members that it captured.
+    """
+
+    yes: Bool[Array, " n"]
+    cast: Bool[Array, " n"]
+    against: Bool[Array, " n"] | None = None
+
+
+class People(NamedTuple):
+    """The truth about the members, for the electorate alone: who is Byzantine, who stands behind whom, who has how much
+    power to vote."""
+
+    byzantine: Bool[Array, " n"]
+    owner: Int[Array, " n"]
+    power: Float[Array, " n"]
 
 
 class Session(NamedTuple):
     """What those who decide see at the end of a round: readings of detectors, the two clocks, randomness of their own.
 
     `readings` are named as `Simulation.detectors` names them; `round` counts rounds played, `age` those behind the
-    present model.
+    present model. `power [n]` is what each member counted for before this round, all present: 1 for an ordinary one, 0
+    in quarantine. `snapshots [c]` are the ages that can be returned to, -1 for an empty slot. `ballots` are None where
+    there is no electorate.
     """
 
     readings: Mapping[str, Reading]
     round: Int[Array, ""]
     age: Int[Array, ""]
     key: Key
+    power: Float[Array, " n"]
+    snapshots: Int[Array, " c"]
+    ballots: Ballots | None = None
 
 
 class State(NamedTuple):
@@ -64,7 +103,8 @@ class State(NamedTuple):
 
     `round` counts the rounds played and never rewinds; `age`, the rounds behind the present model, does when a
     snapshot is restored (`()` without governance, where both are the same). `readings` are the last ones of the
-    detectors, `verdict` the one in force, `snapshots` the earlier models that can be restored.
+    detectors, `verdict` the one in force, `snapshots` the earlier models that can be restored. `electorate` is the
+    memory of those who vote.
     """
 
     round: Int[Array, ""]
@@ -79,6 +119,7 @@ class State(NamedTuple):
     verdict: Any = ()
     snapshots: PyTree = ()
     age: Any = ()
+    electorate: PyTree = ()
 
 
 class Audit(NamedTuple):
@@ -116,8 +157,8 @@ class View(NamedTuple):
     through it, whatever the defence. `mixing[i, j]` is the weight that receiver i gives to sender j (its own on the
     diagonal; rows sum to 1 over those present) where the protocol has a graph, else None. `objective(models)` are the
     losses `[n]` and gradients `[n, d]` of its own nodes' objectives on this round's first batch, poisoned as it decided
-    (zeros for all others). `readings` are the public readings of the last round, `audit(theta)` the shared audit set
-    at a model.
+    (zeros for all others). `readings` are the public readings of the last round, `verdict` the one in force, with the
+    motion on the table (None without governance), `audit(theta)` the shared audit set at a model.
     """
 
     messages: Float[Array, "n d"]
@@ -131,6 +172,7 @@ class View(NamedTuple):
     objective: Callable[[Array], tuple[Array, Array]] | None = None
     readings: Mapping[str, Reading] = {}
     audit: Callable[[Array], Audit] | None = None
+    verdict: Verdict | None = None
 
     @property
     def honest(self) -> Float[Array, " n"]:
@@ -142,12 +184,14 @@ class Sent(NamedTuple):
     """What the adversary sends: a row per identity, and in gossip optionally a vector per victim.
 
     Only rows of Byzantine identities count; honest rows are restored by the round. With `by_receiver`, every Byzantine
-    neighbour of receiver i sends it `by_receiver[i]` instead; `senders` narrows this to some of them.
+    neighbour of receiver i sends it `by_receiver[i]` instead; `senders` narrows this to some of them. `ballots` are
+    cast for the members that it captured, as the electorate says; those of all others are restored.
     """
 
     by_sender: Float[Array, "n d"]
     by_receiver: Float[Array, "n d"] | None = None
     senders: Bool[Array, " n"] | None = None
+    ballots: Ballots | None = None
 
 
 class Received(NamedTuple):

@@ -17,14 +17,14 @@ from ghostjax._declared import first_readings, outputs_of
 from ghostjax._optimizer import for_model
 from ghostjax._output import Output
 from ghostjax._random import stream
-from ghostjax._round import State, Verdict
+from ghostjax._round import State
 from ghostjax._step import Record as Record, step
 from ghostjax._tree import Ravel
 from ghostjax._types import concrete, Key, require
 from ghostjax.attacks import AbstractAttack, NoAttack
 from ghostjax.channels import AbstractChannel
 from ghostjax.detectors import AbstractDetector
-from ghostjax.governance import AbstractGovernance
+from ghostjax.governance import AbstractElectorate, AbstractGovernance
 from ghostjax.identity import AbstractIdentity
 from ghostjax.learners import AbstractLearner, Momentum
 from ghostjax.metrics import AbstractMetric, Goal
@@ -35,17 +35,17 @@ from ghostjax.tasks import AbstractTask
 class Simulation(eqx.Module):
     """A network of nodes that learn `task` by `protocol`, some of them held by an adversary.
 
-    One round is `weigh -> learn -> send -> corrupt -> carry -> receive -> observe -> watch -> decide -> remember`;
-    replace one object to replace one stage. Every leaf is traced, so one compiled program serves all values of all
-    knobs. `identity` turns presence into weights, `channel` carries messages, `detectors` (a dict, which names their
-    readings in the record: `evidence_NAME`, `alarm_NAME`, `since_NAME`) watch what participants see, `governance`
-    decides; a stage that is left out costs nothing.
+    One round is `weigh -> learn -> send -> corrupt -> carry -> receive -> observe -> watch -> vote -> decide ->
+    remember`; replace one object to replace one stage. Every leaf is traced, so one compiled program serves all values
+    of all knobs. `identity` turns presence into weights, `channel` carries messages, `detectors` (a dict, which names
+    their readings in the record: `evidence_NAME`, `alarm_NAME`, `since_NAME`) watch what participants see, `electorate`
+    votes on what `governance` puts to it, `governance` decides; a stage that is left out costs nothing.
 
     `byzantine` marks the adversary's identities: a whole number is a count, of the last ones; a fraction between 0
     and 1, or `gj.Share(0.25)`, a share of the nodes, rounded to the nearest whole number of them; an array a mask
     `[n]` of booleans or zeros and ones. It is not the rule's `f`: one is true, the other assumed. With
     `attacks.Several` the attack says it. `owner [n]` names the principal behind each identity (each its own unless
-    given): it is about people, is read by metrics and reports, and never by a stage.
+    given): it is about people, is read by metrics, reports and the electorate, and by no other stage.
 
     Errors: `ConfigurationError` for a combination that cannot work, before anything compiles. An attack without a
     Byzantine identity never acts, and a warning says so.
@@ -61,6 +61,7 @@ class Simulation(eqx.Module):
     channel: AbstractChannel | None
     detectors: dict[str, AbstractDetector]
     governance: AbstractGovernance | None
+    electorate: AbstractElectorate | None
     owner: Int[Array, " n"] | None
 
     def __init__(
@@ -76,6 +77,7 @@ class Simulation(eqx.Module):
         channel: AbstractChannel | None = None,
         detectors: Mapping[str, AbstractDetector] | None = None,
         governance: AbstractGovernance | None = None,
+        electorate: AbstractElectorate | None = None,
         owner: Any = None,
     ):
         self.task = member(task, AbstractTask, "Simulation", "task")
@@ -86,6 +88,7 @@ class Simulation(eqx.Module):
         self.identity = _optional(identity, AbstractIdentity, "identity")
         self.channel = _optional(channel, AbstractChannel, "channel")
         self.governance = _optional(governance, AbstractGovernance, "governance")
+        self.electorate = _optional(electorate, AbstractElectorate, "electorate")
         self.detectors = _named(detectors)
         n = task.num_nodes
         require(n > 0, "Simulation", "task.num_nodes", n, "a network needs at least one node")
@@ -131,7 +134,7 @@ class Simulation(eqx.Module):
 
     def _stages(self) -> dict[str, Any]:
         """The optional stages that are there."""
-        parts = {"identity": self.identity, "channel": self.channel, "governance": self.governance}
+        parts = {name: getattr(self, name) for name in ("identity", "channel", "governance", "electorate")}
         watched = ", ".join(f"{name}: {detector!r}" for name, detector in self.detectors.items())
         return {name: part for name, part in parts.items() if part is not None} | (
             {"detectors": watched} if watched else {}
@@ -149,8 +152,8 @@ class Simulation(eqx.Module):
     @property
     def outputs(self) -> dict[str, Output]:
         """What every entry of the record is, as protocol, task, metrics and stages declare it."""
-        parts = (self.task, self.protocol, self.metrics, self.identity, self.channel, self.detectors, self.governance)
-        return outputs_of(*parts, told=self.attack.per_receiver)
+        people = (self.identity, self.channel, self.detectors, self.governance, self.electorate)
+        return outputs_of(self.task, self.protocol, self.metrics, *people, told=self.attack.per_receiver)
 
     @property
     def principals(self) -> Int[Array, " n"]:
@@ -181,15 +184,21 @@ class Simulation(eqx.Module):
             channel=() if self.channel is None else self.channel.init(like),
         )
         if self.detectors:
-            state = state._replace(**first_readings(self.task, self.protocol, self.detectors))
+            state = state._replace(**self.first_readings())
         if self.governance is None:
             return state
+        verdict = self.governance.blank_verdict(state.readings or {}, self.electorate is not None, n)
         return state._replace(
+            electorate=() if self.electorate is None else self.electorate.init(n),
             governance=self.governance.init(n),
-            verdict=Verdict(jnp.ones(n, ravel.dtype), jnp.full((), -1, jnp.int32)),
+            verdict=verdict._replace(factor=verdict.factor.astype(ravel.dtype), back=verdict.back.astype(jnp.int32)),
             snapshots=self.governance.snapshots.init((state.learner, state.protocol)),
             age=jnp.zeros((), jnp.int32),
         )
+
+    def first_readings(self) -> dict[str, Any]:
+        """The memory of the detectors before the first round, and readings that say nothing."""
+        return first_readings(self.task, self.protocol, self.detectors)
 
     def step(self, state: State, w: Float[Array, " n"], key: Key) -> tuple[State, Record]:
         """One round under participation weights `w`; `key` is the root key of the run."""

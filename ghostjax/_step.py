@@ -8,7 +8,8 @@
     receive    one receiver or one per node: aggregate, outer optimizer, next models
     observe    pure functions of the round -> record
     watch      sequential tests on what participants may see -> readings
-    decide     readings -> a verdict
+    vote       the electorate says yes or no to the motion on the table -> ballots
+    decide     readings and ballots -> a verdict
     remember   identities and snapshots learn from the round, and the verdict is applied
 
 Every line of `step` is one stage. A stage that is absent traces nothing.
@@ -17,14 +18,15 @@ Every line of `step` is one stage. A stage that is absent traces nothing.
 from collections.abc import Callable
 from typing import Any, NamedTuple, TYPE_CHECKING
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from ghostjax._kernels import present
 from ghostjax._optimizer import for_model
 from ghostjax._random import Moment, per_node
-from ghostjax._round import Before, Received, Round, Sent, Session, State, Verdict, View
-from ghostjax._tree import replaced, select_rows
+from ghostjax._round import Ballots, Before, People, Received, Round, Sent, Session, State, View
+from ghostjax._tree import replaced, select, select_rows
 from ghostjax._types import Key
 from ghostjax.channels import Carried
 from ghostjax.learners import local_gradients
@@ -68,17 +70,20 @@ def step(simulation: "Simulation", state: State, presence: Float[Array, " n"], k
     attack, sent = corrupt(sim, state, learned, messages, w, respond, at)
     channel, received = carry(sim, state, sent, messages, w, at)
     protocol, result = receive(received)
+    learner, protocol = held(state, (learned.memory, protocol))
     round, record = observe(sim, learned, received, result, sim.protocol.models(protocol), receive, at)
     detectors, readings, watched = watch(sim, state, round)
-    governance, verdict, decided = decide(sim, state, readings, at)
+    electorate, ballots = vote(sim, state, sent, at)
+    governance, verdict, decided = decide(sim, state, readings, ballots, at)
     after = State(
         round=state.round + 1,
-        learner=learned.memory,
+        learner=learner,
         attack=attack,
         protocol=protocol,
         channel=channel,
         detectors=detectors,
         readings=readings,
+        electorate=electorate,
         governance=governance,
         verdict=verdict,
     )
@@ -95,10 +100,26 @@ def this_round(simulation: "Simulation", at: Moment) -> "Simulation":
 
 def weigh(sim: "Simulation", state: State, presence: Float[Array, " n"]) -> Float[Array, " n"]:
     """Who counts in this round, and how much: presence, by identity, by the verdict in force."""
-    w = presence.astype(sim.ravel.dtype)
+    w = entitled(sim, state, presence.astype(sim.ravel.dtype))
+    # Where nodes hear each other, a pause lets them go on talking: it is the next state that does not count.
+    return jnp.where(state.verdict.pause, 0, w) if pauses(state) and sim.protocol.topology is None else w
+
+
+def entitled(sim: "Simulation", state: State, w: Float[Array, " n"]) -> Float[Array, " n"]:
+    """What presence `w` counts for by identity and by the factors of the verdict in force."""
     if sim.identity is not None:
         w = sim.identity.weigh(state.identity, w)
     return w if sim.governance is None else w * state.verdict.factor.astype(w.dtype)
+
+
+def pauses(state: State) -> bool:
+    """Whether the training is governed by somebody who may pause it."""
+    return state.verdict != () and state.verdict.pause is not None
+
+
+def held(state: State, parts: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
+    """What becomes of learner and protocol: in a round that is paused they stay what they were."""
+    return select(state.verdict.pause, (state.learner, state.protocol), parts) if pauses(state) else parts
 
 
 def learn(sim: "Simulation", state: State, at: Moment) -> Learned:
@@ -138,6 +159,7 @@ def corrupt(
         objective=own,
         readings=state.readings or {},
         audit=lambda theta: sim.task.audited(sim.ravel.unravel(theta)),
+        verdict=state.verdict or None,
     )
     memory, sent = sim.attack.corrupt(state.attack, view)
     return memory, sent._replace(by_sender=jnp.where(held[:, None], sent.by_sender, messages))
@@ -224,11 +246,34 @@ def watch(sim: "Simulation", state: State, round: Round) -> tuple[PyTree, PyTree
     )
 
 
-def decide(sim: "Simulation", state: State, readings: PyTree, at: Moment) -> tuple[PyTree, Any, Record]:
+def vote(sim: "Simulation", state: State, sent: Sent, at: Moment) -> tuple[PyTree, Ballots | None]:
+    """What members say of the motion on the table; the adversary speaks for those that it captured."""
+    if sim.electorate is None:
+        return (), None
+    people = People(sim.byzantine, sim.principals, power(sim, state))
+    memory, ballots = sim.electorate.vote(state.electorate, state.verdict.motion, people, at("electorate"))
+    if sent.ballots is None:
+        return memory, ballots
+    held, said = sim.electorate.spoken_for(people), sent.ballots
+    yes, cast = jnp.where(held, said.yes, ballots.yes), jnp.where(held, said.cast, ballots.cast)
+    against = None if said.against is None else said.against & (held & (people.power > 0)).any()
+    return memory, Ballots(yes, cast & state.verdict.motion.votes, against)
+
+
+def power(sim: "Simulation", state: State) -> Float[Array, " n"]:
+    """What each member counts for when all are present; it is counted, and no derivative goes through it."""
+    everybody = jnp.ones(sim.num_nodes, jnp.result_type(float))
+    return jax.lax.stop_gradient(entitled(sim, state, everybody))
+
+
+def decide(
+    sim: "Simulation", state: State, readings: PyTree, ballots: Ballots | None, at: Moment
+) -> tuple[PyTree, Any, Record]:
     """The verdict for the next rounds."""
     if sim.governance is None:
         return (), (), {}
-    session = Session(readings or {}, at.round, state.age + 1, at("governance"))
+    age = _age_after(state)
+    session = Session(readings or {}, at.round, age, at("governance"), power(sim, state), state.snapshots.ages, ballots)
     memory, verdict, record = sim.governance.decide(state.governance, session, sim.num_nodes)
     return memory, verdict._replace(factor=verdict.factor.astype(sim.ravel.dtype)), record
 
@@ -239,11 +284,20 @@ def remember(sim: "Simulation", before: State, after: State, round: Round) -> tu
         after = after._replace(identity=sim.identity.remember(before.identity, round.blind()))
     if sim.governance is None:
         return after, {}
-    ring, verdict, parts = sim.governance.snapshots, after.verdict, (after.learner, after.protocol)
-    age, back = before.age + 1, jnp.asarray(after.verdict.back, jnp.int32)
+    ring, verdict = sim.governance.snapshots, after.verdict
+    then, parts = (before.learner, before.protocol), (after.learner, after.protocol)
+    age, back = _age_after(before), jnp.asarray(verdict.back, jnp.int32)
     # Kept is what came into the round. A compiler may compute what leaves it twice, with two roundings.
-    snapshots = ring.keep(before.snapshots, before.age, (before.learner, before.protocol))
+    snapshots = ring.keep(before.snapshots, before.age, then, verdict.freeze)
     snapshots, age, (learner, protocol), restored = ring.restore(snapshots, back, age, parts)
-    verdict = Verdict(verdict.factor, jnp.asarray(-1, jnp.int32))
+    if verdict.renew is not None and sim.detectors:
+        fresh, watched = sim.first_readings(), (after.detectors, after.readings)
+        after = after._replace(**select(verdict.renew, fresh, dict(zip(fresh, watched, strict=True))))
+    verdict = verdict._replace(back=jnp.asarray(-1, jnp.int32))
     after = after._replace(learner=learner, protocol=protocol, verdict=verdict, snapshots=snapshots, age=age)
     return after, {"age": age, "restored": jnp.where(restored, age, -1)}
+
+
+def _age_after(before: State) -> Array:
+    """The rounds behind the model that comes out of a round: a round in which the training was paused is none."""
+    return before.age + jnp.where(before.verdict.pause, 0, 1) if pauses(before) else before.age + 1

@@ -56,6 +56,17 @@ PARTS = {
         "governance.rounds",
         [1, 3],
     ),
+    "electorate": lambda: (
+        {
+            "electorate": load("electorate").Tired(),
+            "governance": gj.governance.Council(voting=0, timelock=0, rollback=False, rest=1),
+            "detectors": {"network": watch(gj.detectors.CUSUM(h=0.1))},
+            "byzantine": 1,
+            "attack": gj.attacks.SignFlip(),
+        },
+        "electorate.fatigue",
+        [0.1, 1.0],
+    ),
     "learner": lambda: ({"learner": load("learner").Clipped(0.5)}, "learner.radius", [0.1, 1.0]),
     "protocol": lambda: ({"protocol": load("protocol").HeavyServer(MEAN)}, "protocol.beta", [0.0, 0.9]),
     "task": lambda: ({"task": load("task").Tug(jnp.eye(N, 3))}, "task.share", [0.0, 1.0]),
@@ -109,6 +120,7 @@ BATTERIES = {
     "channel": lambda: testing.check_channel(load("channel").Bursts(0.4), idle=load("channel").Bursts(0.0)),
     "identity": lambda: testing.check_identity(load("identity").Seniority()),
     "governance": lambda: testing.check_governance(on_alarm(), detectors={"network": watch(gj.detectors.CUSUM(h=0.1))}),
+    "electorate": lambda: testing.check_electorate(load("electorate").Tired()),
 }
 
 

@@ -48,14 +48,21 @@ def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> 
         models = models[honest]
     if not np.isfinite(models).all() or not _last_due_are_finite(simulation, record):
         return RunResult.diverged
-    empty = record["present"] <= 0
+    empty, paused = record["present"] <= 0, _paused(simulation, record)
     if (record["outnumbered"] > 0).any():
         return RunResult.outnumbered
     if (~empty & ~(record["margin"] > 0)).any():  # nan is no guarantee either
         return RunResult.void_guarantee
-    if empty.any():
+    if (empty & ~paused).any():
         return RunResult.nobody_present
     return RunResult.lost_messages if (record["lost"] > 0).any() else RunResult.completed
+
+
+def _paused(simulation: Simulation, record: dict[str, np.ndarray]) -> np.ndarray:
+    """The rounds that governance paused, as it said in the round before."""
+    told = simulation.governance is not None and "paused" in simulation.governance.outputs
+    said = record["paused"] if told else np.zeros(len(record["present"]), bool)
+    return np.concatenate([[False], said[:-1]]).astype(bool)
 
 
 def judged(byzantine: Any) -> np.ndarray:

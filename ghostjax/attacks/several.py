@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Int, PyTree
 from ghostjax._border import Checked, members, shown
 from ghostjax._byzantine import byzantine_mask, declared_who, OfNodes
 from ghostjax._random import Moment
+from ghostjax._round import Ballots
 from ghostjax._tree import select_rows
 from ghostjax._types import concrete, count_field, require
 from ghostjax.attacks._base import AbstractAttack, Before, Knowledge, Law, Sent, View
@@ -130,6 +131,8 @@ class Several(AbstractAttack):
             if own.by_receiver is not None:
                 tells = self.held[i] if own.senders is None else self.held[i] & own.senders
                 sent = sent._replace(by_receiver=own.by_receiver, senders=tells)
+            if own.ballots is not None:
+                sent = sent._replace(ballots=_joined(sent.ballots, own.ballots, self.held[i]))
             after.append(memory)
         return tuple(after), sent
 
@@ -160,6 +163,15 @@ def _declared(who: Any) -> Any:
 
 def _is_mask(who: Any) -> bool:
     return isinstance(who, jax.Array) and who.ndim == 1
+
+
+def _joined(before: Ballots | None, own: Ballots, held: Bool[Array, " n"]) -> Ballots:
+    """Ballots of one adversary for its own identities, beside those that others cast; a motion of either is one."""
+    if before is None:
+        return own
+    yes, cast = jnp.where(held, own.yes, before.yes), jnp.where(held, own.cast, before.cast)
+    motions = [one.against for one in (before, own) if one.against is not None]
+    return Ballots(yes, cast, jnp.stack(motions).any(0) if motions else None)
 
 
 def _own_view(view: View, held: Bool[Array, " n"], i: int) -> View:

@@ -86,6 +86,7 @@ def catalogue() -> dict[str, Entry]:
         *_classes("detectors", detectors, detectors.AbstractTest),
         *_classes("detectors", detectors, detectors.AbstractReference),
         *_classes("governance", governance, governance.AbstractGovernance),
+        *_classes("governance", governance, governance.AbstractElectorate),
         Entry("snapshots", "governance", governance.Snapshots, _line(governance.Snapshots)),
         *_functions("tasks", tasks, first="num_nodes"),
         *_functions("topologies", topologies, first="num_nodes"),

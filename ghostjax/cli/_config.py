@@ -55,7 +55,9 @@ class RunConfig:
     detectors: dict[str, str] = dataclasses.field(default_factory=dict)
     """Sequential tests on what participants see, by name, e.g. network: watch(goal, 'loss', cusum(h=10))."""
     governance: str = "none"
-    """Who decides what is done, e.g. scheduled(quarantine=[(30, 60, 2)])."""
+    """Who decides what is done, e.g. scheduled(quarantine=[(30, 60, 2)]), council(alarm="network")."""
+    electorate: str = "none"
+    """Who votes on what a council puts to it, e.g. electorate(captured=0.25)."""
     metrics: list[str] = dataclasses.field(default_factory=list)
     """What is recorded, e.g. goal "every(5, worst_node)"; unless given, the goal and what else is usual."""
     participation: str = "everybody"
@@ -110,6 +112,7 @@ EXPRESSIONS = (
     "channel",
     "detectors",
     "governance",
+    "electorate",
     "metrics",
     "participation",
 )
@@ -159,6 +162,7 @@ def simulation(config: RunConfig) -> Simulation:
             name: build(f"detectors[{name!r}]", text, "detectors", words) for name, text in config.detectors.items()
         },
         governance=_optional("governance", config.governance, "governance", words),
+        electorate=_optional("electorate", config.electorate, "governance", words),
     )
 
 

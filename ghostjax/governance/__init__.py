@@ -1,5 +1,21 @@
-"""Who decides what is done about it: verdicts, and the earlier models that they can return to."""
+"""Who decides what is done about it: verdicts, votes, power, and the earlier models that can be returned to."""
 
-from ghostjax.governance._base import AbstractGovernance as AbstractGovernance
+from ghostjax.governance._base import (
+    AbstractElectorate as AbstractElectorate,
+    AbstractGovernance as AbstractGovernance,
+)
+from ghostjax.governance._deliberation import deliberate as deliberate
+from ghostjax.governance._incidents import Incident as Incident, incidents as incidents
+from ghostjax.governance._procedure import Kind as Kind, Outcome as Outcome, Phase as Phase
 from ghostjax.governance._snapshots import Ring as Ring, Snapshots as Snapshots
+from ghostjax.governance.council import Council as Council
+from ghostjax.governance.electorate import Electorate as Electorate
+from ghostjax.governance.power import (
+    banzhaf as banzhaf,
+    expected_rounds as expected_rounds,
+    gini as gini,
+    nakamoto as nakamoto,
+    passing_probability as passing_probability,
+    shapley_shubik as shapley_shubik,
+)
 from ghostjax.governance.scheduled import Scheduled as Scheduled

@@ -37,12 +37,13 @@ class Snapshots(Checked):
         ages = jnp.full(self.capacity, -1, jnp.int32).at[0].set(0)
         return Ring(ages, jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (self.capacity, *leaf.shape)) + 0, parts))
 
-    def keep(self, ring: Ring, age: Int[Array, ""], parts: PyTree) -> Ring:
-        """The ring with the state `parts` of `age` where it is due; one slot is written in place."""
+    def keep(self, ring: Ring, age: Int[Array, ""], parts: PyTree, frozen: Bool[Array, ""] | None = None) -> Ring:
+        """The ring with the state `parts` of `age` where it is due, unless `frozen`; one slot is written in place."""
         m = age // self.every
         zeros = jax.lax.population_count((m & -m) - 1)
         slot = 1 + jnp.minimum(zeros, self.capacity - 2)
         due = (age % self.every == 0) & (age > 0)
+        due = due if frozen is None else due & ~frozen
 
         def write(column: Array, leaf: Array) -> Array:
             return column.at[slot].set(jnp.where(due, leaf, column[slot]))

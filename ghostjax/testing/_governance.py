@@ -13,12 +13,13 @@ from jaxtyping import Array, Bool
 from ghostjax._optimizer import Optimizer
 from ghostjax._round import Sent, State, View
 from ghostjax._simulation import Simulation
+from ghostjax._step import pauses
 from ghostjax._tree import replaced
 from ghostjax._types import as_real
 from ghostjax.aggregators import Mean
 from ghostjax.attacks import AbstractStatelessAttack
 from ghostjax.detectors import AbstractDetector
-from ghostjax.governance import AbstractGovernance
+from ghostjax.governance import AbstractElectorate, AbstractGovernance
 from ghostjax.learners import Momentum
 from ghostjax.protocols import Server
 from ghostjax.tasks import quadratic
@@ -47,12 +48,13 @@ class _Says(AbstractStatelessAttack):
 
 
 class _Played(NamedTuple):
-    """One run, round by round: verdict, clocks, and the state of protocol and learner as one vector."""
+    """One run, round by round: verdict, clocks, whether the round was paused, protocol and learner as one vector."""
 
     factor: np.ndarray
     round: np.ndarray
     age: np.ndarray
     restored: np.ndarray
+    paused: np.ndarray
     parts: np.ndarray
 
 
@@ -60,21 +62,23 @@ def check_governance(
     governance: AbstractGovernance,
     *,
     detectors: Mapping[str, AbstractDetector] | None = None,
+    electorate: AbstractElectorate | None = None,
     skip: Collection[str] = (),
 ) -> None:
     """Governs seven identities for twelve rounds and raises `AssertionError` at the first law that `governance` breaks.
 
         shape        factors `[n]` are finite and not negative, and nobody is quarantined before the first round
-        clocks       `round` goes on; `age` goes on too unless a snapshot is restored, whose age it takes
+        clocks       `round` goes on; `age` goes on too unless the round is paused, or a snapshot restored: its age
+        pause        protocol and learner come out of a paused round as they went in, bit for bit
         rollback     protocol and learner equal, bit for bit, the state at the end of the round that is restored
         quarantine   an identity of factor 0 has no influence in the round after the verdict
-        gradient     presence in discarded rounds has a derivative of exactly 0
+        gradient     presence in discarded and in paused rounds has a derivative of exactly 0
         jit          compiled equals eager
         vmap         a batch of knobs and runs equals one after the other
         trace        three values of all numeric knobs are traced once, and a static number sets a shape or a loop
 
-    `detectors` are those whose readings it reads; messages are eight times as large from the seventh round on. Give
-    knobs with which something happens within twelve rounds. A law in `skip` is left out.
+    `detectors` are those whose readings it reads, `electorate` those who vote; messages are eight times as large from
+    the seventh round on. Give knobs with which something happens within twelve rounds. A law in `skip` is left out.
 
     ```python
     >>> import ghostjax as gj
@@ -86,7 +90,7 @@ def check_governance(
 
     Errors: a name in `skip` that is no law.
     """
-    harness = GovernanceHarness(governance, dict(detectors or {}))
+    harness = GovernanceHarness(governance, dict(detectors or {}), electorate)
     for law in chosen(LAWS, skip, "check_governance"):
         law(harness)
 
@@ -94,7 +98,12 @@ def check_governance(
 class GovernanceHarness(Harness[_Case]):
     """A server with momentum under a governance; everybody sends what the case says."""
 
-    def __init__(self, governance: AbstractGovernance, detectors: dict[str, AbstractDetector]):
+    def __init__(
+        self,
+        governance: AbstractGovernance,
+        detectors: dict[str, AbstractDetector],
+        electorate: AbstractElectorate | None = None,
+    ):
         super().__init__(governance)
         self.governance = governance
         optimizer = Optimizer(optax.sgd, learning_rate=0.1, momentum=0.5)
@@ -107,17 +116,18 @@ class GovernanceHarness(Harness[_Case]):
             metrics=(),
             detectors=detectors,
             governance=governance,
+            electorate=electorate,
         )
         self._slope = eqx.filter_jit(self._derivative)
 
     def play(self, member: AbstractGovernance, case: _Case) -> Array:
-        """All rounds, `[rounds, n + 3 + size]`: see `_Played`."""
+        """All rounds, `[rounds, n + 4 + size]`: see `_Played`."""
         sim = replaced(self.simulation, governance=member, attack=_Says(jnp.asarray(case.x)))
         key = jax.random.key(case.seed)
 
         def one(state: State, w: Array) -> tuple[State, Array]:
             after, record = sim.step(state, w, key)
-            return after, self._row(after, record)
+            return after, self._row(state, after, record)
 
         return jax.lax.scan(one, sim.init(key), case.w)[1]
 
@@ -125,7 +135,8 @@ class GovernanceHarness(Harness[_Case]):
         """The first round."""
         sim = replaced(self.simulation, attack=_Says(jnp.asarray(case.x)))
         key = jax.random.key(case.seed)
-        return self._row(*sim.step(sim.init(key), case.w[0], key))
+        state = sim.init(key)
+        return self._row(state, *sim.step(state, case.w[0], key))
 
     def slope(self, case: _Case) -> np.ndarray:
         """The derivative of the last model in presence, `[rounds, n]`."""
@@ -134,7 +145,15 @@ class GovernanceHarness(Harness[_Case]):
     def played(self, cases: list[_Case]) -> list[_Played]:
         """Runs as named columns."""
         return [
-            _Played(out[:, :N], out[:, N], out[:, N + 1], out[:, N + 2], out[:, N + 3 :]) for out in self.run(cases)
+            _Played(
+                factor=out[:, :N],
+                round=out[:, N],
+                age=out[:, N + 1],
+                restored=out[:, N + 2],
+                paused=out[:, N + 3].astype(bool),
+                parts=out[:, N + 4 :],
+            )
+            for out in self.run(cases)
         ]
 
     def tolerance(self, output: np.ndarray, *cases: _Case) -> float:
@@ -142,11 +161,12 @@ class GovernanceHarness(Harness[_Case]):
         return 2e-5 * float(np.abs(output).max(initial=1e-30))
 
     def _derivative(self, member: AbstractGovernance, case: _Case) -> Array:
-        return jax.grad(lambda w: self.play(member, case._replace(w=w))[-1, N + 3 :].sum())(case.w)
+        return jax.grad(lambda w: self.play(member, case._replace(w=w))[-1, N + 4 :].sum())(case.w)
 
-    def _row(self, state: State, record: dict[str, Array]) -> Array:
+    def _row(self, before: State, state: State, record: dict[str, Array]) -> Array:
         dtype = self.simulation.ravel.dtype
-        clocks = [state.round, state.age, record["restored"]]
+        paused = before.verdict.pause if pauses(before) else jnp.zeros(())
+        clocks = [state.round, state.age, record["restored"], paused]
         leaves = [state.verdict.factor, *clocks, *jax.tree.leaves((state.protocol, state.learner))]
         return jnp.concatenate([leaf.astype(dtype).reshape(-1) for leaf in leaves])
 
@@ -170,9 +190,16 @@ def _clocks(harness: GovernanceHarness) -> None:
     if not np.array_equal(run.round, 1 + np.arange(ROUNDS)):
         harness.fail("clocks", f"rounds are {run.round.tolist()}")
     before = np.concatenate([[0], run.age[:-1]])
-    expected = np.where(run.restored >= 0, run.restored, before + 1)
+    expected = np.where(run.restored >= 0, run.restored, before + ~run.paused)
     if not np.array_equal(run.age, expected) or (run.restored > before + 1).any():
         harness.fail("clocks", f"ages are {run.age.tolist()} where {run.restored.tolist()} were restored")
+
+
+def _pause(harness: GovernanceHarness) -> None:
+    (run,) = harness.played([_case()])
+    # A round in which something is restored ends with that.
+    for t in np.flatnonzero(run.paused & (run.restored < 0)):
+        equal_bits(harness, "pause", f"round {t} was paused, and something changed", run.parts[t], run.parts[t - 1])
 
 
 def _rollback(harness: GovernanceHarness) -> None:
@@ -200,7 +227,10 @@ def _gradient(harness: GovernanceHarness) -> None:
     discarded: Bool[np.ndarray, " rounds"] = np.zeros(ROUNDS, bool)
     reached: list[int] = []
     for t, (age, restored) in enumerate(zip(run.age, run.restored, strict=True)):
-        reached.append(t)
+        if run.paused[t]:
+            discarded[t] = True
+        else:
+            reached.append(t)
         if restored >= 0:
             discarded[reached[int(age) :]] = True
             reached = reached[: int(age)]
@@ -209,12 +239,13 @@ def _gradient(harness: GovernanceHarness) -> None:
         harness.fail("gradient", "the derivative in presence is not finite")
     if slope[discarded].any():
         rounds = np.flatnonzero(discarded & slope.any(1)).tolist()
-        harness.fail("gradient", f"presence in the discarded rounds {rounds} has a derivative")
+        harness.fail("gradient", f"presence in the discarded or paused rounds {rounds} has a derivative")
 
 
 LAWS: dict[str, Callable[[GovernanceHarness], None]] = {
     "shape": _shape,
     "clocks": _clocks,
+    "pause": _pause,
     "rollback": _rollback,
     "quarantine": _quarantine,
     "gradient": _gradient,

@@ -313,6 +313,29 @@ progress: none
     assert axes == {"metrics": [["goal", "every(2, worst_node)"], ["goal"]], "aggregator": ["nnm(mean, f=1)", "mean"]}
 
 
+def test_a_society_is_written_as_one_is_made(capsys):
+    text = """
+byzantine: 2
+owner: [0, 1, 2, 3, 4, 4]
+detectors:
+  network: watch(goal, 'loss', cusum(h=5), own_past(rounds=2))
+governance: council(quorum=0.6, voting=1, timelock=2, pause=1, snapshots=snapshots(capacity=4, every=2))
+electorate: electorate(captured=0.25, accuracy=1)
+"""
+    config = load(Path(wrote("society.yaml", RUN.replace("byzantine: 1\n", "") + text)), RunConfig)
+    made = simulation(config)
+    assert made.governance == gj.governance.Council(
+        quorum=0.6, voting=1, timelock=2, pause=1, snapshots=gj.governance.Snapshots(capacity=4, every=2)
+    )
+    assert float(made.electorate.captured) == 0.25 and made.owner.tolist() == [0, 1, 2, 3, 4, 4]
+    assert load(Path(wrote("again.yaml", dump(config))), RunConfig) == config
+    assert main(["list", "governance"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("council", "electorate", "scheduled", "snapshots"))
+    assert main(["run", "society.yaml", "--electorate", "none"]) == 2
+    assert "a motion needs voters; give electorate=" in capsys.readouterr().err
+
+
 class Point(NamedTuple):
     name: str
     value: str

@@ -15,7 +15,7 @@ MISSION = ("admission", "robust_round", "slashing", "quorum_log", "spot_check", 
 # Protocols of the code itself, and protocols with simplifications removed.
 FURTHER = (
     "quorum_rounds", "slashing_unbonding", "robust_rounds", "equivocation", "admission_rewards",
-    "spot_check_bisection", "gossip_proofs", "quarantine_retention", "cell_store", "checkpoint",
+    "spot_check_bisection", "gossip_proofs", "quarantine_retention", "cell_store", "checkpoint", "council",
 )  # fmt: skip
 ALL = MISSION + FURTHER
 CLASSIC = tuple(

@@ -13,7 +13,7 @@ import ghostjax as gj
 from ghostjax import _step
 from ghostjax.governance import AbstractGovernance, Snapshots
 from ghostjax.testing import check_governance
-from ghostjax.testing._governance import LAWS
+from ghostjax.testing._governance import _case, GovernanceHarness, LAWS
 
 
 _spec = importlib.util.spec_from_file_location("governance_table", Path(__file__).with_name("table.py"))
@@ -24,12 +24,19 @@ TABLE = _module.TABLE
 
 @pytest.mark.parametrize("name", TABLE)
 def test_laws(name):
-    check_governance(TABLE[name]())
+    governance, known = TABLE[name]()
+    check_governance(governance, **known)
 
 
 def test_every_public_governance_has_a_row():
     public = {v for v in vars(gj.governance).values() if isinstance(v, type) and issubclass(v, AbstractGovernance)}
-    assert public - {AbstractGovernance} == {type(make()) for make in TABLE.values()}
+    assert public - {AbstractGovernance} == {type(make()[0]) for make in TABLE.values()}
+
+
+def test_the_council_of_the_battery_pauses_quarantines_and_restores():
+    governance, known = TABLE["council"]()
+    (run,) = GovernanceHarness(governance, known["detectors"], known["electorate"]).played([_case()])
+    assert run.paused.any() and (run.factor == 0).any() and (run.restored >= 0).any()
 
 
 class Broken(AbstractGovernance):
@@ -112,30 +119,43 @@ def halves(sim, state, presence):
     return w * jnp.maximum(state.verdict.factor, 0.5)
 
 
+def learns_on(state, parts):
+    return parts
+
+
 TRUE: Any = None
 REMEMBER = _step.remember
 
 
 @pytest.mark.parametrize(
     ("law", "broken"),
-    [("rollback", forgets_the_learner), ("clocks", keeps_the_age), ("gradient", leaks), ("quarantine", halves)],
+    [
+        ("rollback", forgets_the_learner),
+        ("clocks", keeps_the_age),
+        ("gradient", leaks),
+        ("quarantine", halves),
+        ("pause", learns_on),
+    ],
 )
 def test_a_broken_round_is_caught(law, broken, monkeypatch):
     """These laws are the round's work: the round is broken, and the governance is as it should be."""
     global TRUE
-    if broken in (halves, keeps_the_age):
-        monkeypatch.setattr(_step, "weigh" if broken is halves else "remember", broken)
+    lines = {halves: "weigh", keeps_the_age: "remember", learns_on: "held"}
+    if broken in lines:
+        monkeypatch.setattr(_step, lines[broken], broken)
     else:
         TRUE = jax.tree_util.Partial(Snapshots.restore, Snapshots(capacity=4, every=2))
         monkeypatch.setattr(Snapshots, "restore", lambda self, *args: broken(*args))
+    governance, known = TABLE["council" if law == "pause" else "scheduled"]()
     with pytest.raises(AssertionError, match=rf"\w+: {law}: "):
-        check_governance(TABLE["scheduled"](), skip=LAWS.keys() - {law})
+        check_governance(governance, **known, skip=LAWS.keys() - {law})
 
 
 def test_every_law_catches_something():
-    assert {law for law, _ in BROKEN.values()} | {"rollback", "clocks", "gradient", "quarantine"} == LAWS.keys()
+    of_the_round = {"rollback", "clocks", "pause", "gradient", "quarantine"}
+    assert {law for law, _ in BROKEN.values()} | of_the_round == LAWS.keys()
 
 
 def test_unknown_law_is_refused():
     with pytest.raises(gj.ConfigurationError, match=r"check_governance: skip=\['speed'\]: the laws are"):
-        check_governance(TABLE["scheduled"](), skip=["speed"])
+        check_governance(TABLE["scheduled"]()[0], skip=["speed"])

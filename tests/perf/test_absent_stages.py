@@ -30,7 +30,9 @@ WITHOUT = {
     "weigh": lambda sim, state, presence: presence.astype(sim.ravel.dtype),
     "carry": carried,
     "watch": lambda sim, state, round: ((), (), {}),
-    "decide": lambda sim, state, readings, at: ((), (), {}),
+    "held": lambda state, parts: parts,
+    "vote": lambda sim, state, sent, at: ((), None),
+    "decide": lambda sim, state, readings, ballots, at: ((), (), {}),
     "remember": lambda sim, before, after, round: (after, {}),
 }
 """What each line of a round comes to where its stage is taken out."""
@@ -85,4 +87,17 @@ def test_no_leaf_of_the_state_belongs_to_an_absent_stage(protocol):
         "protocol",
     }
     governed = leaves(simulation(protocol, governance=gj.governance.Scheduled()))
-    assert {".age", ".verdict.factor", ".verdict.back", ".snapshots.ages"} <= governed - leaves(simulation(protocol))
+    more = governed - leaves(simulation(protocol))
+    assert {".age", ".verdict.factor", ".verdict.back", ".snapshots.ages"} <= more
+    # Who decides without votes and pauses carries none of them.
+    assert not [path for path in more if "motion" in path or "pause" in path or "electorate" in path]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_governance_without_votes_pauses_nothing_and_asks_nobody(protocol, monkeypatch):
+    """A verdict of a factor and an age is all that `Scheduled` has: the rest costs no instruction."""
+    governed = simulation(protocol, governance=gj.governance.Scheduled(quarantine=[(1, 2, 1)]))
+    whole = program(governed)
+    for line in ("held", "vote"):
+        monkeypatch.setattr(_step, line, WITHOUT[line])
+    assert program(governed) == whole
