@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from run_problem import same, simulation
 
 import ghostjax as gj
 from ghostjax._files import write_atomic
@@ -22,8 +21,10 @@ from ghostjax._run import _provenance, checkpoint_status
 from ghostjax._run._archive import CorruptFile, pack, unpack
 from ghostjax._run._signals import Interruption
 
+from .run_problem import same, simulation
 
-WORKER = Path(__file__).with_name("worker.py")
+
+ROOT = Path(__file__).parents[2]
 
 
 class Stop(Exception):
@@ -278,14 +279,14 @@ def test_a_signal_ends_the_chunk_and_saves(tmp_path):
 
 
 def start(directory, rounds, chunk=2):
-    command = [sys.executable, str(WORKER), str(directory), str(rounds), str(chunk)]
+    command = [sys.executable, "-m", "tests.run.worker", str(directory), str(rounds), str(chunk)]
     # What one process has compiled, the next one reads.
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(directory.with_name("cache")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=WORKER.parent, env=os.environ | cache
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | cache
     )
 
 

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from run_problem import same, simulation
 
 import ghostjax as gj
 from ghostjax import _files
@@ -16,6 +15,8 @@ from ghostjax._run import _dataset, checkpoint_status
 from ghostjax._run._archive import CorruptFile, pack, unpack
 from ghostjax._run._program import program_digest
 from ghostjax._run._seal import read_seal, write_sealed
+
+from .run_problem import same, simulation
 
 
 class Stop(Exception):

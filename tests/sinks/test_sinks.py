@@ -7,10 +7,11 @@ import types
 
 import numpy as np
 import pytest
-from run_problem import same, simulation
 
 import ghostjax as gj
 from ghostjax._run import checkpoint_status
+
+from ..run.run_problem import same, simulation
 
 
 ROUNDS, SEED = 12, 5

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_problem import simulation, Traced, TRACES
 
 import ghostjax as gj
 from ghostjax._sweep._cells import CellStore
+
+from ..run.run_problem import simulation, Traced, TRACES
 
 
 F = "protocol.aggregator.f"
 LR = "protocol.optimizer.knobs.learning_rate"
 AXES = {F: [0.5, 1, 1.5, 2], LR: [0.1, 0.2]}
-WORKER = Path(__file__).with_name("worker.py")
+ROOT = Path(__file__).parents[2]
 
 
 def play(directory=None, axes=AXES, rounds=4, **kwargs):
@@ -135,11 +136,11 @@ def test_a_signal_stops_after_the_chunk(tmp_path):
 
 def start(directory):
     return subprocess.Popen(
-        [sys.executable, str(WORKER), str(directory)],
+        [sys.executable, "-m", "tests.sweep.worker", str(directory)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(WORKER.parents[1] / "run")},
+        cwd=ROOT,
     )
 
 
