@@ -145,16 +145,15 @@ def start(directory):
 
 
 def test_two_workers_one_killed(tmp_path):
-    workers = [start(tmp_path) for _ in range(2)]
-    for line in workers[0].stdout:
-        if int(line.split()[0]) >= 3:
-            break
-    os.kill(workers[0].pid, signal.SIGKILL)
-    workers[0].wait()
-    workers[0].stdout.close()
-    workers[0].stderr.close()
-    out, err = workers[1].communicate(timeout=300)
-    assert workers[1].returncode == 0, err
+    first, second = start(tmp_path), start(tmp_path)
+    with first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if int(line.split()[0]) >= 3:
+                break
+        os.kill(first.pid, signal.SIGKILL)
+    out, err = second.communicate(timeout=300)
+    assert second.returncode == 0, err
     assert out.splitlines()[-1] == "16 done"
     alone = gj.sweep(simulation(), AXES, 70, seeds=2, progress=None)
     both = gj.collect(tmp_path)
