@@ -1,7 +1,6 @@
 """What a researcher copies runs: public names only, its battery, a server, gossip, vmap, a sweep, a resumed run."""
 
 import ast
-import importlib.util
 from pathlib import Path
 
 import equinox as eqx
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 import ghostjax as gj
+from docs.skeletons import attack, channel, detector, governance, identity, learner, metric, protocol, rule, task
 from ghostjax import testing
 from ghostjax.testing._governance import _case as governed_case, GovernanceHarness
 
@@ -21,36 +21,28 @@ TASK = gj.tasks.quadratic(N, 3, noise=0.1)
 MEAN = gj.aggregators.Mean()
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"skeleton_{name}", FOLDER / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def watch(test):
     past = gj.detectors.OwnPast(rounds=2, floor=0.01)
-    return gj.detectors.Watch(load("metric").Norms(), "largest_norm", test, past)
+    return gj.detectors.Watch(metric.Norms(), "largest_norm", test, past)
 
 
 def on_alarm():
-    return load("governance").BackOnAlarm(rounds=2, pause=2)
+    return governance.BackOnAlarm(rounds=2, pause=2)
 
 
 RATE = "protocol.optimizer.knobs.learning_rate"
 # What a simulation takes of each, beside the task and the protocol, and the knob that a sweep moves.
 PARTS = {
-    "rule": lambda: ({"rule": load("rule").Central()}, "protocol.aggregator.floor", [0.1, 1.0]),
-    "attack": lambda: ({"attack": load("attack").Pulses(), "byzantine": 2}, "attack.scale", [1.0, 3.0]),
-    "metric": lambda: ({"metrics": [load("metric").Norms(), gj.metrics.Goal()]}, RATE, [0.1, 0.2]),
+    "rule": lambda: ({"rule": rule.Central()}, "protocol.aggregator.floor", [0.1, 1.0]),
+    "attack": lambda: ({"attack": attack.Pulses(), "byzantine": 2}, "attack.scale", [1.0, 3.0]),
+    "metric": lambda: ({"metrics": [metric.Norms(), gj.metrics.Goal()]}, RATE, [0.1, 0.2]),
     "detector": lambda: (
-        {"detectors": {"network": watch(load("detector").EWMA())}},
+        {"detectors": {"network": watch(detector.EWMA())}},
         "detectors.network.test.h",
         [1.0, 2.0],
     ),
-    "channel": lambda: ({"channel": load("channel").Bursts(0.4)}, "channel.fail", [0.0, 0.9]),
-    "identity": lambda: ({"identity": load("identity").Seniority()}, "identity.pace", [1.0, 8.0]),
+    "channel": lambda: ({"channel": channel.Bursts(0.4)}, "channel.fail", [0.0, 0.9]),
+    "identity": lambda: ({"identity": identity.Seniority()}, "identity.pace", [1.0, 8.0]),
     "governance": lambda: (
         {"governance": on_alarm(), "detectors": {"network": watch(gj.detectors.CUSUM(h=0.1))}},
         "governance.rounds",
@@ -58,7 +50,7 @@ PARTS = {
     ),
     "electorate": lambda: (
         {
-            "electorate": load("electorate").Tired(),
+            "electorate": electorate.Tired(),
             "governance": gj.governance.Council(voting=0, timelock=0, rollback=False, rest=1),
             "detectors": {"network": watch(gj.detectors.CUSUM(h=0.1))},
             "byzantine": 1,
@@ -67,9 +59,9 @@ PARTS = {
         "electorate.fatigue",
         [0.1, 1.0],
     ),
-    "learner": lambda: ({"learner": load("learner").Clipped(0.5)}, "learner.radius", [0.1, 1.0]),
-    "protocol": lambda: ({"protocol": load("protocol").HeavyServer(MEAN)}, "protocol.beta", [0.0, 0.9]),
-    "task": lambda: ({"task": load("task").Tug(jnp.eye(N, 3))}, "task.share", [0.0, 1.0]),
+    "learner": lambda: ({"learner": learner.Clipped(0.5)}, "learner.radius", [0.1, 1.0]),
+    "protocol": lambda: ({"protocol": protocol.HeavyServer(MEAN)}, "protocol.beta", [0.0, 0.9]),
+    "task": lambda: ({"task": task.Tug(jnp.eye(N, 3))}, "task.share", [0.0, 1.0]),
 }
 SERVER_ONLY = {"protocol"}
 
@@ -114,13 +106,13 @@ def test_a_skeleton_runs_everywhere(name, tmp_path):
 
 
 BATTERIES = {
-    "rule": lambda: testing.check_aggregator(load("rule").Central(), examples=4),
-    "attack": lambda: testing.check_attack(load("attack").Pulses()),
-    "detector": lambda: testing.check_test(load("detector").EWMA()),
-    "channel": lambda: testing.check_channel(load("channel").Bursts(0.4), idle=load("channel").Bursts(0.0)),
-    "identity": lambda: testing.check_identity(load("identity").Seniority()),
+    "rule": lambda: testing.check_aggregator(rule.Central(), examples=4),
+    "attack": lambda: testing.check_attack(attack.Pulses()),
+    "detector": lambda: testing.check_test(detector.EWMA()),
+    "channel": lambda: testing.check_channel(channel.Bursts(0.4), idle=channel.Bursts(0.0)),
+    "identity": lambda: testing.check_identity(identity.Seniority()),
     "governance": lambda: testing.check_governance(on_alarm(), detectors={"network": watch(gj.detectors.CUSUM(h=0.1))}),
-    "electorate": lambda: testing.check_electorate(load("electorate").Tired()),
+    "electorate": lambda: testing.check_electorate(electorate.Tired()),
 }
 
 

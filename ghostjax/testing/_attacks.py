@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from ghostjax._kernels import present
 from ghostjax._random import Moment
+from ghostjax._round import Audit
 from ghostjax._types import as_real, ConfigurationError
 from ghostjax.aggregators import TrimmedMean
 from ghostjax.attacks import AbstractAttack, Before, View
@@ -138,7 +139,7 @@ class AttackHarness(Harness[_Case]):
         total = mixing.sum(1, keepdims=True)
         mixing = jnp.where(total > 0, mixing / jnp.where(total > 0, total, 1), jnp.eye(N, dtype=x.dtype))
         key = jax.random.fold_in(jax.random.key(case.seed), t)
-        return View(seen, w, case.byzantine, case.models, respond, key, t.astype(jnp.int32), mixing)
+        return View(seen, w, case.byzantine, case.models, respond, key, t.astype(jnp.int32), mixing, audit=_audit)
 
 
 def _case(seed: int = 0, dtype: Any = np.float32) -> _Case:
@@ -151,6 +152,13 @@ def _case(seed: int = 0, dtype: Any = np.float32) -> _Case:
     return _Case(
         x.astype(dtype), w.astype(dtype), byzantine, models.astype(dtype), mixing.astype(dtype), np.uint32(seed)
     )
+
+
+def _audit(theta: Array) -> Audit:
+    """A linear model on a few examples."""
+    rng = np.random.default_rng(2)
+    x, y = jnp.asarray(rng.normal(size=(4, D)), theta.dtype), jnp.arange(4)
+    return Audit(x, y, lambda x, y: (x @ theta - y) ** 2)
 
 
 def _moment(t: Any) -> Moment:

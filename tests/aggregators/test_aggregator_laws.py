@@ -1,7 +1,5 @@
 """Every rule keeps every law, lacks what it says it lacks, and every law catches a rule that breaks it."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -16,11 +14,9 @@ from ghostjax.testing import check_aggregator
 from ghostjax.testing._aggregators import LAWS
 from ghostjax.testing._rules import RuleHarness
 
+from .table import MEMBERS, MORE, TABLE
 
-_spec = importlib.util.spec_from_file_location("aggregators_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-TABLE, MEMBERS, MORE = _module.TABLE, _module.MEMBERS, _module.MORE
+
 EVERY = TABLE | MEMBERS | MORE
 ROWS = [*TABLE, *MEMBERS, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)]
 

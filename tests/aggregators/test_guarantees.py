@@ -1,6 +1,5 @@
 """Guarantees: the numbers before they were objects, and what wrappers pass on, against a search for messages."""
 
-import importlib.util
 import itertools
 import json
 from pathlib import Path
@@ -18,12 +17,10 @@ from ghostjax.aggregators.guarantees import Mass, Robust
 from ghostjax.testing import check_aggregator
 from ghostjax.testing._aggregators import LAWS
 
+from .table import MEMBERS, MORE, TABLE
 
-_spec = importlib.util.spec_from_file_location("aggregators_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-MORE = _module.MORE
-EVERY = _module.TABLE | _module.MEMBERS | MORE
+
+EVERY = TABLE | MEMBERS | MORE
 BEFORE = json.loads(Path(__file__).with_name("guarantees.json").read_text())
 WEIGHTS = {
     "ones": [1, 1, 1, 1, 1, 1, 1, 1, 1],

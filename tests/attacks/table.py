@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ghostjax import attacks
+from ghostjax import attacks, charters
 
 
 TABLE = {
@@ -29,6 +29,8 @@ TABLE = {
     "fang_krum": lambda: attacks.FangKrum(scale=2.0, halvings=4),
     "optimal_alie": lambda: attacks.LineSearch(attacks.ALIE(z=1.0), grid=3, refinements=1),
     "optimal_ipm": lambda: attacks.LineSearch(attacks.IPM(tau=0.0), grid=3, refinements=1, signed=False),
+    "during": lambda: attacks.During(attacks.MimicHeuristic(warmup=2), start=1, end=2),
+    "backdoor": lambda: attacks.Backdoor(charters.BlankPixels([2]), target=3, eps=0.5),
     # The identities that the battery calls Byzantine, one each.
     "several": lambda: attacks.Several(
         {attacks.SignFlip(1.5): np.arange(7) == 3, attacks.ALIE(1.0): np.arange(7) == 5}

@@ -1,7 +1,5 @@
 """Every attack keeps every law, and every law catches an attack that breaks it."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -14,11 +12,9 @@ from ghostjax.attacks import AbstractMessageAttack, Sent
 from ghostjax.testing import check_attack
 from ghostjax.testing._attacks import LAWS
 
+from .table import TABLE
 
-_spec = importlib.util.spec_from_file_location("attacks_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-TABLE = _module.TABLE
+
 MORE = ("alie_flpoison", "min_max_unit", "min_sum_std", "optimal_alie")
 """Rows that resemble another one: the whole suite."""
 ROWS = [pytest.param(name, marks=[pytest.mark.slow] * (name in MORE)) for name in TABLE]

@@ -2,9 +2,10 @@
 
 import jax
 import pytest
-from small_training import build, ROUNDS
 
 import ghostjax as gj
+
+from .small_training import build, ROUNDS
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_training import build, NODES, ROUNDS
 
 import ghostjax as gj
 from ghostjax.attribution._adjoint import _gradient, _segment
+
+from .small_training import build, NODES, ROUNDS
 
 
 def test_ranks_identities_as_exact_replays_do(mean_run):

@@ -3,9 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_training import NODES, ROUNDS
 
 import ghostjax as gj
+
+from .small_training import NODES, ROUNDS
 
 
 def test_leave_one_out_is_the_run_without_that_identity(mean_run):

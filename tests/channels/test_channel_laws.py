@@ -1,7 +1,5 @@
 """Every channel keeps every law, and every law catches one that breaks it."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -14,11 +12,7 @@ from ghostjax.channels import AbstractChannel, Carried
 from ghostjax.testing import check_channel
 from ghostjax.testing._channels import LAWS
 
-
-_spec = importlib.util.spec_from_file_location("channels_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-TABLE = _module.TABLE
+from .table import TABLE
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -15,7 +15,6 @@ import pytest
 from rich.console import Console
 
 import ghostjax as gj
-from ghostjax._run import checkpoint_status
 from ghostjax.cli import main
 from ghostjax.cli._catalogue import catalogue, FAMILIES
 from ghostjax.cli._config import dump, load, participation, RunConfig, simulation, SweepConfig
@@ -23,6 +22,8 @@ from ghostjax.cli._main import COMMANDS
 from ghostjax.cli._tables import print_table
 from ghostjax.cli._yaml import parse, write
 from ghostjax.sinks._reporter import Reporter
+
+from ..run.run_problem import checkpoint
 
 
 RUN = """
@@ -493,7 +494,7 @@ def test_a_run_that_is_stopped_says_how_to_go_on_and_does(monkeypatch, capsys):
         patch.setattr(Reporter, "update", stopping)
         assert main(["run", config, "--out", "here"]) == 75
     assert "continue with: ghostjax resume here" in capsys.readouterr().out
-    assert 1 <= checkpoint_status("here").round < 6
+    assert 1 <= checkpoint("here").round < 6
     assert main(["report", "here"]) == 2
     assert "its run is not finished: ghostjax resume here" in capsys.readouterr().err
     assert main(["resume", "here"]) == 0

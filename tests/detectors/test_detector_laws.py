@@ -1,7 +1,5 @@
 """Every test and every detector keeps every law, and every law catches one that breaks it."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -15,11 +13,7 @@ from ghostjax.detectors import AbstractDetector, AbstractReference, AbstractTest
 from ghostjax.testing import check_detector, check_test
 from ghostjax.testing._detectors import LAWS, TEST_LAWS
 
-
-_spec = importlib.util.spec_from_file_location("detectors_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-TESTS, DETECTORS = _module.TESTS, _module.DETECTORS
+from .table import DETECTORS, TESTS
 
 
 @pytest.mark.parametrize("name", TESTS)

@@ -60,6 +60,22 @@ def test_an_attack_that_begins_late_alarms_and_is_dated():
     assert run.dataset["evidence_each"].dims == ("round", "node")
 
 
+class Calm(gj.metrics.AbstractMetric):
+    """The same from below: it falls where the aggregate is large."""
+
+    def __call__(self, round):
+        return {"calm": -jnp.abs(round.result).max()}
+
+
+def test_a_signal_that_is_bad_when_it_is_low_is_watched_from_below():
+    high = watch(k=4.0)
+    low = gj.detectors.Watch(Calm(), "calm", high.test, high.reference, worse="lower")
+    run = gj.simulate(late(10, detectors={"high": high, "low": low}), 16, progress=None)
+    assert run.record["alarm_low"].any()
+    for name in ("evidence", "alarm", "since"):
+        np.testing.assert_array_equal(run.record[f"{name}_low"], run.record[f"{name}_high"], name)
+
+
 def test_nothing_alarms_in_the_reference_stretch():
     run = gj.simulate(late(0, detectors={"whole": watch(h=0.0, rounds=8)}), 12, progress=None)
     assert not run.record["alarm_whole"][:8].any()

@@ -4,10 +4,10 @@ import functools
 import sys
 from types import ModuleType
 
-from specifications import SPECS
-
 from ghostjax.formal._find import load
 from ghostjax.formal._suite import BUDGETS, Result, Subject
+
+from .specifications import SPECS
 
 
 BOUND = ("lock step", "trace", "mutated trace", "machine", "code mutant")

@@ -1,7 +1,7 @@
 """The specifications of the repository, loaded from their folders with their manifests of golden counts."""
 
 import functools
-import importlib.util
+import importlib
 import json
 from pathlib import Path
 
@@ -24,12 +24,8 @@ CLASSIC = tuple(
 )
 
 
-@functools.cache
 def module(name):
-    found = importlib.util.spec_from_file_location(f"specification_{name.replace('/', '_')}", SPECS / name / "spec.py")
-    loaded = importlib.util.module_from_spec(found)
-    found.loader.exec_module(loaded)
-    return loaded
+    return importlib.import_module(f"specs.{name.replace('/', '.')}.spec")
 
 
 @functools.cache

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from bound import BOUND, results, subject, WITH_CODE
-from specifications import MISSION, program
 
 from ghostjax.formal import (
     Action,
@@ -26,6 +24,9 @@ from ghostjax.formal._find import Found, load
 from ghostjax.formal._machine import replay
 from ghostjax.formal._suite import Budget, Subject, summary
 from ghostjax.formal._trace_mutation import mutated_traces
+
+from .bound import BOUND, results, subject, WITH_CODE
+from .specifications import MISSION, program
 
 
 LONG = ("twelve nodes", "simulated")

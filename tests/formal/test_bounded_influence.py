@@ -5,11 +5,12 @@ import inspect
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bound import results, subject
-from specifications import manifest, module
 
 import ghostjax as gj
 from ghostjax.aggregators import AbstractAggregator
+
+from .bound import results, subject
+from .specifications import manifest, module
 
 
 bounded_influence = module("bounded_influence")

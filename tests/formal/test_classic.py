@@ -1,9 +1,10 @@
 """Classic models, whose counts other checkers published: the checker is right before the protocols are."""
 
 import pytest
-from specifications import CLASSIC, manifest, module, program
 
 from ghostjax.formal import check, Program
+
+from .specifications import CLASSIC, manifest, module, program
 
 
 # Distinct, generated, depth.

@@ -8,9 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import Pair, pair, replay, search, table_action, wide
-from specifications import module
-from test_numpy import arguments, program as operations
 
 from ghostjax.formal import _program, Action, check, Mutant, Program, Symmetry, Unsound, Var
 from ghostjax.formal._encoding import columns_of, encoding, keys, pack_many, unpack_many, words_of, words_of_columns
@@ -19,6 +16,10 @@ from ghostjax.formal._lower import lower
 from ghostjax.formal._plan import Plan
 from ghostjax.formal._symbolic import Expressions, Unknown
 from ghostjax.formal._table import Table
+
+from .small import Pair, pair, replay, search, table_action, wide
+from .specifications import module
+from .test_numpy import arguments, program as operations
 
 
 def same_exploration(a, b):

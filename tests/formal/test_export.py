@@ -5,8 +5,6 @@ import re
 
 import jax.numpy as jnp
 import pytest
-from small import pair, replay
-from specifications import manifest, program
 
 from ghostjax.formal import (
     Action,
@@ -23,6 +21,9 @@ from ghostjax.formal import (
     Unsound,
 )
 from ghostjax.formal._export import judged, parsed, referee
+
+from .small import pair, replay
+from .specifications import manifest, program
 
 
 ALWAYS = lambda s: jnp.asarray(True)

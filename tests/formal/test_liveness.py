@@ -7,12 +7,13 @@ import hypothesis.strategies as st
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import as_tuple, pair, replay, successors, table_action
 
 from ghostjax.formal import Action, check, Fair, LeadsTo, Program, Symmetry, Unsound
 from ghostjax.formal._encoding import unpack_many, words_of
 from ghostjax.formal._explore import explore
 from ghostjax.formal._liveness import leads_to
+
+from .small import as_tuple, pair, replay, successors, table_action
 
 
 ALWAYS = lambda s: jnp.asarray(True)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import Phase
 from hypothesis.stateful import RuleBasedStateMachine
-from specifications import FURTHER, manifest, MISSION, program
 
 from ghostjax.formal import Action, as_state_machine, fuzz, LeadsTo, Spec, Var
+
+from .specifications import FURTHER, manifest, MISSION, program
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import pair
 
 from ghostjax import ConfigurationError
 from ghostjax.formal import Action, check, fuzz, Program, Spec, Symmetry, Unsound, Var
+
+from .small import pair
 
 
 class Queue(NamedTuple):

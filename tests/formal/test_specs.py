@@ -5,9 +5,10 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from specifications import ALL, large, manifest, MISSION, module, program, SPECS
 
 from ghostjax.formal import check
+
+from .specifications import ALL, large, manifest, MISSION, module, program, SPECS
 
 
 COUNTS = ("distinct", "generated", "depth", "terminal", "labels", "bits")

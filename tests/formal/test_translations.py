@@ -10,8 +10,9 @@ import shutil
 import subprocess
 
 import pytest
-import tla
-from specifications import ALL, large, manifest, module as specification, program, SPECS
+
+from . import tla
+from .specifications import ALL, large, manifest, module as specification, program, SPECS
 
 
 TRANSLATIONS = tuple(name for name in ALL if "tla" in manifest(name))

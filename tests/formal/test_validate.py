@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from bound import code
-from specifications import program
 
 import ghostjax as gj
 from ghostjax.formal import Event, events, validate_trace, validate_traces
+
+from .bound import code
+from .specifications import program
 
 
 robust_round = code("robust_round")

@@ -7,7 +7,7 @@ each primed variable per action, weak fairness.
 
 from typing import NamedTuple
 
-from tla_module import Label, Module as Module
+from .tla_module import Label, Module as Module
 
 
 class Graph(NamedTuple):

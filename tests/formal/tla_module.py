@@ -5,7 +5,7 @@ import itertools
 import re
 from typing import Any, NamedTuple
 
-from tla_syntax import INFIX, Parser
+from .tla_syntax import INFIX, Parser
 
 
 class Label(NamedTuple):

@@ -1,6 +1,6 @@
 """Drawn tests: few examples of a fixed seed in the gate, ten times as many of the day's seed in the whole suite.
 
-    from fuzzing import examples
+    from .fuzzing import examples
 
     @examples(100, seed=st.integers(0, 9), size=st.floats(1, 2))
     def test_something(tmp_path, seed, size): ...

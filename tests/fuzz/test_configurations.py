@@ -6,12 +6,13 @@ import warnings
 from pathlib import Path
 
 import hypothesis.strategies as st
-from fuzzing import examples
 
 from ghostjax import ConfigurationError
 from ghostjax.cli._catalogue import catalogue
 from ghostjax.cli._config import dump, load, participation, RunConfig, simulation, SweepConfig
 from ghostjax.cli._expression import build
+
+from .fuzzing import examples
 
 
 SECONDS = 10.0

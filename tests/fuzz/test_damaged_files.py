@@ -8,11 +8,12 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from damage import Damage, damages, files_of
-from fuzzing import examples
 from hypothesis import strategies as st
 
 import ghostjax as gj
+
+from .damage import Damage, damages, files_of
+from .fuzzing import examples
 
 
 SIMULATION = gj.Simulation(

@@ -2,21 +2,18 @@
 
 import os
 import shutil
-import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fuzzing import examples
 from hypothesis import strategies as st
 
 import ghostjax as gj
 from ghostjax._sweep._verify import verify_sweep
 
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "run"))
-from run_problem import simulation
+from ..run.run_problem import simulation
+from .fuzzing import examples
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,10 @@ from datetime import date
 import optax
 import pytest
 from hypothesis import given, HealthCheck, seed, settings, strategies as st
-from test_structures import (
+
+import ghostjax as gj
+
+from .test_structures import (
     a,
     BYZANTINE,
     check,
@@ -21,8 +24,6 @@ from test_structures import (
     rules,
     server,
 )
-
-import ghostjax as gj
 
 
 RULES = {

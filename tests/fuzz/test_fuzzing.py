@@ -1,8 +1,9 @@
 """The decorator of drawn tests: how many draws there are, and which."""
 
 import pytest
-from fuzzing import examples
 from hypothesis import strategies as st
+
+from .fuzzing import examples
 
 
 def draws(count, times, **options):

@@ -6,11 +6,12 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from fuzzing import examples
 from hypothesis import strategies as st
 
 from ghostjax.tasks import DataError
 from ghostjax.tasks._pickle import read_pickle
+
+from .fuzzing import examples
 
 
 TRUE = {b"data": np.arange(12, dtype=np.uint8).reshape(3, 4), b"labels": [1, 2, 3], b"names": ["a", "b"]}

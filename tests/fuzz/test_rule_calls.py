@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from fuzzing import examples
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -16,6 +15,8 @@ from ghostjax import aggregators as agg
 from ghostjax._round import Received
 from ghostjax.protocols._receivers import aggregate_each, in_slots
 from ghostjax.topologies import ring
+
+from .fuzzing import examples
 
 
 N, D, CALLS = 8, 3, 10

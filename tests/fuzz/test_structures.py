@@ -11,12 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from fuzzing import examples
 from hypothesis import strategies as st
 
 import ghostjax as gj
 from ghostjax._participation import weights_of
 from ghostjax._sweep._switch import switch
+
+from .fuzzing import examples
 
 
 a, m, t, learn = gj.attacks, gj.metrics, gj.topologies, gj.learners

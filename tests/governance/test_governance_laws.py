@@ -1,7 +1,5 @@
 """Every governance keeps every law, and every law catches one that breaks it."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -15,11 +13,7 @@ from ghostjax.governance import AbstractGovernance, Snapshots
 from ghostjax.testing import check_governance
 from ghostjax.testing._governance import _case, GovernanceHarness, LAWS
 
-
-_spec = importlib.util.spec_from_file_location("governance_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-TABLE = _module.TABLE
+from .table import TABLE
 
 
 @pytest.mark.parametrize("name", TABLE)

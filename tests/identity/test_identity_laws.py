@@ -1,7 +1,5 @@
 """Every identity layer keeps every law, and every law catches one that breaks it."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -16,11 +14,7 @@ from ghostjax.identity import AbstractIdentity
 from ghostjax.testing import check_identity
 from ghostjax.testing._identities import LAWS
 
-
-_spec = importlib.util.spec_from_file_location("identity_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-TABLE = _module.TABLE
+from .table import TABLE
 
 
 @pytest.mark.parametrize("name", TABLE)

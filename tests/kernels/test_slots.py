@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kernel_oracle import KINDS, window_oracle
 
 from ghostjax._kernels import slots, slots_grad, window_mean, window_mean_slots
+
+from .kernel_oracle import KINDS, window_oracle
 
 
 def graph(k, kind, seed=0, n=6, m=11, d=5):

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from kernel_oracle import KINDS, window_oracle
 
 from ghostjax._kernels import present, window_mean
+
+from .kernel_oracle import KINDS, window_oracle
 
 
 compiled = jax.jit(window_mean)

@@ -4,25 +4,17 @@ The rest of the quick suite is compiled without optimisations (`tests/quick.py`)
 another one of the same rule (eager, batched) or bound it from above are left to that.
 """
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from ghostjax.testing import check_attack
 from ghostjax.testing._aggregators import LAWS
 from ghostjax.testing._rules import RuleHarness
 
-
-def table(family):
-    spec = importlib.util.spec_from_file_location(f"{family}_table", Path(__file__).parents[1] / family / "table.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.TABLE
+from ..aggregators.table import TABLE as RULES
+from ..attacks.table import TABLE as ATTACKS
 
 
 OTHER_PROGRAMS = {"jit", "vmap", "trace", "certificate", "kappa", "response", "hull"}
-RULES, ATTACKS = table("aggregators"), table("attacks")
 
 
 @pytest.mark.parametrize("name", ["trimmed_mean", "krum", "centered_clipping"])

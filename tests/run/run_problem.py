@@ -6,6 +6,7 @@ import numpy as np
 import optax
 
 import ghostjax as gj
+from ghostjax._run import checkpoint_status, CheckpointStatus
 
 
 class Points(gj.tasks.AbstractTask):
@@ -62,6 +63,13 @@ def simulation(f=1.0, lr=0.1, *, n=6, d=5, beta=0.9, metrics=(), rule=None, atta
         byzantine=byzantine,
         metrics=(gj.metrics.Goal(), PerNode(), *metrics),
     )
+
+
+def checkpoint(directory) -> CheckpointStatus:
+    """The newest usable checkpoint, where there has to be one."""
+    found = checkpoint_status(directory)
+    assert found is not None, f"{directory} holds no checkpoint"
+    return found
 
 
 def same(a, b):

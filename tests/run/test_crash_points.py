@@ -8,11 +8,12 @@ import warnings
 from pathlib import Path
 
 import pytest
-from crash_points import dying_at
-from run_problem import same, simulation
 
 import ghostjax as gj
 from ghostjax._files import remove_drafts
+
+from .crash_points import dying_at
+from .run_problem import same, simulation
 
 
 CHUNKS = 6
@@ -86,7 +87,6 @@ def test_every_crash_point(tmp_path, total, whole, monkeypatch):
 
 @pytest.mark.slow
 def test_killed_at_every_file_operation(tmp_path, total, whole):
-    worker = Path(__file__).with_name("crashing_worker.py")
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -94,7 +94,9 @@ def test_killed_at_every_file_operation(tmp_path, total, whole):
     for at in range(1, total + 1):
         directory = tmp_path / str(at)
         killed = subprocess.run(
-            [sys.executable, str(worker), str(directory), str(at)], cwd=worker.parent, env=os.environ | cache
+            [sys.executable, "-m", "tests.run.crashing_worker", str(directory), str(at)],
+            cwd=Path(__file__).parents[2],
+            env=os.environ | cache,
         )
         assert killed.returncode == -signal.SIGKILL
         start_again(directory, whole)

@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from run_problem import same, simulation
 
 import ghostjax as gj
 from ghostjax._files import write_atomic
@@ -22,8 +21,10 @@ from ghostjax._run import _provenance, checkpoint_status
 from ghostjax._run._archive import CorruptFile, pack, unpack
 from ghostjax._run._signals import Interruption
 
+from .run_problem import checkpoint, same, simulation
 
-WORKER = Path(__file__).with_name("worker.py")
+
+ROOT = Path(__file__).parents[2]
 
 
 class Stop(Exception):
@@ -52,12 +53,12 @@ def crash(directory, at=8, **kwargs):
 
 def test_continues_to_the_same_bits(tmp_path):
     crash(tmp_path)
-    status = checkpoint_status(tmp_path)
+    status = checkpoint(tmp_path)
     assert 0 < status.round < 12 and not status.finished
     assert len(list(tmp_path.glob("checkpoint-*.npz"))) == 2
     run = play(tmp_path, chunk="auto")
     same(run, gj.simulate(simulation(), 12, 5, progress=None))
-    assert checkpoint_status(tmp_path).finished
+    assert checkpoint(tmp_path).finished
     same(gj.load_run(tmp_path, simulation()), run)
 
 
@@ -70,7 +71,7 @@ def test_memories_by_layer_survive_of_every_node_and_of_the_server(tmp_path, fac
     learner = gj.learners.LocalSteps(optimizer, 2, persistent=True)
     sim = gj.Simulation(task, gj.protocols.Server(gj.aggregators.Mean(), optimizer), learner=learner)
     crash(tmp_path, at=4, rounds=6, sim=sim)
-    arrays, _ = unpack(checkpoint_status(tmp_path).path)
+    arrays, _ = unpack(checkpoint(tmp_path).path)
     kept = [array.shape for name, array in arrays.items() if name.startswith("state")]
     assert (3, 3, 4) in kept and (3, 4) in kept, "a memory of each node and one of the server, by layer"
     same(play(tmp_path, rounds=6, sim=sim), gj.simulate(sim, 6, 5, progress=None))
@@ -92,7 +93,7 @@ def test_a_corrupt_checkpoint_is_set_aside_and_the_one_before_used(tmp_path, dam
     content[len(content) // 2] ^= 1
     last.write_bytes({"truncated": content[: len(content) // 2], "flipped": content, "empty": b""}[damage])
     with pytest.warns(UserWarning, match=r"checksum .* kept as .*\.corrupt"):
-        assert checkpoint_status(tmp_path).path == before
+        assert checkpoint(tmp_path).path == before
     assert last.with_name(last.name + ".corrupt").exists()
     same(play(tmp_path), gj.simulate(simulation(), 12, 5, progress=None))
 
@@ -170,7 +171,7 @@ def test_a_disk_that_is_full_costs_no_bit(tmp_path, monkeypatch):
         patch.setattr("ghostjax._files.os.fsync", fsync)
         with pytest.raises(OSError, match="No space left"):
             play(tmp_path, progress=filling)
-    assert 0 < checkpoint_status(tmp_path).round <= 6
+    assert 0 < checkpoint(tmp_path).round <= 6
     assert not list(tmp_path.glob(".*")), "nothing half written is left"
     same(play(tmp_path), gj.simulate(simulation(), 12, 5, progress=None))
 
@@ -272,24 +273,25 @@ def test_a_signal_ends_the_chunk_and_saves(tmp_path):
 
     run = play(tmp_path, checkpoint_seconds=1e9, progress=ask)
     assert run.result is gj.RunResult.interrupted and not run.result.ok
-    assert 4 <= run.rounds < 12 and checkpoint_status(tmp_path).round == run.rounds
+    assert 4 <= run.rounds < 12 and checkpoint(tmp_path).round == run.rounds
     assert not (tmp_path / "results.nc").exists()
     same(play(tmp_path), gj.simulate(simulation(), 12, 5, progress=None))
 
 
 def start(directory, rounds, chunk=2):
-    command = [sys.executable, str(WORKER), str(directory), str(rounds), str(chunk)]
+    command = [sys.executable, "-m", "tests.run.worker", str(directory), str(rounds), str(chunk)]
     # What one process has compiled, the next one reads.
     cache = {
         "JAX_COMPILATION_CACHE_DIR": str(directory.with_name("cache")),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=WORKER.parent, env=os.environ | cache
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=os.environ | cache
     )
 
 
 def wait_for(process, line):
+    assert process.stdout is not None and process.stderr is not None
     for text in process.stdout:
         if text.strip() and int(text.split()[0]) >= line:
             return
@@ -312,5 +314,5 @@ def test_killed_and_terminated_at_any_moment(tmp_path):
             assert "interrupted" in out
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nothing half written may ever be seen
-        assert 30 - 4 <= checkpoint_status(directory).round < rounds
+        assert 30 - 4 <= checkpoint(directory).round < rounds
         same(play(directory, rounds=rounds), gj.simulate(simulation(), rounds, 5, progress=None))

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from run_problem import simulation
 
 import ghostjax as gj
 from ghostjax._run._describe import canonical, describe, differences, fingerprint
+
+from .run_problem import simulation
 
 
 def scaled(scale):

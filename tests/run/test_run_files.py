@@ -8,14 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from run_problem import same, simulation
 
 import ghostjax as gj
 from ghostjax import _files
-from ghostjax._run import _dataset, checkpoint_status
+from ghostjax._run import _dataset
 from ghostjax._run._archive import CorruptFile, pack, unpack
 from ghostjax._run._program import program_digest
 from ghostjax._run._seal import read_seal, write_sealed
+
+from .run_problem import checkpoint, same, simulation
 
 
 class Stop(Exception):
@@ -182,7 +183,7 @@ def test_a_run_extends_itself(tmp_path, whole):
     assert longer.provenance["rounds"] == 12 and short.rounds == 6
     play(tmp_path)
     same(gj.load_run(tmp_path, simulation()).extend(12, chunk=2, progress=None), whole)
-    assert checkpoint_status(tmp_path).finished
+    assert checkpoint(tmp_path).finished
     with pytest.raises(gj.ConfigurationError, match=r"Run.extend: rounds=5: 6 are played"):
         short.extend(5)
     with pytest.raises(gj.ConfigurationError, match=r"load_run\(directory, simulation\)"):
@@ -263,7 +264,7 @@ def test_names_with_slashes_are_kept(tmp_path):
     run = play(tmp_path, 2, small(Named(names)))
     back = gj.load_run(tmp_path)
     assert set(names) < back.record.keys() and back.dataset.identical(run.dataset)
-    piece, _ = checkpoint_status(tmp_path).manifest["record"]
+    piece, _ = checkpoint(tmp_path).manifest["record"]
     assert unpack(tmp_path / piece)[0].keys() == run.record.keys()
 
 
@@ -291,7 +292,7 @@ def test_the_home_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     run = play("~/runs/a", 2)
     same(gj.load_run("~/runs/a", simulation()), run)
-    assert (tmp_path / "runs" / "a" / "seal.json").exists() and checkpoint_status("~/runs/a").round == 2
+    assert (tmp_path / "runs" / "a" / "seal.json").exists() and checkpoint("~/runs/a").round == 2
     assert run.save(pathlib.Path("~/b")) == tmp_path / "b"
 
 
@@ -342,7 +343,7 @@ def test_bytes_written_grow_with_the_rounds_and_not_with_their_square(tmp_path, 
 
 def forged(directory, change):
     """The newest checkpoint sealed again after `change(arrays, manifest)`."""
-    path = checkpoint_status(directory).path
+    path = checkpoint(directory).path
     arrays, manifest = unpack(path)
     change(arrays, manifest)
     path.write_bytes(pack(arrays, manifest))
@@ -368,13 +369,13 @@ def test_a_sealed_checkpoint_of_odd_content_is_set_aside(crashed, change):
     before = sorted(crashed.glob("checkpoint-*"))[0]
     forged(crashed, change)
     with pytest.warns(UserWarning, match=r"kept as .*\.corrupt") as said:
-        assert checkpoint_status(crashed).path == before
+        assert checkpoint(crashed).path == before
     assert "\n" not in str(said[0].message)
 
 
 def test_a_checkpoint_that_is_a_folder_or_ends_nowhere(crashed, whole):
     tmp_path = crashed
-    last = checkpoint_status(tmp_path).path
+    last = checkpoint(tmp_path).path
     last.unlink()
     last.mkdir()
     (last / "inside").write_text("")

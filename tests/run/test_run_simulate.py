@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from run_problem import same, simulation, Traced, TRACES
 
 import ghostjax as gj
 from ghostjax.sinks._reporter import Reporter
+
+from .run_problem import same, simulation, Traced, TRACES
 
 
 def test_the_chunk_never_changes_a_bit():

@@ -4,13 +4,14 @@ import shutil
 
 import numpy as np
 import pytest
-from run_problem import simulation
 
 import ghostjax as gj
 from ghostjax._files import sha256
 from ghostjax._run._archive import pack, unpack
 from ghostjax._run._seal import read_seal, write_seal
 from ghostjax.cli import main
+
+from .run_problem import simulation
 
 
 def play(directory, **kwargs):

@@ -1,12 +1,12 @@
-"""A run in a process of its own, to be killed: `worker.py DIRECTORY ROUNDS CHUNK`."""
+"""A run in a process of its own, to be killed: `python -m tests.run.worker DIRECTORY ROUNDS CHUNK`."""
 
 import os
 import sys
 import time
 
-from run_problem import simulation
-
 import ghostjax as gj
+
+from .run_problem import simulation
 
 
 def slowly(done, total, latest):

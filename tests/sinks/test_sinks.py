@@ -7,10 +7,10 @@ import types
 
 import numpy as np
 import pytest
-from run_problem import same, simulation
 
 import ghostjax as gj
-from ghostjax._run import checkpoint_status
+
+from ..run.run_problem import checkpoint, same, simulation
 
 
 ROUNDS, SEED = 12, 5
@@ -42,7 +42,7 @@ class Follower(gj.sinks.AbstractSink):
     def saved(self, path, round):
         self.calls.append(("saved", round))
         self.path = path
-        assert path.exists() and checkpoint_status(path.parent).round == round
+        assert path.exists() and checkpoint(path.parent).round == round
         if self.at.get("saved") == round:
             raise Stop("saved")
 
@@ -100,7 +100,7 @@ def test_an_exception_in_a_sink_loses_nothing(tmp_path, whole, at):
     failing, follower = Follower(**at), Follower()
     with pytest.raises(Stop) as told:
         play(failing, follower, directory=tmp_path)
-    played = checkpoint_status(tmp_path).round
+    played = checkpoint(tmp_path).round
     note = told.value.__notes__[0]
     assert "raised by the sink Follower" in note and f"its first {played} rounds are saved in {tmp_path}" in note
     assert 6 <= played < ROUNDS and len(follower.seen) == played, "the rows that were played reach the others"

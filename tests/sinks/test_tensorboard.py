@@ -5,9 +5,10 @@ import struct
 import sys
 
 import pytest
-from run_problem import simulation
 
 import ghostjax as gj
+
+from ..run.run_problem import simulation
 
 
 proto = pytest.importorskip("tensorboardX.proto.event_pb2")

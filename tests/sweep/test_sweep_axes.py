@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from run_problem import simulation, Traced, TRACES
 
 import ghostjax as gj
 from ghostjax._sweep._axis import labels_of
 from ghostjax._sweep._paths import set_paths
 from ghostjax._sweep._plan import build_cells, group_cells
+
+from ..run.run_problem import simulation, Traced, TRACES
 
 
 F = "protocol.aggregator.f"

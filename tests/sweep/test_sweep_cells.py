@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_problem import simulation, Traced, TRACES
 
 import ghostjax as gj
 from ghostjax._sweep._cells import CellStore
+
+from ..run.run_problem import simulation, Traced, TRACES
 
 
 F = "protocol.aggregator.f"
 LR = "protocol.optimizer.knobs.learning_rate"
 AXES = {F: [0.5, 1, 1.5, 2], LR: [0.1, 0.2]}
-WORKER = Path(__file__).with_name("worker.py")
+ROOT = Path(__file__).parents[2]
 
 
 def play(directory=None, axes=AXES, rounds=4, **kwargs):
@@ -135,25 +136,24 @@ def test_a_signal_stops_after_the_chunk(tmp_path):
 
 def start(directory):
     return subprocess.Popen(
-        [sys.executable, str(WORKER), str(directory)],
+        [sys.executable, "-m", "tests.sweep.worker", str(directory)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(WORKER.parents[1] / "run")},
+        cwd=ROOT,
     )
 
 
 def test_two_workers_one_killed(tmp_path):
-    workers = [start(tmp_path) for _ in range(2)]
-    for line in workers[0].stdout:
-        if int(line.split()[0]) >= 3:
-            break
-    os.kill(workers[0].pid, signal.SIGKILL)
-    workers[0].wait()
-    workers[0].stdout.close()
-    workers[0].stderr.close()
-    out, err = workers[1].communicate(timeout=300)
-    assert workers[1].returncode == 0, err
+    first, second = start(tmp_path), start(tmp_path)
+    with first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if int(line.split()[0]) >= 3:
+                break
+        os.kill(first.pid, signal.SIGKILL)
+    out, err = second.communicate(timeout=300)
+    assert second.returncode == 0, err
     assert out.splitlines()[-1] == "16 done"
     alone = gj.sweep(simulation(), AXES, 70, seeds=2, progress=None)
     both = gj.collect(tmp_path)

@@ -1,7 +1,5 @@
 """Crash points: whichever file operation of worker A is its last, the sweep ends with equal bits and nothing left."""
 
-import importlib.util
-import os
 import subprocess
 import sys
 import warnings
@@ -9,26 +7,18 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from run_problem import simulation
 
 import ghostjax as gj
 from ghostjax._sweep._verify import verify_sweep
+from specs.cell_store import operations as OS
+
+from ..run.run_problem import simulation
 
 
 ROOT = Path(__file__).parents[2]
 AXES = {"protocol.aggregator.f": [0.5, 1, 1.5]}
 ROUNDS = 4
 """The first is a chunk by itself, so that claims are kept alive between."""
-
-
-def operations():
-    found = importlib.util.spec_from_file_location("operations", ROOT / "specs" / "cell_store" / "operations.py")
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-OS = operations()
 
 
 def play(folder, **kwargs):
@@ -97,9 +87,8 @@ def test_a_worker_dies_at_every_file_operation(whole, tmp_path):
 
 
 KILLED = """
-import os, signal, sys
-sys.path[:0] = {paths}
-from test_sweep_crash import OS, play
+import os, signal
+from tests.sweep.test_sweep_crash import OS, play
 from pathlib import Path
 watched = OS.Operations(0, [], {at}, lambda: os.kill(os.getpid(), signal.SIGKILL))
 with OS.mock.patch.object(OS._files, "os", watched), OS.mock.patch.object(OS._claims, "os", watched):
@@ -113,9 +102,8 @@ with OS.mock.patch.object(OS._files, "os", watched), OS.mock.patch.object(OS._cl
 def test_a_process_is_killed_at_a_file_operation(whole, tmp_path, part):
     """Another point of each sixth every day; drafts, claims and all, as the system leaves them."""
     at = (part * whole[1] + date.today().toordinal() % whole[1]) // 6
-    paths = [str(Path(__file__).parent), str(ROOT / "tests" / "run"), str(ROOT)]
-    code = KILLED.format(paths=paths, at=at, folder=str(tmp_path / "sweep"))
-    done = subprocess.run([sys.executable, "-c", code], env=os.environ, capture_output=True, text=True)
+    code = KILLED.format(at=at, folder=str(tmp_path / "sweep"))
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == -9, done.stderr[-2000:]
     assert play(tmp_path / "sweep").finished
     assert files(tmp_path / "sweep") == whole[0] and verify_sweep(tmp_path / "sweep") == []

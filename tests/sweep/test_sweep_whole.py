@@ -8,7 +8,6 @@ import warnings
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from run_problem import simulation
 
 import ghostjax as gj
 from ghostjax._files import sha256
@@ -17,6 +16,8 @@ from ghostjax._run._seal import read_seal, write_seal
 from ghostjax._sweep import _sweep
 from ghostjax._sweep._plan import build_cells
 from ghostjax._sweep._verify import verify_sweep
+
+from ..run.run_problem import simulation
 
 
 F = "protocol.aggregator.f"

@@ -10,7 +10,6 @@ import numpy as np
 import optax
 import pytest
 from jaxtyping import PyTree
-from run_problem import simulation
 
 import ghostjax as gj
 from ghostjax._sweep import _switch
@@ -21,6 +20,8 @@ from ghostjax.attacks import AbstractAttack
 from ghostjax.channels import AbstractChannel
 from ghostjax.identity import AbstractIdentity
 from ghostjax.learners import AbstractLearner
+
+from ..run.run_problem import simulation
 
 
 A, L, R = gj.attacks, gj.learners, gj.aggregators

@@ -1,11 +1,11 @@
-"""A sweep in a process of its own, to be killed: `worker.py DIRECTORY`."""
+"""A sweep in a process of its own, to be killed: `python -m tests.sweep.worker DIRECTORY`."""
 
 import sys
 import time
 
-from run_problem import simulation
-
 import ghostjax as gj
+
+from ..run.run_problem import simulation
 
 
 def slowly(done, total, latest):
