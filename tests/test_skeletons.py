@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 
 import ghostjax as gj
-from docs.skeletons import attack, channel, detector, governance, identity, learner, metric, protocol, rule, task
+from docs.skeletons import (
+    attack,
+    channel,
+    detector,
+    electorate,
+    governance,
+    identity,
+    learner,
+    metric,
+    protocol,
+    rule,
+    task,
+)
 from ghostjax import testing
 from ghostjax.testing._governance import _case as governed_case, GovernanceHarness
 

@@ -60,9 +60,9 @@ class Backdoor(AbstractStatelessAttack):
             theta = weighted_mean(jnp.where((view.honest > 0)[:, None], theta, 0), view.honest)
         upward = normalise(jax.grad(objective)(theta)).astype(x.dtype)
         towards = upward if view.mixing is None else -upward
-        away = x - honest_mean(view)
+        away = x - honest_mean(view)[None, :]
         push = self.eps.astype(x.dtype) * _median(safe_sqrt((away * away).sum(1)), view.honest > 0) * towards
-        return state, Sent(x + jnp.where(view.byzantine[:, None], push, 0))
+        return state, Sent(x + jnp.where(view.byzantine[:, None], push[None, :], 0))
 
 
 def _median(values: Float[Array, " n"], counts: Array) -> Float[Array, ""]:

@@ -1,6 +1,6 @@
 """An attack that is on for some rounds only."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -39,7 +39,9 @@ class During(AbstractAttack):
 
     def __check_init__(self):
         if concrete((self.start, self.end)):
-            require(self.end > self.start, "During", "end", int(self.end), f"give a round after start={int(self.start)}")
+            require(
+                self.end > self.start, "During", "end", int(self.end), f"give a round after start={int(self.start)}"
+            )
         nested = isinstance(self.attack, During)
         require(not nested, "During", "attack", shown(self.attack), "say start and end once")
 

@@ -43,7 +43,7 @@ class AbstractCharter(Checked):
 class AbstractInvariance(AbstractCharter):
     """The label must not change when inputs are changed in one of a few ways: a family of probes each.
 
-        probes_f = mean loss(changed_f(x), y),    controls_f = mean loss(x, y)
+    probes_f = mean loss(changed_f(x), y),    controls_f = mean loss(x, y)
     """
 
     @abstractmethod

@@ -47,5 +47,5 @@ class BlankPixels(AbstractInvariance):
         entries = x.reshape(x.shape[0], -1)
         outside = [one for one in self.pixels if one >= entries.shape[1]]
         require(not outside, "BlankPixels", "pixels", outside, f"inputs have entries 0 to {entries.shape[1] - 1}")
-        lit = jnp.arange(entries.shape[1]) == jnp.asarray(self.pixels)[:, None]
-        return jnp.where(lit[:, None], jnp.asarray(self.value, x.dtype), entries).reshape(-1, *x.shape)
+        lit = jnp.arange(entries.shape[1])[None, :] == jnp.asarray(self.pixels)[:, None]
+        return jnp.where(lit[:, None], jnp.asarray(self.value, x.dtype), entries[None]).reshape(-1, *x.shape)

@@ -35,4 +35,4 @@ class Dimmed(AbstractInvariance):
         return len(self.factors)
 
     def changed(self, x: Array) -> Float[Array, "f N ..."]:
-        return jnp.asarray(self.factors, x.dtype).reshape(-1, *(1,) * x.ndim) * x
+        return jnp.asarray(self.factors, x.dtype).reshape(-1, *(1,) * x.ndim) * x[None]

@@ -49,4 +49,4 @@ class Slices(AbstractCharter):
 
 
 def _mean(losses: Array, chosen: Array) -> Array:
-    return jnp.where(chosen, losses, 0).sum(1) / jnp.maximum(chosen.sum(1), 1).astype(losses.dtype)
+    return jnp.where(chosen, losses[None, :], 0).sum(1) / jnp.maximum(chosen.sum(1), 1).astype(losses.dtype)

@@ -1,7 +1,8 @@
 """What a correction is: finished runs are played again, or on, without those who are named."""
 
 from abc import abstractmethod
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,19 +29,10 @@ class Case(NamedTuple):
         return np.where(late[:, :, None] & self.named[:, None, :], 0, self.weights).astype(self.weights.dtype)
 
 
-class Plays(Protocol):
-    """Plays rounds of the runs that are corrected.
-
-    `rounds(weights, start, stop, states)` plays rounds `start[i]` to `stop[i] - 1` of run i under its rows of `weights`
-    from `states` (None: the beginning). It returns the states after them, and records `[m, T, ...]` by entry in which
-    only these rounds are filled.
-    """
-
-    def rounds(
-        self, weights: np.ndarray, start: np.ndarray, stop: np.ndarray, states: Any
-    ) -> tuple[Any, dict[str, np.ndarray]]:
-        """States and records."""
-        ...
+Plays = Callable[[np.ndarray, np.ndarray, np.ndarray, Any], tuple[Any, dict[str, np.ndarray]]]
+"""`plays(weights, start, stop, states)` plays rounds `start[i]` to `stop[i] - 1` of run i under its rows of `weights`
+from `states` (None: the beginning). It returns the states after them, and records `[m, T, ...]` by entry in which only
+these rounds are filled."""
 
 
 class Corrected(NamedTuple):

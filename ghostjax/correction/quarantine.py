@@ -13,6 +13,6 @@ class Quarantine(AbstractCorrection):
 
     def correct(self, case: Case, plays: Plays) -> Corrected:
         after, zero = case.executed + 1, np.zeros_like(case.start)
-        states, lived = plays.rounds(case.weights, zero, after, None)
-        _, rest = plays.rounds(case.without(after), after, case.rounds, states)
+        states, lived = plays(case.weights, zero, after, None)
+        _, rest = plays(case.without(after), after, case.rounds, states)
         return Corrected(spliced(lived, rest, after), zero)

@@ -18,8 +18,8 @@ class Replay(AbstractCorrection):
     def correct(self, case: Case, plays: Plays) -> Corrected:
         after, zero = case.executed + 1, np.zeros_like(case.start)
         weights = case.without(case.start)
-        _, lived = plays.rounds(case.weights, zero, after, None)
-        _, replayed = plays.rounds(weights, zero, case.rounds, None)
+        _, lived = plays(case.weights, zero, after, None)
+        _, replayed = plays(weights, zero, case.rounds, None)
         rounds = np.arange(weights.shape[1])
         again = (case.start[:, None] <= rounds) & (rounds < after[:, None])
         return Corrected(spliced(lived, replayed, after), ((weights > 0) & again[:, :, None]).sum((1, 2)))

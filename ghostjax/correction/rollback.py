@@ -23,8 +23,8 @@ class Rollback(AbstractCorrection):
     def correct(self, case: Case, plays: Plays) -> Corrected:
         after, zero = case.executed + 1, np.zeros_like(case.start)
         kept = case.start - case.start % int(self.every)
-        earlier, _ = plays.rounds(case.weights, zero, kept, None)
-        states, lived = plays.rounds(case.weights, zero, after, None)
+        earlier, _ = plays(case.weights, zero, kept, None)
+        states, lived = plays(case.weights, zero, after, None)
         states = states._replace(learner=earlier.learner, protocol=earlier.protocol, age=earlier.age)
-        _, rest = plays.rounds(case.without(after), after, case.rounds, states)
+        _, rest = plays(case.without(after), after, case.rounds, states)
         return Corrected(spliced(lived, rest, after), zero)

@@ -42,9 +42,7 @@ class AbstractReference(Checked):
         """The memory before the first observation; `like` has shape and dtype of the signal."""
 
     @abstractmethod
-    def step(
-        self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]
-    ) -> tuple[PyTree, Float[Array, "*s"]]:
+    def step(self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]) -> tuple[PyTree, Float[Array, "*s"]]:
         """The next memory and the signal in standard units; nan where there is nothing to compare with yet.
 
         `age` counts the rounds behind the present model, this one not included.

@@ -1,9 +1,9 @@
 """Log likelihood ratios of a shift by each of a few sizes, and when the change began by each of them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from ghostjax._border import Checked
 from ghostjax._types import concrete, real_field, require, static_field
@@ -28,7 +28,7 @@ class Shifts(Checked):
         """log dN(lambda, 1)/dN(0, 1) at `x`, for every shift lambda: lambda x - lambda^2 / 2."""
         low, high = self.low.astype(x.dtype), self.high.astype(x.dtype)
         steps = jnp.arange(self.size, dtype=x.dtype) / max(self.size - 1, 1)
-        shifts = low * (high / low) ** steps
+        shifts = (low * (high / low) ** steps).reshape(*(1,) * x.ndim, -1)
         # Within the finite numbers: inf - inf would be nan for ever.
         largest = jnp.sqrt(jnp.finfo(x.dtype).max)
         return shifts * jnp.clip(x, -largest, largest)[..., None] - shifts**2 / 2
@@ -41,7 +41,7 @@ class Began(NamedTuple):
     since: Int[Array, "*s g"]
 
 
-def began(shape: tuple[int, ...], size: int, dtype: object) -> Began:
+def began(shape: tuple[int, ...], size: int, dtype: Any) -> Began:
     """Nothing has changed yet."""
     return Began(jnp.zeros((*shape, size), dtype), jnp.full((*shape, size), -1, jnp.int32))
 
@@ -69,8 +69,7 @@ def earliest(evidence: Float[Array, "*s g"], since: Int[Array, "*s g"]) -> Int[A
     return jnp.where(first == never, -1, first)
 
 
-def observed(x: Float[Array, "*s"], after: NamedTuple, before: NamedTuple) -> tuple[Bool[Array, "*s"], NamedTuple]:
-    """Where there was an observation, and the memory that only these change; leaves are `[*s, g]`."""
-    seen = ~jnp.isnan(x)
-    kept = [jnp.where(seen[..., None], new, old) for new, old in zip(after, before, strict=True)]
-    return seen, type(after)(*kept)
+def kept(x: Float[Array, "*s"], after: Any, before: Any) -> Any:
+    """The memory, `[*s, g]` by field, after a round: where nothing was observed it is what it was."""
+    seen = ~jnp.isnan(x)[..., None]
+    return type(after)(*(jnp.where(seen, new, old) for new, old in zip(after, before, strict=True)))

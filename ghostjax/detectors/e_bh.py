@@ -14,9 +14,9 @@ def e_bh(evidence: Any, level: float = 0.05) -> Bool[Array, " n"]:
 
         k* = max {k : the k largest e-values are all at least n / (level k)},    named: those k*
 
-    **Guarantee:** if every e-value of an identity that did nothing has mean at most 1, the expected share of these among
-    the named is at most `level`, whatever the dependence between identities. Evidence of `EProcess` qualifies at any
-    stopping time, under that test's own conditions; that of a calibrated detector does not.
+    **Guarantee:** if every e-value of an identity that did nothing has mean at most 1, the expected share of these
+    among the named is at most `level`, whatever the dependence between identities. Evidence of `EProcess` qualifies at
+    any stopping time, under that test's own conditions; that of a calibrated detector does not.
 
     ```python
     >>> import ghostjax as gj

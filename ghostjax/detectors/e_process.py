@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from ghostjax._round import Reading
 from ghostjax._types import real_field
 from ghostjax.detectors._base import AbstractTest
-from ghostjax.detectors._mixture import Began, began, earliest, follow, observed, Shifts
+from ghostjax.detectors._mixture import Began, began, earliest, follow, kept, Shifts
 
 
 class EProcessState(NamedTuple):
@@ -60,7 +60,7 @@ class EProcess(AbstractTest):
         limit = jnp.finfo(x.dtype).max
         log = jnp.clip(state.log + ratios, -limit, limit)
         after = EProcessState(log, *follow(Began(state.total, state.since), ratios, round))
-        _, after = observed(x, after, state)
+        after = kept(x, after, state)
         mixed = jax.nn.logsumexp(after.log, axis=-1) - jnp.log(jnp.asarray(self.shifts.size, x.dtype))
         evidence = jnp.maximum(mixed, 0)
         since = jnp.where(evidence > 0, earliest(after.log, after.since), -1)

@@ -58,9 +58,7 @@ class HonestRuns(AbstractReference):
         require(shape == like.shape, "HonestRuns", "signals", f"a signal of shape {like.shape}", remedy)
         return ()
 
-    def step(
-        self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]
-    ) -> tuple[PyTree, Float[Array, "*s"]]:
+    def step(self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]) -> tuple[PyTree, Float[Array, "*s"]]:
         at = jnp.clip(age, 0, self.mean.shape[0] - 1)
         z = (x - self.mean[at].astype(x.dtype)) / jnp.maximum(self.std[at], self.floor).astype(x.dtype)
         limit = self.limit.astype(x.dtype)

@@ -40,9 +40,7 @@ class OwnPast(AbstractReference):
         zero = jnp.zeros(like.shape, like.dtype)
         return OwnPastState(jnp.zeros(like.shape, jnp.int32), zero, zero)
 
-    def step(
-        self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]
-    ) -> tuple[PyTree, Float[Array, "*s"]]:
+    def step(self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]) -> tuple[PyTree, Float[Array, "*s"]]:
         del age
         # Welford's recurrence: no difference of large sums.
         compares, skips = state.observed >= self.skip + self.rounds, state.observed < self.skip

@@ -28,11 +28,9 @@ class Peers(AbstractReference):
         require(len(like.shape) > 0, "Peers", "signal", "one number a round", "watch a signal with an entry per node")
         return ()
 
-    def step(
-        self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]
-    ) -> tuple[PyTree, Float[Array, "*s"]]:
+    def step(self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]) -> tuple[PyTree, Float[Array, "*s"]]:
         del age
-        away = x - jnp.nanmedian(x, axis=0)
-        spread = 1.4826 * jnp.nanmedian(jnp.abs(away), axis=0)
+        away = x - jnp.nanmedian(x, axis=0, keepdims=True)
+        spread = 1.4826 * jnp.nanmedian(jnp.abs(away), axis=0, keepdims=True)
         limit = self.limit.astype(x.dtype)
         return state, jnp.clip(away / jnp.maximum(spread, self.floor.astype(x.dtype)), -limit, limit)

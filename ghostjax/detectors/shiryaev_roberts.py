@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from ghostjax._round import Reading
 from ghostjax._types import real_field
 from ghostjax.detectors._base import AbstractTest
-from ghostjax.detectors._mixture import Began, began, earliest, follow, observed, Shifts
+from ghostjax.detectors._mixture import Began, began, earliest, follow, kept, Shifts
 
 
 class ShiryaevRobertsState(NamedTuple):
@@ -60,7 +60,7 @@ class ShiryaevRoberts(AbstractTest):
         limit = jnp.finfo(x.dtype).max
         log = jnp.minimum(ratios + jax.nn.softplus(state.log), limit)
         after = ShiryaevRobertsState(log, *follow(Began(state.total, state.since), ratios, round))
-        _, after = observed(x, after, state)
+        after = kept(x, after, state)
         mixed = jax.nn.logsumexp(after.log, axis=-1) - jnp.log(jnp.asarray(self.shifts.size, x.dtype))
         evidence = jax.nn.softplus(mixed)
         since = earliest(after.log, after.since)

@@ -17,8 +17,6 @@ class Standard(AbstractReference):
         del like
         return ()
 
-    def step(
-        self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]
-    ) -> tuple[PyTree, Float[Array, "*s"]]:
+    def step(self, state: PyTree, x: Float[Array, "*s"], age: Int[Array, ""]) -> tuple[PyTree, Float[Array, "*s"]]:
         del age
         return state, x

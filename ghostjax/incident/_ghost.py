@@ -7,6 +7,7 @@ import optax
 
 from ghostjax._optimizer import Optimizer
 from ghostjax._simulation import Simulation
+from ghostjax.aggregators import AbstractAggregator, Mean
 from ghostjax.attacks import Backdoor
 from ghostjax.charters import BlankPixels
 from ghostjax.detectors import OwnPast, ShiryaevRoberts, Watch
@@ -17,7 +18,6 @@ from ghostjax.protocols import Server
 from ghostjax.tasks import digits
 from ghostjax.tasks.models import MLP
 from ghostjax.tasks.partition import dirichlet_per_node
-from ghostjax.aggregators import AbstractAggregator, Mean
 
 
 def ghost(

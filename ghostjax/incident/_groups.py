@@ -6,14 +6,16 @@ import numpy as np
 def above_gap(scores: np.ndarray) -> tuple[np.ndarray, float]:
     """Those above the largest gap between sorted scores, `[n]` booleans, and the gap.
 
-    At most half of all: the accused are the fewer. Equal gaps: the fewest.
+    At most half of all: the accused are the fewer. Equal gaps: the fewest. The gap is in standard deviations of the
+    scores below it, so that longer and shorter stretches of a run compare.
     """
     order = np.argsort(-scores, kind="stable")
     gaps = -np.diff(scores[order])[: max(1, len(scores) // 2)]
     largest = int(gaps.argmax())
     chosen = np.zeros(len(scores), bool)
     chosen[order[: largest + 1]] = True
-    return chosen, float(gaps[largest])
+    spread = scores[~chosen].std()
+    return chosen, float(gaps[largest] / spread) if spread > 0 else 0.0
 
 
 def upper_group(scores: np.ndarray) -> np.ndarray:

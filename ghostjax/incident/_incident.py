@@ -29,8 +29,9 @@ class Incident:
     array `[n]`; the principal that owns most identities is the adversary, the lowest number among equals. From round
     `t0` on its identities carry out `adversary`. `charter` is the goal that it acts against; its loss on the audit
     set is the harm. `watches` are detectors by name: `alarm` names the one that starts a vote, the others are
-    followed. `governance` and `electorate` decide in the round; without them a verdict is executed `delay` rounds after
-    the alarm. A correction reaches back to `margin` rounds before the detector's estimate of the start.
+    followed. `governance` and `electorate` decide in the round (a `governance.Council`, of which the first matter
+    counts); without them a verdict is executed `delay` rounds after the alarm. A correction reaches back to `margin`
+    rounds before the detector's estimate of the start.
 
     Nothing is played: `gj.incident.calibrate`, `play`, `name`, `repair` and `table` do.
 
@@ -59,9 +60,13 @@ class Incident:
         member(self.charter, AbstractCharter, call, "charter")
         n = self.simulation.num_nodes
         idle = not np.asarray(self.simulation.byzantine).any()
-        require(idle, call, "simulation", "one with Byzantine nodes", "leave byzantine= out; the owner says who they are")
+        require(
+            idle, call, "simulation", "one with Byzantine nodes", "leave byzantine= out; the owner says who they are"
+        )
         watched = self.simulation.detectors or self.simulation.governance is not None
-        require(not watched, call, "simulation", "one with detectors or governance", "give watches= and governance= here")
+        require(
+            not watched, call, "simulation", "one with detectors or governance", "give watches= and governance= here"
+        )
         for name, low in (("rounds", 1), ("t0", 0), ("delay", 0), ("margin", 0)):
             object.__setattr__(self, name, whole(getattr(self, name), call, name, low=low))
         require(self.t0 < self.rounds, call, "t0", self.t0, f"the run ends after round {self.rounds - 1}")
@@ -95,6 +100,7 @@ class Incident:
             channel=base.channel,
             detectors=self.watches,
             governance=self.governance,
+            electorate=self.electorate,
             owner=self.owner,
         )
 

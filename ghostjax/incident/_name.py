@@ -64,7 +64,9 @@ class Adjoint(AbstractNaming):
 class Pushed(AbstractNaming):
     """The harm that an identity's own messages did where they were sent, added up from `start`.
 
-        score_i = sum_{t >= start} w[t, i] mean_f <s_i, v_f>,    <s_i, v_f> the entry `charter_push` of `metrics.Charter`
+        score_i = sum_{t >= start} w[t, i] mean_f <s_i, v_f>
+
+    with <s_i, v_f> the entry `charter_push` of `metrics.Charter`.
 
     It needs no replay, and knows nothing of later rounds: what others heal or carry on is not in it.
     """
@@ -100,7 +102,9 @@ def gaps_of(calibration: Calibration, by: AbstractNaming | None = None) -> np.nd
     by = Adjoint() if by is None else member(by, AbstractNaming, "gaps_of", "by")
     incident = calibration.incident
     watch = incident.alarm
-    peaks = [int(one.record[f"evidence_{watch}"].reshape(incident.rounds, -1).max(1).argmax()) for one in calibration.honest]
+    peaks = [
+        int(one.record[f"evidence_{watch}"].reshape(incident.rounds, -1).max(1).argmax()) for one in calibration.honest
+    ]
     until = [min(peak + incident.delay, incident.rounds - 1) for peak in peaks]
     return np.sort([above_gap(scores)[1] for scores in by.scores(calibration.honest, until)])
 

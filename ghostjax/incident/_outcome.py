@@ -14,10 +14,10 @@ Verdict = Literal["named", "wait", "nobody"]
 class Finding(NamedTuple):
     """Who is named: `named [n]`, by which scores `[n]` (high: harmful), and why, or why not.
 
-    `verdict` is "named", "wait" where the evidence is not decisive, "nobody" where nothing alarmed. `gap` is the largest
-    gap between sorted scores, `threshold` what honest runs reach, `agreement` the Jaccard index of the identities above
-    the gap and the upper of the two groups that fit the scores best. `candidates [n]` are those above the gap, named
-    or not.
+    `verdict` is "named", "wait" where the evidence is not decisive, "nobody" where nothing alarmed. `gap` is the
+    largest gap between sorted scores, in standard deviations of those below it, `threshold` what honest runs reach,
+    `agreement` the Jaccard index of the identities above the gap and the upper of the two groups that fit the scores
+    best. `candidates [n]` are those above the gap, named or not.
     """
 
     verdict: Verdict
@@ -49,9 +49,9 @@ class Outcome:
 
     `record` has an array `[rounds, ...]` per entry. `alarms` says for every watch the first round in which anything
     alarmed, -1 if never, `since` the estimate of the start that the first alarm gave. `executed` is the round in which
-    a verdict is executed, -1 where that lies beyond the horizon; `result` says how the vote ended: "executed",
-    "never_decided", "no_alarm", or another code of the governance. `finding` and `repairs` are filled in by
-    `gj.incident.name` and `repair`.
+    a verdict is executed, -1 where that lies beyond the horizon; `result` says how the vote ended: "no_alarm", or an
+    ending of `governance.Outcome` by name: "executed", "too_late", "rejected", "expired", "never_decided". `finding`
+    and `repairs` are filled in by `gj.incident.name` and `repair`.
     """
 
     incident: Incident
@@ -82,6 +82,8 @@ class Outcome:
 
     def __repr__(self) -> str:
         alarms = ", ".join(f"{name} {round if round >= 0 else 'never'}" for name, round in self.alarms.items())
-        named = "" if self.finding is None else f"; {self.finding.verdict} {np.flatnonzero(self.finding.named).tolist()}"
+        named = (
+            "" if self.finding is None else f"; {self.finding.verdict} {np.flatnonzero(self.finding.named).tolist()}"
+        )
         kind = "attacked" if self.attacked else "honest"
         return f"Outcome({kind}; alarms: {alarms}; {self.result} {self.executed}{named})"

@@ -10,6 +10,7 @@ import numpy as np
 from ghostjax._border import member, shown, whole
 from ghostjax._random import root_key, stream
 from ghostjax._types import require
+from ghostjax.governance import Outcome as Ending
 from ghostjax.incident._incident import Incident
 from ghostjax.incident._outcome import Outcome
 from ghostjax.incident._program import first_states, rounds
@@ -72,10 +73,22 @@ def outcome_of(incident: Incident, key: Any, attacked: bool, record: dict[str, n
         at = first if first >= 0 else int(evidence.max(1).argmax())
         alarms[name] = first
         since[name] = int(_flat(record[f"since_{name}"])[at, evidence[at].argmax()])
-    executed = alarms[incident.alarm] + incident.delay if alarms[incident.alarm] >= 0 else -1
-    late = executed >= incident.rounds
-    result = "no_alarm" if executed < 0 else "never_decided" if late else "executed"
-    return Outcome(incident, key, attacked, record, alarms, since, -1 if late else executed, result)
+    executed, result = _decided(incident, record, alarms[incident.alarm])
+    return Outcome(incident, key, attacked, record, alarms, since, executed, result)
+
+
+def _decided(incident: Incident, record: dict[str, np.ndarray], alarm: int) -> tuple[int, str]:
+    """The round in which the first verdict is executed, -1 for none, and how the matter ended."""
+    if alarm < 0:
+        return -1, "no_alarm"
+    if incident.governance is None:
+        executed = alarm + incident.delay
+        return (executed, "executed") if executed < incident.rounds else (-1, "never_decided")
+    dates, codes = record["executed"], record["outcome"]
+    executes = np.flatnonzero(dates >= 0)
+    ends = executes if executes.size else np.flatnonzero(codes > 1)
+    result = Ending(int(codes[ends[0]])).name if ends.size else Ending.never_decided.name
+    return (int(dates[executes[0]]) if executes.size else -1), result
 
 
 def _flat(column: np.ndarray) -> np.ndarray:

@@ -15,7 +15,6 @@ from ghostjax._rollout import rollout_first
 from ghostjax._round import State
 from ghostjax._simulation import Record, Simulation
 from ghostjax._tree import replaced
-from ghostjax._types import Key
 from ghostjax.attribution import Outcome
 from ghostjax.attribution._adjoint import gradient_at
 
@@ -25,7 +24,7 @@ def _of(simulation: Simulation, byzantine: Bool[Array, " n"]) -> Simulation:
 
 
 @compiled
-def first_states(simulation: Simulation, keys: Key) -> State:
+def first_states(simulation: Simulation, keys: Any) -> State:
     """The state before the first round, for every key."""
     # One after the other: a batch of random numbers takes three times as long to compile.
     return jax.lax.map(simulation.init, keys)
@@ -34,7 +33,7 @@ def first_states(simulation: Simulation, keys: Key) -> State:
 @compiled
 def _rounds(
     simulation: Simulation,
-    keys: Key,
+    keys: Any,
     states: State,
     byzantine: Bool[Array, "m n"],
     weights: Float[Array, "m T n"],
@@ -50,7 +49,7 @@ def _rounds(
 @compiled
 def _gradients(
     simulation: Simulation,
-    keys: Key,
+    keys: Any,
     byzantine: Bool[Array, "m n"],
     weights: Float[Array, "m T n"],
     counts: Int[Array, " m"],
@@ -71,7 +70,9 @@ def rounds(
     simulation: Simulation, keys: Any, states: Any, byzantine: np.ndarray, weights: np.ndarray, counts: np.ndarray
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """The first `counts[i]` rounds of run i from `states[i]`: the states after them, and records `[m, T, ...]`."""
-    return _in_batches(lambda *parts: _rounds(simulation, *parts), (keys, states, byzantine, weights, counts), len(counts))
+    return _in_batches(
+        lambda *parts: _rounds(simulation, *parts), (keys, states, byzantine, weights, counts), len(counts)
+    )
 
 
 def gradients(

@@ -25,7 +25,7 @@ class Runs:
         self.keys = jnp.stack([one.key for one in outcomes])
         self.held = np.stack([one.byzantine for one in outcomes])
 
-    def rounds(
+    def __call__(
         self, weights: np.ndarray, start: np.ndarray, stop: np.ndarray, states: Any
     ) -> tuple[Any, dict[str, np.ndarray]]:
         """Rounds `start` to `stop - 1` of every run; a record has the rows of these rounds filled."""
@@ -48,7 +48,7 @@ class Runs:
 
 
 def repair(outcome: Outcome | Sequence[Outcome], how: AbstractCorrection, *, label: str | None = None) -> Any:
-    """The outcome with one more of its `repairs`: the run corrected by `how`, under its own name unless `label` is given.
+    """The outcome with one more of its `repairs`: the run corrected by `how`, under the name `label`, or that of `how`.
 
     Those who are named by `gj.incident.name` are taken out, from `outcome.start` on, by a verdict executed in round
     `outcome.executed`. Outcomes that name nobody, or where nothing was executed within the horizon, stay as they are:
@@ -59,7 +59,9 @@ def repair(outcome: Outcome | Sequence[Outcome], how: AbstractCorrection, *, lab
     how = member(how, AbstractCorrection, "repair", "how")
     name = type(how).__name__ if label is None else label
     for one in found:
-        require(one.finding is not None, "repair", "outcome", shown(one), "name somebody first: gj.incident.name(outcome)")
+        require(
+            one.finding is not None, "repair", "outcome", shown(one), "name somebody first: gj.incident.name(outcome)"
+        )
     acting = [i for i, one in enumerate(found) if one.executed >= 0 and one.finding.named.any()]
     if acting:
         chosen = [found[i] for i in acting]

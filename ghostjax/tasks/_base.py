@@ -55,7 +55,7 @@ class AbstractTask(Checked):
         """The audit set that participants share, with its losses at `params`: what charters and audits read."""
         del params
         raise ConfigurationError(
-            f"{type(self).__name__}.audited: audit=None: the task has no audit set; give one, as from_arrays(audit=(x, y))"
+            f"{type(self).__name__}.audited: audit=None: the task has no audit set; give one, from_arrays(audit=(x, y))"
         )
 
     @property

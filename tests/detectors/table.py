@@ -1,8 +1,18 @@
 """One row per test, reference and detector: every law of `check_test` and `check_detector` runs on each."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from ghostjax import detectors, metrics
+
+
+class Norms(metrics.AbstractMetric):
+    """An entry per node that participants see."""
+
+    outputs = {"norm": metrics.Output(dims=("node",))}
+
+    def __call__(self, round):
+        return {"norm": jnp.linalg.norm(round.messages, axis=1)}
 
 
 TESTS = {
@@ -18,7 +28,7 @@ DETECTORS = {
     "consensus": lambda: (_watch(metrics.Consensus(), "consensus_distance"), {"quiet": 4, "gossip": True}),
     "now and then": lambda: (_watch(metrics.Every(2, metrics.Goal()), "loss"), {"quiet": 4, "skip": ["trace"]}),
     "honest runs": lambda: (_watch(metrics.Goal(), "loss", reference=HONEST), {}),
-    "peers": lambda: (_watch(metrics.Influence(), "influence", reference=detectors.Peers()), {}),
+    "peers": lambda: (_watch(Norms(), "norm", reference=detectors.Peers()), {}),
     "standard": lambda: (_watch(metrics.Goal(), "loss", reference=detectors.Standard()), {}),
 }
 HONEST = detectors.HonestRuns(np.random.default_rng(0).normal(size=(5, 8)) + 10, limit=4.0)

@@ -40,6 +40,7 @@ class TwinTest(AbstractTest):
 
     how: Any = eqx.field(static=True)
     knob: Any = eqx.field(default_factory=lambda: jnp.asarray(1.0))
+    h: Any = eqx.field(default_factory=lambda: jnp.asarray(9.0))
 
     def init(self, like):
         return jnp.zeros(like.shape, like.dtype)

@@ -157,7 +157,7 @@ def test_signals_that_leave_the_numbers_do_not_blind_a_test():
     past = gj.detectors.OwnPast(rounds=2)
     memory, seen = past.init(jnp.zeros(())), []
     for x in (1.0, jnp.inf, 2.0, 9.0):
-        memory, z = past.step(memory, jnp.asarray(x))
+        memory, z = past.step(memory, jnp.asarray(x), jnp.asarray(0))
         seen.append(float(z))
     assert np.isnan(seen[:3]).all() and seen[3] > 5
 

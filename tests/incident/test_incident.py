@@ -1,0 +1,143 @@
+"""An incident end to end: who moved the model, since when, how sure, and what a repair restores."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import ghostjax as gj
+from ghostjax import correction, incident
+from ghostjax.incident._calibrate import order_statistic
+from ghostjax.incident._groups import above_gap, jaccard, upper_group
+
+
+def small(**options):
+    """A loud adversary in a small network."""
+    return incident.ghost(
+        **{"num_nodes": 16, "owned": 4, "eps": 3.0, "t0": 16, "rounds": 40, "burn_in": (4, 14), "delay": 4, **options}
+    )
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    return incident.calibrate(small(), 19)
+
+
+@pytest.fixture(scope="module")
+def told(calibration):
+    outcomes = incident.play(calibration.incident, [100, 101, 102])
+    return incident.name(outcomes, gaps=incident.gaps_of(calibration))
+
+
+def test_thresholds_are_beyond_the_order_statistic(calibration):
+    assert calibration.rank == order_statistic(19, 0.05) == 19
+    for name, h in calibration.thresholds.items():
+        assert h > calibration.maxima[name].max() >= 0.999 * h
+        assert float(calibration.incident.watches[name].test.h) == pytest.approx(h)
+    low, high = calibration.interval
+    assert low < 0.05 < high
+    again = incident.play(calibration.incident, [one.key for one in calibration.honest[:2]], attacked=False)
+    assert all(one.alarms == {"network": -1, "identities": -1} for one in again)
+
+
+def test_the_adversary_is_seen_named_and_undone(told, calibration):
+    before = incident.never(calibration.incident, [one.key for one in told])["charter_loss"][:, -1]
+    for how in (correction.Quarantine(), correction.Rollback(), correction.Replay()):
+        told = incident.repair(told, how)
+    for one, loss in zip(told, before, strict=True):
+        assert one.alarms["network"] >= 16 and one.result == "executed"
+        assert one.finding.verdict == "named"
+        assert one.finding.named.tolist() == calibration.incident.owned.tolist()
+        repairs = {name: done.loss for name, done in one.repairs.items()}
+        assert repairs["Replay"] < repairs["Quarantine"] < one.loss[-1]
+        assert abs(repairs["Replay"] - loss) < 0.1 * (one.loss[-1] - loss)
+        done = one.repairs["Replay"]
+        np.testing.assert_array_equal(done.record["charter_loss"][: one.executed + 1], one.loss[: one.executed + 1])
+        assert done.gradients == 12 * (one.executed + 1 - one.start)
+
+
+def test_nobody_is_named_without_an_alarm(calibration):
+    quiet = incident.play(calibration.incident, 500, attacked=False)
+    found = incident.name(quiet, gaps=incident.gaps_of(calibration)).finding
+    assert found.verdict in ("nobody", "wait") and not found.named.any()
+    assert quiet.byzantine.sum() == 0
+
+
+def test_outcomes_do_not_depend_on_how_many_are_played(told, calibration):
+    alone = incident.play(calibration.incident, 101)
+    np.testing.assert_array_equal(alone.record["charter_loss"], told[1].record["charter_loss"])
+    again = incident.name(alone, gaps=incident.gaps_of(calibration))
+    np.testing.assert_array_equal(again.finding.scores, told[1].finding.scores)
+
+
+def test_scores_are_those_of_the_adjoint(told, calibration):
+    one = told[0]
+    sim, until = calibration.incident.attacked, one.executed + 1
+    loss = incident.CharterLoss(calibration.incident.charter)
+    found = gj.attribution.adjoint(sim, until, one.key, outcome=loss, probes=0)
+    np.testing.assert_allclose(-found.cells[one.start :].sum(0), one.finding.scores, rtol=1e-3, atol=1e-6)
+
+
+def test_a_council_decides_in_the_run():
+    council = gj.governance.Council(alarm="network", quarantine=False, rollback=False)
+    governed = small(governance=council, electorate=gj.governance.Electorate())
+    calibrated = incident.calibrate(governed, 19).incident
+    one = incident.play(calibrated, 100)
+    assert one.result == "executed"
+    assert one.executed - one.alarms["network"] == 5 + 1 + 10
+
+
+def test_everybody_else_keeps_the_names():
+    n = 16
+    owner = np.array([0] * 4 + list(range(1, 13)))
+    assert small(owned=owner).owned.tolist() == [True] * 4 + [False] * 12
+    assert small(owned=3).owned.sum() == 3
+    assert small().num_nodes == n
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"owned": 16}, "owner=16"),
+        ({"owned": [0, 1]}, "owner"),
+        ({"owned": 1.5}, "owner=1.5"),
+        ({"t0": 40}, "t0=40"),
+        ({"t0": -1}, "t0=-1"),
+        ({"alarm": "nobody"}, "alarm='nobody'"),
+        ({"delay": -1}, "delay=-1"),
+        ({"margin": float("nan")}, "margin"),
+        ({"charter": "blank"}, "charter='blank'"),
+        ({"adversary": gj.attacks.SignFlip}, "adversary"),
+    ],
+)
+def test_wrong_incidents_are_refused_in_one_line(options, words):
+    with pytest.raises(gj.ConfigurationError, match=words) as caught:
+        small(**options)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_calls_are_refused_in_one_line(calibration):
+    base = small()
+    attacked = dataclasses.replace(base).attacked
+    for make, words in (
+        (lambda: incident.calibrate(base, 18), "honest_runs=18"),
+        (lambda: incident.calibrate(base, 19, level=2.0), "level=2"),
+        (lambda: incident.play(base, []), "keys"),
+        (lambda: incident.play("ghost"), "incident='ghost'"),
+        (lambda: incident.repair(calibration.honest[0], correction.Replay()), "name somebody first"),
+        (lambda: dataclasses.replace(base, simulation=attacked), "Byzantine"),
+        (lambda: base.with_thresholds({"nobody": 1.0}), "nobody"),
+    ):
+        with pytest.raises(gj.ConfigurationError, match=words) as caught:
+            make()
+        assert "\n" not in str(caught.value)
+
+
+def test_groups_of_scores():
+    scores = np.array([0.0, 5.0, 0.2, 5.1, 0.1, 0.3, 0.1, 0.2])
+    chosen, gap = above_gap(scores)
+    assert np.flatnonzero(chosen).tolist() == [1, 3] and gap == pytest.approx(4.7 / scores[[0, 2, 4, 5, 6, 7]].std())
+    assert upper_group(scores).tolist() == chosen.tolist()
+    assert jaccard(chosen, ~chosen) == 0 and jaccard(chosen, chosen) == 1
+    one_low = np.array([-9.0, 1.0, 1.1, 1.2])
+    assert not above_gap(one_low)[0][0], "whoever helps most is not accused, nor are all others"
