@@ -122,7 +122,7 @@ def corrupt(
     seen, weights, _ = present(messages, w)
     held = sim.byzantine
 
-    def own(models: Array) -> tuple[Array, Array]:
+    def objective(models: Array) -> tuple[Array, Array]:
         losses, gradients = learned.objective(models, 0)
         return jnp.where(held, losses, 0), jnp.where(held[:, None], gradients, 0)
 
@@ -135,7 +135,7 @@ def corrupt(
         key=at("attack"),
         round=at.round,
         mixing=sim.protocol.mixing(weights),
-        objective=own,
+        objective=objective,
         readings=state.readings or {},
     )
     memory, sent = sim.attack.corrupt(state.attack, view)

@@ -47,7 +47,7 @@ def complete_window(
     def advance(step: Array, found: tuple[Array, ...]) -> tuple[Array, ...]:
         # The leader comes first. One call of the kernels serves it and those unlike it: two would compile twice.
         i = (leader + step) % n
-        own = lax.cond(same[i] & (step > 0), lambda: tuple(y[leader] for y in found), lambda: serve(i))
-        return tuple(y.at[i].set(row) for y, row in zip(found, own, strict=True))
+        rows = lax.cond(same[i] & (step > 0), lambda: tuple(y[leader] for y in found), lambda: serve(i))
+        return tuple(y.at[i].set(row) for y, row in zip(found, rows, strict=True))
 
     return lax.fori_loop(0, n, advance, tuple(jnp.zeros((n, d), x.dtype) for _ in range(outputs)))

@@ -32,8 +32,8 @@ def in_blocks(keys, x, present, start):
         # -0.0 has a key of its own, below that of 0.0, which compares as equal.
         rows = jnp.where(rows == 0, 0, rows)
         counted = lax.dynamic_slice_in_dim(present, first, size) & (first + jnp.arange(size) >= i * size)
-        own = jnp.where(counted[:, None], to_keys(rows), jnp.iinfo(keys.dtype).max)
-        return lax.dynamic_update_index_in_dim(keys, own, i, 0)
+        row_keys = jnp.where(counted[:, None], to_keys(rows), jnp.iinfo(keys.dtype).max)
+        return lax.dynamic_update_index_in_dim(keys, row_keys, i, 0)
 
     return lax.fori_loop(0, blocks, fill, keys)
 
@@ -45,8 +45,8 @@ def in_digits(digits, keys):
     def fill(step, digits):
         level, i = step // blocks, step % blocks
         shift = (DIGIT * (levels - 1 - level)).astype(keys.dtype)
-        own = lax.dynamic_index_in_dim(keys, i, 0, keepdims=False) ^ jnp.iinfo(keys.dtype).min
-        digit = (lax.shift_right_logical(own, shift) & 127).astype(jnp.int8) - jnp.int8(64)
+        block = lax.dynamic_index_in_dim(keys, i, 0, keepdims=False) ^ jnp.iinfo(keys.dtype).min
+        digit = (lax.shift_right_logical(block, shift) & 127).astype(jnp.int8) - jnp.int8(64)
         return lax.dynamic_update_slice(digits, digit[None, None], (level, i, 0, 0))
 
     return lax.fori_loop(0, levels * blocks, fill, digits)
@@ -76,9 +76,9 @@ def key_of_rank(digits, rank, dtype):
 
         def narrow(j, rows):
             old = lax.dynamic_index_in_dim(rows, j, 0, keepdims=False)
-            own = lax.dynamic_slice(digits, (i, j, 0, 0), (1, 1, size, tile))[0, 0]
-            own = jnp.where(old < v[None, :], jnp.int8(-128), jnp.where(old > v[None, :], jnp.int8(127), own))
-            return lax.dynamic_update_index_in_dim(rows, own, j, 0)
+            digit = lax.dynamic_slice(digits, (i, j, 0, 0), (1, 1, size, tile))[0, 0]
+            digit = jnp.where(old < v[None, :], jnp.int8(-128), jnp.where(old > v[None, :], jnp.int8(127), digit))
+            return lax.dynamic_update_index_in_dim(rows, digit, j, 0)
 
         rows = lax.fori_loop(0, blocks, narrow, rows)
         steps = jnp.where(i == 0, first, DIGIT)

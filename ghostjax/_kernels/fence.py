@@ -21,9 +21,9 @@ def batch_as_loop(kernel, together):
     @mapped_kernel.def_vmap
     def rule(size, batched, *args):
         def one_by_one(*args):
-            def lane(own):
-                own = iter(own)
-                return mapped_kernel(*[next(own) if b else a for a, b in zip(args, batched, strict=True)])
+            def lane(mapped):
+                mapped = iter(mapped)
+                return mapped_kernel(*[next(mapped) if b else a for a, b in zip(args, batched, strict=True)])
 
             return lax.map(lane, [a for a, b in zip(args, batched, strict=True) if b])
 

@@ -114,7 +114,7 @@ def rank_sum(rows, weights, *coefficients):
     `weights` and `coefficients` are `[*r, n]`. Two sums are the parts of one complex array: still one output.
     """
     ordered = sort_rows(present_rows(rows, columns(weights)))
-    sums = [tree_reduce([scaled(c, row) for c, row in zip(columns(own), ordered, strict=True)]) for own in coefficients]
+    sums = [tree_reduce([scaled(c, row) for c, row in zip(columns(one), ordered, strict=True)]) for one in coefficients]
     return sums[0] if len(sums) == 1 else lax.complex(*sums)
 
 
@@ -124,11 +124,11 @@ def rank_sums(source, split, coefficients):
     One network, compiled once and run as often as there are coefficients.
     """
 
-    def one(own):
+    def one(coefficient):
         # Without this tie to the loop XLA moves the sorting out of it and returns all sorted rows.
-        inputs, own = lax.optimization_barrier((source, own))
+        inputs, coefficient = lax.optimization_barrier((source, coefficient))
         rows, weights = split(*inputs)
-        return rank_sum(rows, weights, own)
+        return rank_sum(rows, weights, coefficient)
 
     return [one(coefficients[0])] if len(coefficients) == 1 else list(lax.map(one, jnp.stack(coefficients)))
 

@@ -74,7 +74,7 @@ def _tangent(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
     if not isinstance(dx, SymbolicZero):
         moved = moved + ((x if centre is None else x - centre[None, :]) * dx).sum(1)
     if centre is not None and not isinstance(dcentre, SymbolicZero):
-        moved = moved - row_sums(lambda row, centre, own: (row - centre) * own, x, centre, dcentre)
+        moved = moved - row_sums(lambda row, centre, d_centre: (row - centre) * d_centre, x, centre, dcentre)
     return (norms, scale), (scale * scale * moved / norms, jnp.zeros_like(scale))
 
 

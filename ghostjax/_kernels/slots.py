@@ -82,8 +82,8 @@ def _each(kernel, outputs, x, nbr, w, trim, scale):
     """`kernel` of each receiver's own rows, one receiver at a time."""
 
     def one(receiver):
-        at, *own = receiver
-        found = kernel(x[at], *own, outputs, scale)
+        at, *arguments = receiver
+        found = kernel(x[at], *arguments, outputs, scale)
         return found[0] if outputs == 1 else lax.complex(*found)
 
     return lax.map(one, (nbr, w, trim))

@@ -37,13 +37,13 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
         def receiver(i, carry):
             dx, dw, dtrim = carry
 
-            def own(values):
+            def of_receiver(values):
                 return lax.dynamic_index_in_dim(values, i, keepdims=False)
 
             def part(values, row):
                 return lax.dynamic_slice(values, (row, start), (1, size))[0]
 
-            at, wi, low, high = own(nbr), own(w), own(lows), own(highs)
+            at, wi, low, high = of_receiver(nbr), of_receiver(w), of_receiver(lows), of_receiver(highs)
             a, b = pair(low, high)
 
             def heard(j):
@@ -63,7 +63,7 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
             below_b, at_a, upto_a, at_b = masses_where(
                 lambda xi: xi < b, lambda xi: xi == a, lambda xi: xi <= a, lambda xi: xi == b
             )
-            mass_of = [own(v) for v in (trims, lefts, totals, tops)]
+            mass_of = [of_receiver(v) for v in (trims, lefts, totals, tops)]
             share = shares(below_b, at_a, upto_a, at_b, a, b, low > high, *mass_of)
             gi, yi = jnp.where(fresh, part(g, i), 0), part(y, i)
             scaled = share._replace(at_a=gi * share.at_a, at_b=gi * share.at_b, inside=gi * share.inside)

@@ -39,7 +39,7 @@ def advance(constants: tuple[Simulation, Key, Any, Any], state: State) -> tuple[
     return rollout_first(simulation, key, rows, state, count)
 
 
-def own(state: Any, *foreign: Any) -> Any:
+def unshared(state: Any, *foreign: Any) -> Any:
     """`state` with every leaf in a buffer of its own, so that all of it can be donated.
 
     A leaf that is also in `foreign` (a knob, the key), or twice in the state, is copied.

@@ -13,7 +13,7 @@ from ghostjax._declared import attributes_of
 from ghostjax._output import with_blanks
 from ghostjax._run import _checkpoint
 from ghostjax._run._archive import content_digest
-from ghostjax._run._chunk import advance, begin, ChunkSizer, fetched, joined, named_leaves, own, rows_of
+from ghostjax._run._chunk import advance, begin, ChunkSizer, fetched, joined, named_leaves, rows_of, unshared
 from ghostjax._run._describe import describe, fingerprint
 from ghostjax._run._host import Host
 from ghostjax._run._loop import play
@@ -150,7 +150,7 @@ def first_state(training: Training) -> Any:
     """The state before the first round, all of which can be donated."""
     simulation, key = training.simulation, training.key
     state = begin(simulation, key) if training.state is None else training.state
-    return own(state, simulation, key, training.state)
+    return unshared(state, simulation, key, training.state)
 
 
 def _play(training: Training, state: Any, pace: ChunkSizer, host: Host, done: int) -> tuple[Any, int]:

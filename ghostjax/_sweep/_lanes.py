@@ -10,7 +10,7 @@ import numpy as np
 
 from ghostjax._compiled import compiled
 from ghostjax._rollout import rollout_first
-from ghostjax._run._chunk import advance, begin, ChunkSizer, fetched, joined, own, rows_of
+from ghostjax._run._chunk import advance, begin, ChunkSizer, fetched, joined, rows_of, unshared
 from ghostjax._run._host import Host
 from ghostjax._run._loop import play
 from ghostjax._simulation import Simulation
@@ -25,7 +25,7 @@ def play_one(
 ) -> tuple[dict[str, np.ndarray], Any] | None:
     """One cell through the programs of `simulate`, hence with its bits; None if `heartbeat` asked to stop."""
     simulation, key, weights = training.simulation, training.key, training.weights
-    state = own(begin(simulation, key), simulation, key)
+    state = unshared(begin(simulation, key), simulation, key)
 
     def step(state: Any, start: int, count: int) -> Any:
         return advance((simulation, key, *rows_of(weights, start, count, pace.capacity)), state)
@@ -49,7 +49,7 @@ def play_lanes(
     filled = [*trainings, *[trainings[-1]] * (width - len(trainings))]
     common, stacked = _stack([training.simulation for training in filled], shared)
     keys = jnp.stack([training.key for training in filled])
-    state = own(_begin_lanes((common, stacked, keys)), common, stacked, keys)
+    state = unshared(_begin_lanes((common, stacked, keys)), common, stacked, keys)
     drawn = filled[0].declared is not None and filled[0].declared.drawn
     weights = np.stack([training.weights for training in filled], 1) if drawn else filled[0].weights
     rounds = filled[0].rounds
@@ -116,15 +116,15 @@ def _stack(simulations: list[Simulation], shared: list[bool]) -> tuple[Any, Any]
 @compiled
 def _begin_lanes(constants: Any) -> Any:
     common, stacked, keys = constants
-    return jax.vmap(lambda own, key: eqx.combine(common, own).init(key))(stacked, keys)
+    return jax.vmap(lambda varying, key: eqx.combine(common, varying).init(key))(stacked, keys)
 
 
 @compiled(donate="all-except-first")
 def _advance_lanes(constants: Any, state: Any) -> Any:
     common, stacked, keys, rows, count = constants
 
-    def lane(own: Any, key: Any, state: Any, rows: Any) -> Any:
-        return rollout_first(eqx.combine(common, own), key, rows, state, count)
+    def lane(varying: Any, key: Any, state: Any, rows: Any) -> Any:
+        return rollout_first(eqx.combine(common, varying), key, rows, state, count)
 
     # Rows of weights are `[rounds, n]` for all lanes or, drawn by key, `[rounds, lanes, n]`.
     return jax.vmap(lane, in_axes=(0, 0, 0, None if rows.ndim == 2 else 1))(stacked, keys, state, rows)

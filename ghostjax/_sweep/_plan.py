@@ -228,10 +228,10 @@ def _merged(family: list[Cell]) -> Group:
         places = list(dict.fromkeys(structures))
         if len(places) == 1:
             continue
-        for cell, (member, own) in enumerate(zip(members, structures, strict=True)):
-            chosen = tuple(member if place == own else options[place] for place in places)
-            programs[cell] = with_path(programs[cell], path, switch(kind, chosen, places.index(own)))
-            branches[cell] = (*branches[cell], places.index(own))
+        for cell, (member, treedef) in enumerate(zip(members, structures, strict=True)):
+            chosen = tuple(member if place == treedef else options[place] for place in places)
+            programs[cell] = with_path(programs[cell], path, switch(kind, chosen, places.index(treedef)))
+            branches[cell] = (*branches[cell], places.index(treedef))
     return Group(family, programs, branches)
 
 

@@ -35,4 +35,4 @@ def in_units(rule: Rule, *, mass: Array | None = None, length: Array | None = No
             changed[field.name] = value * factor.astype(value.dtype)
     if not changed:
         return rule
-    return eqx.tree_at(lambda own: [getattr(own, name) for name in changed], rule, list(changed.values()))
+    return eqx.tree_at(lambda changing: [getattr(changing, name) for name in changed], rule, list(changed.values()))

@@ -62,8 +62,8 @@ class Bucketing(AbstractWrapper):
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[Float[Array, "m d"], Float[Array, " m"]]:
         assert ctx.key is not None
-        own = per_node(stream(ctx.key, "buckets"), x.shape[0])
-        rank = jnp.argsort(jnp.argsort(jax.vmap(lambda key: jax.random.bits(key, dtype=jnp.uint32))(own)))
+        keys = per_node(stream(ctx.key, "buckets"), x.shape[0])
+        rank = jnp.argsort(jnp.argsort(jax.vmap(lambda key: jax.random.bits(key, dtype=jnp.uint32))(keys)))
         return bucket_means(x, w, rank, self.size)
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:

@@ -206,10 +206,10 @@ def check_rewrites(attack: AbstractDataAttack, task: Any) -> None:
     """Raises where `attack` cannot rewrite the batches of `task`; nothing is computed."""
 
     def poisoned(key: Key) -> PyTree:
-        draw, own = jax.random.split(key)
+        draw, poison = jax.random.split(key)
         nobody = jnp.zeros(task.num_nodes, bool)
         model = jnp.zeros(sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(task.init, key))))
-        before = Before(jnp.zeros((), jnp.int32), model, nobody, {}, own)
+        before = Before(jnp.zeros((), jnp.int32), model, nobody, {}, poison)
         return attack.poison((), task.sample(draw), before)
 
     jax.eval_shape(poisoned, jax.random.key(0))

@@ -86,7 +86,7 @@ class Several(AbstractAttack):
         return any(attack.per_receiver for attack in self.attacks)
 
     def on(self, task: Any) -> AbstractAttack:
-        return eqx.tree_at(lambda own: own.attacks, self, tuple(attack.on(task) for attack in self.attacks))
+        return eqx.tree_at(lambda several: several.attacks, self, tuple(attack.on(task) for attack in self.attacks))
 
     def everybody(self, byzantine: Any, num_nodes: int) -> Any:
         remedy = "Several says itself who is Byzantine; leave it out"
@@ -107,7 +107,7 @@ class Several(AbstractAttack):
                 key = Moment(moment.key, moment.round // who.every)("adversaries", i)
                 lot = jnp.where(held.any(0), jnp.inf, jax.random.uniform(key, byzantine.shape))
                 held = held.at[i].set((jnp.argsort(jnp.argsort(lot)) < who.count) & ~held.any(0))
-        return eqx.tree_at(lambda own: own.held, self, held, is_leaf=lambda leaf: leaf is None), held.any(0)
+        return eqx.tree_at(lambda several: several.held, self, held, is_leaf=lambda leaf: leaf is None), held.any(0)
 
     def init(self, like: Any) -> PyTree:
         return tuple(attack.init(like) for attack in self.attacks)
@@ -116,20 +116,20 @@ class Several(AbstractAttack):
         assert self.held is not None, "the round asks for its roles first"
         poisoned = batch
         for i, (attack, memory) in enumerate(zip(self.attacks, state, strict=True)):
-            own = before._replace(byzantine=self.held[i], key=jax.random.fold_in(before.key, i))
-            poisoned = select_rows(self.held[i], attack.poison(memory, batch, own), poisoned)
+            part = before._replace(byzantine=self.held[i], key=jax.random.fold_in(before.key, i))
+            poisoned = select_rows(self.held[i], attack.poison(memory, batch, part), poisoned)
         return poisoned
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         assert self.held is not None, "the round asks for its roles first"
         after, sent = [], Sent(view.messages)
         for i, (attack, memory) in enumerate(zip(self.attacks, state, strict=True)):
-            memory, own = attack.corrupt(memory, _own_view(view, self.held[i], i))
-            rows = jnp.where(self.held[i][:, None], own.by_sender, sent.by_sender)
+            memory, part = attack.corrupt(memory, _view_of(view, self.held[i], i))
+            rows = jnp.where(self.held[i][:, None], part.by_sender, sent.by_sender)
             sent = sent._replace(by_sender=rows)
-            if own.by_receiver is not None:
-                tells = self.held[i] if own.senders is None else self.held[i] & own.senders
-                sent = sent._replace(by_receiver=own.by_receiver, senders=tells)
+            if part.by_receiver is not None:
+                tells = self.held[i] if part.senders is None else self.held[i] & part.senders
+                sent = sent._replace(by_receiver=part.by_receiver, senders=tells)
             after.append(memory)
         return tuple(after), sent
 
@@ -162,15 +162,15 @@ def _is_mask(who: Any) -> bool:
     return isinstance(who, jax.Array) and who.ndim == 1
 
 
-def _own_view(view: View, held: Bool[Array, " n"], i: int) -> View:
+def _view_of(view: View, held: Bool[Array, " n"], i: int) -> View:
     """What adversary i sees: its own identities, everybody else as if honest."""
 
     def respond(x: Array) -> Array:
         return view.respond(jnp.where(held[:, None], x, view.messages))
 
     objective = view.objective
-    own = None if objective is None else lambda models: _only(held, objective(models))
-    return view._replace(byzantine=held, respond=respond, objective=own, key=jax.random.fold_in(view.key, i))
+    restricted = None if objective is None else lambda models: _only(held, objective(models))
+    return view._replace(byzantine=held, respond=respond, objective=restricted, key=jax.random.fold_in(view.key, i))
 
 
 def _only(held: Bool[Array, " n"], found: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -186,8 +186,8 @@ def certificate(
     """
     probes = whole(probes, "certificate", "probes", low=1)
     require(attribution.over == "node", "certificate", "attribution", "of groups", "give one that scores identities")
-    own = None if rounds is None else Counts(np.asarray(attribution.participation))
-    training = training_of("certificate", simulation, rounds, key, own)
+    participation = None if rounds is None else Counts(np.asarray(attribution.participation))
+    training = training_of("certificate", simulation, rounds, key, participation)
     present = np.flatnonzero((attribution.participation > 0).any(0))
     order = np.asarray(jax.random.permutation(stream(training.key, "certificate"), len(present)))
     chosen = np.sort(present[order[:probes]])

@@ -339,8 +339,8 @@ def _starts(e: Expressions, shape: Any, index: Ids, where: Any, batching: Any, i
 
 def filled(mode: Any, fill_value: Any) -> bool:
     """Whether a read says what it gives outside: not by jax's own filling, True or the type's smallest value."""
-    own = fill_value is None or fill_value is True or (isinstance(fill_value, int) and fill_value == -(2**31))
-    return mode == jax.lax.GatherScatterMode.FILL_OR_DROP and not own
+    default = fill_value is None or fill_value is True or (isinstance(fill_value, int) and fill_value == -(2**31))
+    return mode == jax.lax.GatherScatterMode.FILL_OR_DROP and not default
 
 
 def _gather(e: Expressions, x: Ids, indices: Ids, dimension_numbers: Any, slice_sizes: Any, mode: Any,

@@ -218,10 +218,10 @@ class Machine:
         for label, enabled, where in self._live:
             rows = np.arange(size) if enabled is None else np.flatnonzero(values[enabled])
             counts[label] = len(rows)
-            own = columns.take(rows, axis=1)
-            after = self._changes[label].apply(own.copy(), values[where], rows)
+            before = columns.take(rows, axis=1)
+            after = self._changes[label].apply(before.copy(), values[where], rows)
             if not loops:
-                moved = np.flatnonzero(after[0] != own[0] if len(own) == 1 else (after != own).any(0))
+                moved = np.flatnonzero(after[0] != before[0] if len(before) == 1 else (after != before).any(0))
                 after, rows = after.take(moved, axis=1), rows.take(moved)
             rows = rows * self._labels
             rows += label

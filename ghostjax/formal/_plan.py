@@ -72,8 +72,8 @@ class Plan:
         if slot is None:
             if self._e.op[at] == "constant":
                 return self._slot((at, kind), kind(self._e.low[at]))
-            own = self._slots[at, self._type(at)]
-            slot = self._step((at, kind), lambda x: x.astype(kind), own)
+            slot = self._slots[at, self._type(at)]
+            slot = self._step((at, kind), lambda x: x.astype(kind), slot)
         return slot
 
     def _emit(self, at: int) -> None:

@@ -198,8 +198,8 @@ class Subject:
     def _explored(self, report: Report) -> tuple[Outcome, str, Report]:
         if report.verdict == "incomplete":
             return "incomplete", f"incomplete: {'; '.join(report.problems)}", report
-        own = {"OutOfBounds", "Deadlock"} & set(report.properties)
-        if own:
+        properties = {"OutOfBounds", "Deadlock"} & set(report.properties)
+        if properties:
             return "failed", str(report), report
         if report.verdict in ("ok", "vacuous") or report.liveness:
             counts = ("distinct", "generated", "depth", "terminal")

@@ -106,19 +106,19 @@ class Expressions:
         return self._doubts[at]
 
     def _doubt_of(self, op: str, args: tuple[int, ...]) -> int:
-        own = [self._doubts[arg] for arg in args]
-        if all(doubt == self.false for doubt in own) and op != "checked":
+        doubts = [self._doubts[arg] for arg in args]
+        if all(doubt == self.false for doubt in doubts) and op != "checked":
             return self.false
         either = lambda *terms: self.not_(self.all_(map(self.not_, terms)))
         if op == "checked":
-            return either(*own, self.not_(args[1]))
+            return either(*doubts, self.not_(args[1]))
         if op == "select":
-            return self.or_(own[0], self.select(args[0], own[1], own[2]))
+            return self.or_(doubts[0], self.select(args[0], doubts[1], doubts[2]))
         if op in ("and", "or", "mul"):
             open_ = {"and": lambda a: a, "or": self.not_, "mul": self.truth}[op]
-            one, other = self.and_(own[0], open_(args[1])), self.and_(own[1], open_(args[0]))
-            return either(self.and_(*own), one, other)
-        return either(*own)
+            one, other = self.and_(doubts[0], open_(args[1])), self.and_(doubts[1], open_(args[0]))
+            return either(self.and_(*doubts), one, other)
+        return either(*doubts)
 
     # -- truth values
 

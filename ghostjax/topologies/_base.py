@@ -68,11 +68,11 @@ class Topology(AbstractTopology):
         if not concrete((self.nbr, self.weights, self.mask)):
             return
         nbr, weights, mask = np.asarray(self.nbr), np.asarray(self.weights, float), np.asarray(self.mask)
-        own = np.arange(nbr.shape[0])
-        _check((nbr[:, 0] == own).all(), "nbr", nbr[:, 0].tolist(), "slot 0 must be the node itself")
-        padding = ((nbr == own[:, None]) & (weights == 0))[~mask].all()
+        itself = np.arange(nbr.shape[0])
+        _check((nbr[:, 0] == itself).all(), "nbr", nbr[:, 0].tolist(), "slot 0 must be the node itself")
+        padding = ((nbr == itself[:, None]) & (weights == 0))[~mask].all()
         _check(padding, "mask", "a padding slot that is heard", "padding needs the own index and weight 0")
-        _check(((nbr >= 0) & (nbr < len(own))).all(), "nbr", int(nbr.max()), f"must be below {len(own)}")
+        _check(((nbr >= 0) & (nbr < len(itself))).all(), "nbr", int(nbr.max()), f"must be below {len(itself)}")
         _check((weights >= 0).all(), "weights", weights.min(), "must not be negative")
         sums = weights.sum(1)
         worst = int(np.argmax(np.abs(sums - 1)))
@@ -133,8 +133,8 @@ class Topology(AbstractTopology):
         w = balanced(w)
         slots = self.counts().astype(w.dtype) * w[self.nbr]
         total = jnp.where(w > 0, slots.sum(1), 0)[:, None]
-        own = jnp.arange(slots.shape[1])[None, :] == 0
-        return self.dense(jnp.where(total > 0, slots / jnp.where(total > 0, total, 1), own.astype(w.dtype)))
+        itself = jnp.arange(slots.shape[1])[None, :] == 0
+        return self.dense(jnp.where(total > 0, slots / jnp.where(total > 0, total, 1), itself.astype(w.dtype)))
 
 
 def from_edges(
@@ -193,18 +193,18 @@ def from_edges(
             f"give one weight per edge, ({len(pairs)},), or 'metropolis' or 'uniform'",
         )
         values = given if directed else np.concatenate([given, given])
-    own = 1 - np.bincount(receiver, values, minlength=n)
+    self_weight = 1 - np.bincount(receiver, values, minlength=n)
     # Where all voices are equal they must be equal to the last bit: kernels ask for it.
-    own = np.where(np.isclose(own, 1 / (1 + degree), rtol=1e-12, atol=0), 1 / (1 + degree), own)
-    short = int(np.argmin(own))
+    self_weight = np.where(np.isclose(self_weight, 1 / (1 + degree), rtol=1e-12, atol=0), 1 / (1 + degree), self_weight)
+    short = int(np.argmin(self_weight))
     require(
-        own[short] >= -1e-9,
+        self_weight[short] >= -1e-9,
         "from_edges",
         "weights",
-        f"{1 - own[short]:g} on the edges of node {short}",
+        f"{1 - self_weight[short]:g} on the edges of node {short}",
         "the weights of a node's edges must not exceed 1 in sum",
     )
-    return _assemble(n, receiver, sender, values, np.maximum(own, 0))
+    return _assemble(n, receiver, sender, values, np.maximum(self_weight, 0))
 
 
 def from_matrix(matrix: Any) -> Topology:
@@ -220,7 +220,9 @@ def from_matrix(matrix: Any) -> Topology:
     return _assemble(len(matrix), receiver, sender, matrix[receiver, sender], np.diagonal(matrix))
 
 
-def _assemble(n: int, receiver: np.ndarray, sender: np.ndarray, values: np.ndarray, own: np.ndarray) -> Topology:
+def _assemble(
+    n: int, receiver: np.ndarray, sender: np.ndarray, values: np.ndarray, self_weight: np.ndarray
+) -> Topology:
     order = np.lexsort((sender, receiver))
     receiver, sender, values = receiver[order], sender[order], values[order]
     degree = np.bincount(receiver, minlength=n)
@@ -228,7 +230,7 @@ def _assemble(n: int, receiver: np.ndarray, sender: np.ndarray, values: np.ndarr
     k = 1 + int(degree.max(initial=0))
     nbr = np.repeat(np.arange(n, dtype=np.int32)[:, None], k, 1)
     weights = np.zeros((n, k))
-    nbr[receiver, slot], weights[receiver, slot], weights[:, 0] = sender, values, own
+    nbr[receiver, slot], weights[receiver, slot], weights[:, 0] = sender, values, self_weight
     mask = np.arange(k)[None, :] <= degree[:, None]
     return Topology(jnp.asarray(nbr), jnp.asarray(weights, jnp.result_type(float)), jnp.asarray(mask))
 

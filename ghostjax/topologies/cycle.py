@@ -65,9 +65,9 @@ class Cycle(AbstractTopology):
 def _padded(graph: Topology, width: int) -> Topology:
     """`graph` with further slots that repeat the node itself and are not heard."""
     more = width - graph.num_slots
-    own = jnp.broadcast_to(jnp.arange(graph.num_nodes, dtype=graph.nbr.dtype)[:, None], (graph.num_nodes, more))
+    itself = jnp.broadcast_to(jnp.arange(graph.num_nodes, dtype=graph.nbr.dtype)[:, None], (graph.num_nodes, more))
     return Topology(
-        jnp.concatenate([graph.nbr, own], 1),
+        jnp.concatenate([graph.nbr, itself], 1),
         jnp.pad(graph.weights, ((0, 0), (0, more))),
         jnp.pad(graph.mask, ((0, 0), (0, more))),
     )

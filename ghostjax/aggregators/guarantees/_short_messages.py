@@ -24,11 +24,11 @@ def short_message_bound(
     # Messages that are all zero are the same messages.
     gain = jnp.where(norm > 0, 2 * guarantee.norm_gain(w) * jnp.where(norm > 0, norm, 1), 0)
     lipschitz = guarantee.lipschitz(w)
-    own = jnp.minimum(
+    principal_step = jnp.minimum(
         _moved(lipschitz, jnp.where(principal, 2 * norm, 0), w), guarantee.unconditional_bound(w, principal)
     )
-    others = _moved(lipschitz, jnp.where(principal, 0, high - low), w)
-    return jnp.where(jnp.where(principal, w, 0).sum() > 0, jnp.minimum(gain, own + others), 0)
+    others_step = _moved(lipschitz, jnp.where(principal, 0, high - low), w)
+    return jnp.where(jnp.where(principal, w, 0).sum() > 0, jnp.minimum(gain, principal_step + others_step), 0)
 
 
 def _moved(lipschitz: Float[Array, " n"], by: Float[Array, " n"], w: Float[Array, " n"]) -> Float[Array, ""]:

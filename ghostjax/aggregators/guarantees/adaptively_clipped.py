@@ -49,9 +49,9 @@ class AdaptivelyClipped(AbstractGuarantee):
         # The limit grows with every norm: it is least where the principal sends zeros, and largest where it sends
         # the longest messages, which then take their part of the mass clipped.
         norms, mass = row_norms(x), self.assumed(w.sum())
-        others, own = jnp.where(principal, 0, w), jnp.where(principal, w, 0).sum()
+        others, principal_mass = jnp.where(principal, 0, w), jnp.where(principal, w, 0).sum()
         low = adaptive_limit(jnp.where(principal, 0, norms), w, w, mass)
-        high = adaptive_limit(norms, others, w, mass, own)
+        high = adaptive_limit(norms, others, w, mass, principal_mass)
         lengths = jnp.minimum(norms, low), jnp.minimum(norms, high)
         short = short_message_bound(self.inner, high, *lengths, w, principal)
         anyway = jnp.minimum(short, self.unconditional_bound(w, principal))

@@ -43,7 +43,7 @@ class SmallestScores(AbstractConditional):
         # S, and mass K - m of its neighbourhood are others: one of those is no farther than sqrt(S / (K - m)). Both
         # results lie that near to the hull of the others, hence `diameter + 2 sqrt(S / (K - m))`.
         others = jnp.where(principal, 0, w)
-        mass, own = self.assumed(w.sum()), w.sum() - others.sum()
+        mass, principal_mass = self.assumed(w.sum()), w.sum() - others.sum()
         dist2, scale = unit_distances(x, others)
         keep = neighbourhood(w, mass, self.neighbours)
         scores = nearest_score(dist2, others, keep)
@@ -55,8 +55,8 @@ class SmallestScores(AbstractConditional):
         worst = worst * (1 + SLACK * jnp.finfo(worst.dtype).eps)
         both = counted[:, None] & counted[None, :]
         diameter = jnp.sqrt(jnp.where(both, dist2, 0).max())
-        left = keep - own
-        held = (own <= mass) & (left > 0) & (keep <= others.sum())
+        left = keep - principal_mass
+        held = (principal_mass <= mass) & (left > 0) & (keep <= others.sum())
         if self.m is not None:
             held &= self.kept(w) <= others.sum()
         bound = diameter + 2 * jnp.sqrt(worst / jnp.where(left > 0, left, 1))

@@ -96,8 +96,8 @@ def checked(call: str, partition: Partition, total: int | None = None) -> Partit
     within = first >= 0 and (total is None or last < total)
     require(within, call, name, f"indices {first} to {last}", f"x has {total} examples" if total else hint)
     held = np.arange(indices.shape[1])[None, :] < counts[:, None]
-    own = np.sort(np.where(held, indices.astype(np.int64), -1 - np.arange(indices.shape[1])[None, :]), axis=1)
-    twice = np.flatnonzero((own[:, 1:] == own[:, :-1]).any(1)).tolist()
+    ordered = np.sort(np.where(held, indices.astype(np.int64), -1 - np.arange(indices.shape[1])[None, :]), axis=1)
+    twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(1)).tolist()
     require(not twice, call, name, f"nodes {twice[:5]} hold an example twice", "name each once; weights= says more")
     return Partition(indices.astype(np.int32), counts.astype(np.int32))
 
