@@ -108,7 +108,7 @@ def content_digest(arrays: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def write_own(path: Path, content: bytes) -> None:
+def write_managed(path: Path, content: bytes) -> None:
     """`write_atomic` in a folder that ghostjax keeps: a folder that stands where the file belongs is moved aside."""
     if path.is_dir() and not path.is_symlink():
         quarantine(path, CorruptFile(f"{path}: a folder where a file belongs"))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ghostjax._border import folder
 from ghostjax._files import remove
-from ghostjax._run._archive import content_digest, CorruptFile, pack, quarantine, unpack, write_own
+from ghostjax._run._archive import content_digest, CorruptFile, pack, quarantine, unpack, write_managed
 from ghostjax._run._chunk import named_leaves
 from ghostjax._run._describe import differences
 from ghostjax._run._present import Present
@@ -83,7 +83,7 @@ class Keeper:
             "state": content_digest(arrays),
         }
         path = self._directory / f"checkpoint-{done:08d}.npz"
-        write_own(path, pack(arrays, manifest))
+        write_managed(path, pack(arrays, manifest))
         self._prune()
         self.done, self._last, self._when = done, last, time.monotonic()
         return path

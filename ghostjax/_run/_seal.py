@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghostjax._files import read_plain, sha256
-from ghostjax._run._archive import CorruptFile, write_own
+from ghostjax._run._archive import CorruptFile, write_managed
 
 
 SEAL = "seal.json"
@@ -26,13 +26,13 @@ class Seal(NamedTuple):
 def write_sealed(directory: Path, contents: Mapping[str, bytes], about: Mapping[str, Any], name: str = SEAL) -> None:
     """Writes every file of `contents` and then the seal over all of them: until that stands, nothing is new."""
     for file, content in contents.items():
-        write_own(directory / file, content)
+        write_managed(directory / file, content)
     write_seal(directory, {file: sha256(content) for file, content in contents.items()}, about, name)
 
 
 def write_seal(directory: Path, files: Mapping[str, str], about: Mapping[str, Any], name: str = SEAL) -> None:
     """Writes the seal over files that stand already; `files` are their sha256 by name."""
-    write_own(directory / name, _encoded(Seal(dict(files), dict(about))))
+    write_managed(directory / name, _encoded(Seal(dict(files), dict(about))))
 
 
 def read_seal(directory: Path, name: str = SEAL) -> Seal:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ghostjax._files import read_plain, remove, sha256
-from ghostjax._run._archive import CorruptFile, pack, unpack_bytes, write_own
+from ghostjax._run._archive import CorruptFile, pack, unpack_bytes, write_managed
 
 
 NAME = re.compile(r"record-(\d{8,})-(\d{8,})-[0-9a-f]{12}\.npz")
@@ -23,7 +23,7 @@ def write_segment(directory: Path, rows: dict[str, np.ndarray], start: int, stop
     content = pack(rows, {"start": start, "stop": stop, "before": before})
     digest = sha256(content)
     name = f"record-{start:08d}-{stop:08d}-{digest[:12]}.npz"
-    write_own(directory / name, content)
+    write_managed(directory / name, content)
     return name, digest
 
 

@@ -24,9 +24,9 @@ class AbstractWrapper(AbstractAggregator):
     """
 
     rule: eqx.AbstractVar[AbstractAggregator]
-    own_needs: ClassVar[frozenset[Need]] = frozenset()
+    added_needs: ClassVar[frozenset[Need]] = frozenset()
     """The parts of `Context` that `before` reads."""
-    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset()
+    added_exempt_laws: ClassVar[frozenset[Law]] = frozenset()
     """The laws that are lost whatever the rule."""
 
     @abstractmethod
@@ -47,12 +47,12 @@ class AbstractWrapper(AbstractAggregator):
     @property
     def needs(self) -> frozenset[Need]:
         """What the rule needs, and its own."""
-        return self.rule.needs | self.own_needs
+        return self.rule.needs | self.added_needs
 
     @property
     def exempt_laws(self) -> frozenset[Law]:
         """Those of the rule, and its own."""
-        return self.rule.exempt_laws | self.own_exempt_laws
+        return self.rule.exempt_laws | self.added_exempt_laws
 
     def init(self, like: Any) -> PyTree:
         """The state of the rule, for the messages that it will see."""

@@ -42,7 +42,7 @@ class ARC(AbstractWrapper):
     rule: AbstractAggregator
     f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"translation", "weight_scale"})
+    added_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"translation", "weight_scale"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context

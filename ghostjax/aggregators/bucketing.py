@@ -55,8 +55,8 @@ class Bucketing(AbstractWrapper):
 
     rule: AbstractAggregator
     size: int = static_field(default=2, whole=True, low=1)
-    own_needs: ClassVar[frozenset[Need]] = frozenset({"key"})
-    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
+    added_needs: ClassVar[frozenset[Need]] = frozenset({"key"})
+    added_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context

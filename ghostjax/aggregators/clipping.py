@@ -37,7 +37,7 @@ class Clipping(AbstractWrapper):
 
     rule: AbstractAggregator
     c: Float[Array, ""] = real_field(default=2.0, low=0, inf=True, unit="length")
-    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
+    added_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context

@@ -10,7 +10,7 @@ from ghostjax._types import Key
 from ghostjax.attacks._base import Sent, View
 
 
-def own_rows(view: View, key: Key, draw: Callable[[Key], Float[Array, " d"]]) -> Sent:
+def random_rows(view: View, key: Key, draw: Callable[[Key], Float[Array, " d"]]) -> Sent:
     """Every Byzantine identity sends `draw(its own key)`.
 
     Rows are drawn one at a time and only where they count: numbers for all n identities would cost several
