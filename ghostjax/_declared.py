@@ -60,12 +60,14 @@ SHOWN = 2
 
 def directed(record: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The scalars by which a run is followed: the first declared ones of which a direction is better."""
-    told = [name for name, said in outputs.items() if "better" in said and name in record and name not in BUILT_IN]
-    return [name for name in told if jnp.ndim(record[name]) == 1][:SHOWN]
+    with_direction = [
+        name for name, said in outputs.items() if "better" in said and name in record and name not in BUILT_IN
+    ]
+    return [name for name in with_direction if jnp.ndim(record[name]) == 1][:SHOWN]
 
 
-def outputs_of(*parts: Any, told: bool) -> dict[str, Output]:
-    """The declaration of every entry of the record; `told` where an attack sends a vector to each receiver.
+def outputs_of(*parts: Any, per_receiver: bool) -> dict[str, Output]:
+    """The declaration of every entry of the record; `per_receiver` where an attack sends a vector to each receiver.
 
     `parts` are task, protocol, metrics, identity, channel, detectors and governance of a simulation. Nothing is
     computed: they are traced on the shapes of a round, once per structure.
@@ -81,12 +83,12 @@ def outputs_of(*parts: Any, told: bool) -> dict[str, Output]:
     try:
         hash((treedef, shapes))
     except TypeError:  # a static field without a hash; it will not compile either
-        return _outputs.__wrapped__(treedef, shapes, told)
-    return dict(_outputs(treedef, shapes, told))
+        return _outputs.__wrapped__(treedef, shapes, per_receiver)
+    return dict(_outputs(treedef, shapes, per_receiver))
 
 
 @functools.lru_cache(maxsize=1024)
-def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
+def _outputs(treedef: Any, shapes: tuple, per_receiver: bool) -> dict[str, Output]:
     arrays = [leaf for leaf in shapes if isinstance(leaf, jax.ShapeDtypeStruct)]
     found = dict(BUILT_IN)
 
@@ -94,7 +96,7 @@ def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
         given = iter(arrays)
         leaves = [next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf for leaf in shapes]
         task, protocol, metrics, identity, channel, detectors, governance = jax.tree.unflatten(treedef, leaves)
-        round, n = _any_round(task, protocol, told), task.num_nodes
+        round, n = _any_round(task, protocol, per_receiver), task.num_nodes
         for metric in metrics:
             call = type(metric.metric if isinstance(metric, Every) else metric).__name__
             every = metric.every if isinstance(metric, Every) else 1
@@ -188,7 +190,7 @@ def _entry(
     return output
 
 
-def _any_round(task: Any, protocol: Any, told: bool) -> Round:
+def _any_round(task: Any, protocol: Any, per_receiver: bool) -> Round:
     """A round of the right shapes."""
     n, key = task.num_nodes, jax.random.key(0)
     ravel = Ravel(jax.eval_shape(task.init, key))
@@ -220,6 +222,6 @@ def _any_round(task: Any, protocol: Any, told: bool) -> Round:
         kappa=jnp.zeros((), ravel.dtype),
         outnumbered=jnp.zeros((), ravel.dtype),
         respond=respond,
-        by_receiver=x if told else None,
+        by_receiver=x if per_receiver else None,
         mixing=protocol.mixing(w),
     )

@@ -150,7 +150,7 @@ class Simulation(eqx.Module):
     def outputs(self) -> dict[str, Output]:
         """What every entry of the record is, as protocol, task, metrics and stages declare it."""
         parts = (self.task, self.protocol, self.metrics, self.identity, self.channel, self.detectors, self.governance)
-        return outputs_of(*parts, told=self.attack.per_receiver)
+        return outputs_of(*parts, per_receiver=self.attack.per_receiver)
 
     @property
     def principals(self) -> Int[Array, " n"]:

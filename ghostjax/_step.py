@@ -183,7 +183,7 @@ def _round(
     sim: "Simulation", learned: Learned, received: Received, result: Array, models: Array, margins: Any,
     receive: Callable[[Received], Any], at: Moment,
 ) -> Round:  # fmt: skip
-    told = received.by_receiver
+    by_receiver = received.by_receiver
     return Round(
         index=at.round,
         key=at("metrics"),
@@ -201,8 +201,8 @@ def _round(
         next_models=models,
         kappa=margins.kappa,
         outnumbered=margins.outnumbered,
-        respond=lambda x, told=told: receive(received._replace(x=x, by_receiver=told))[1],
-        by_receiver=told,
+        respond=lambda x, by_receiver=by_receiver: receive(received._replace(x=x, by_receiver=by_receiver))[1],
+        by_receiver=by_receiver,
         mixing=sim.protocol.mixing(received.weights),
     )
 

@@ -198,6 +198,6 @@ def test_a_round_is_drawn_from_the_key_and_itself_alone(make):
     ],
 )
 def test_what_cannot_be_drawn_is_refused(make, line, as_users_run):
-    with pytest.raises(gj.ConfigurationError, match=f"^{line}") as told:
+    with pytest.raises(gj.ConfigurationError, match=f"^{line}") as caught:
         make()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)

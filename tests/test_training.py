@@ -192,9 +192,9 @@ def test_a_start_of_another_shape_is_refused(state, line):
     if line is None:
         gj.Training(SIMULATION, 1, 0, state=state)
         return
-    with pytest.raises(gj.ConfigurationError, match=rf"^Training: {line}") as told:
+    with pytest.raises(gj.ConfigurationError, match=rf"^Training: {line}") as caught:
         gj.Training(SIMULATION, 1, 0, state=state)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_start_is_part_of_what_a_run_is(tmp_path):

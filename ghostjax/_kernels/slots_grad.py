@@ -46,16 +46,19 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
             at, wi, low, high = of_receiver(nbr), of_receiver(w), of_receiver(lows), of_receiver(highs)
             a, b = pair(low, high)
 
-            def heard(j):
+            def row_in_slot(j):
                 return part(x, lax.dynamic_index_in_dim(at, jnp.uint32(j), keepdims=False))
 
             def masses_where(*within):
                 if k <= UNROLLED:
-                    return [tree_reduce([jnp.where(test(heard(j)), wi[j], 0) for j in range(k)]) for test in within]
+                    return [
+                        tree_reduce([jnp.where(test(row_in_slot(j)), wi[j], 0) for j in range(k)]) for test in within
+                    ]
 
                 def add(j, sums):
                     return [
-                        total + jnp.where(test(heard(j)), wi[j], 0) for total, test in zip(sums, within, strict=True)
+                        total + jnp.where(test(row_in_slot(j)), wi[j], 0)
+                        for total, test in zip(sums, within, strict=True)
                     ]
 
                 return lax.fori_loop(0, k, add, [jnp.zeros_like(a)] * len(within))
@@ -72,7 +75,7 @@ def slots_pullback(x, nbr, w, trim, y, thresholds, g):
 
             def spread(j, carry):
                 dx, excess = carry
-                row, xi = lax.dynamic_index_in_dim(at, j, keepdims=False), heard(j)
+                row, xi = lax.dynamic_index_in_dim(at, j, keepdims=False), row_in_slot(j)
                 moved = part(dx, row) + lax.dynamic_index_in_dim(wi, j) * scaled.of(xi)
                 dx = lax.dynamic_update_slice(dx, moved[None, :], (row, start))
                 return dx, lax.dynamic_update_index_in_dim(excess, clipped(xi, a, b) - yi, j, 0)

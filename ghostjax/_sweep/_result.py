@@ -139,9 +139,9 @@ def loaded(plan: dict[str, Any], store: CellStore, bound: Mapping[str, str] = {}
     }
     if len(environments) > 1:
         first, second = list(environments.values())[:2]
-        told = "; ".join(changed(first, second, MAKERS))
+        differences = "; ".join(changed(first, second, MAKERS))
         warnings.warn(
-            f"cells of this sweep were made in different environments ({told}): bits may differ", stacklevel=4
+            f"cells of this sweep were made in different environments ({differences}): bits may differ", stacklevel=4
         )
     return cells
 

@@ -46,7 +46,7 @@ class Worker:
         self.done: set[str] = set()
         self.postponed: set[str] = set()
         self._outdated: set[str] = set()
-        self._told = False
+        self._warned = False
         self._digests: dict[Any, str] = {}
 
     def play(self, group: Group, mine: set[str]) -> None:
@@ -111,8 +111,8 @@ class Worker:
             self._outdated.discard(cell.name)
             return True
         self._outdated.add(cell.name)
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             warnings.warn(
                 f"sweep: finished cells were made by another program ({'; '.join(other)}), {cell.name} is the first; "
                 "they are computed again",

@@ -42,7 +42,7 @@ class Dissensus(AbstractStatelessAttack):
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x = view.messages
-        heard, honest, b = neighbourhoods(view, "Dissensus")
+        from_honest, honest, b = neighbourhoods(view, "Dissensus")
         step = self.eps.astype(x.dtype) / jnp.where(b > 0, b, 1)
-        push = jnp.where(b > 0, step, 0)[:, None] * within(heard - honest[:, None] * x)
+        push = jnp.where(b > 0, step, 0)[:, None] * within(from_honest - honest[:, None] * x)
         return state, Sent(x, within(x - push))

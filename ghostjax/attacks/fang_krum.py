@@ -42,14 +42,14 @@ class FangKrum(AbstractStatelessAttack):
 
         def selected(step: Array) -> Array:
             results = view.respond(jnp.broadcast_to(step * against, x.shape)).reshape(-1, x.shape[1])
-            listens = honest if len(results) == len(honest) > 1 else jnp.ones(len(results), x.dtype)
+            counted = honest if len(results) == len(honest) > 1 else jnp.ones(len(results), x.dtype)
 
             def margin(y: Array) -> Array:
                 nearest = jnp.where(honest > 0, squared_distances_to(seen, unit * y), jnp.inf).min()
                 return nearest - jnp.square(unit * (y - step * against)).sum()
 
             margins = jax.lax.map(margin, results)
-            return jnp.where(listens > 0, margins, 0).sum() > 0
+            return jnp.where(counted > 0, margins, 0).sum() > 0
 
         accepted = jax.lax.map(selected, steps)
         first = jnp.where(accepted.any(), jnp.argmax(accepted), self.halvings)

@@ -49,7 +49,7 @@ class Isolation(AbstractStatelessAttack):
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x = view.messages
-        heard, _, b = neighbourhoods(view, "Isolation")
+        from_honest, _, b = neighbourhoods(view, "Isolation")
         some = (b > 0)[:, None]
-        sent = (self.hold.astype(x.dtype) * x - heard) / jnp.where(some, b[:, None], 1)
+        sent = (self.hold.astype(x.dtype) * x - from_honest) / jnp.where(some, b[:, None], 1)
         return state, Sent(x, jnp.where(some, within(sent), x))

@@ -70,8 +70,10 @@ class Several(AbstractAttack):
         self.attacks = members([attack for attack, _ in pairs], AbstractAttack, "Several", "attacks")
         nested = [shown(attack) for attack in self.attacks if isinstance(attack, Several)]
         require(not nested, "Several", "attacks", nested, "list all adversaries side by side")
-        told = [shown(attack) for attack in self.attacks if attack.per_receiver]
-        require(len(told) < 2, "Several", "attacks", told, "only one of them can send a vector per receiver")
+        per_receiver = [shown(attack) for attack in self.attacks if attack.per_receiver]
+        require(
+            len(per_receiver) < 2, "Several", "attacks", per_receiver, "only one of them can send a vector per receiver"
+        )
         self.who = tuple(_declared(who) for _, who in pairs)
         self.held = None
 

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal = sys.stdout.isatty()
     console = _Console(highlight=False, markup=False, soft_wrap=not terminal, width=None if terminal else WIDE)
     try:
-        with _terminable(), _told(None):
+        with _terminable(), _one_line_warnings(None):
             return _dispatch(name, rest, console)
     except ConfigurationError as error:
         _say(error)
@@ -87,7 +87,7 @@ def _dispatch(name: str, rest: list[str], console: Console) -> int:
     if name not in known:
         raise ConfigurationError(f"{name}: no such command; known: {', '.join(known)}")
     cache = _cache.switch_on(_say)
-    with _told(cache):
+    with _one_line_warnings(cache):
         return _run_command(name, rest, console, cache)
 
 
@@ -120,7 +120,7 @@ def _terminable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told(cache: Path | None) -> Iterator[None]:
+def _one_line_warnings(cache: Path | None) -> Iterator[None]:
     """Warnings in one line, without the line of code that gave them; damaged entries of the cache are removed."""
 
     def show(message: Any, category: Any, *place: Any) -> None:

@@ -53,16 +53,16 @@ class Influence(AbstractMetric):
             share = jnp.where(total > 0, round.honest / jnp.where(total > 0, total, 1), 0)
             cotangent = share[:, None] * probe[None, :]
         if round.by_receiver is None or round.mixing is None:
-            (pulled,) = jax.vjp(round.respond, x)[1](cotangent)
-            influence = pulled @ probe / d
+            (by_sender,) = jax.vjp(round.respond, x)[1](cotangent)
+            influence = by_sender @ probe / d
         else:
-            pulled, told = jax.vjp(round.respond, x, round.by_receiver)[1](cotangent)
-            influence = pulled @ probe / d + (told @ probe / d) @ self._shares_of_senders(round)
+            by_sender, by_receiver = jax.vjp(round.respond, x, round.by_receiver)[1](cotangent)
+            influence = by_sender @ probe / d + (by_receiver @ probe / d) @ self._shares_of_senders(round)
         influence = jnp.where(round.weights > 0, influence, 0)
         return {"influence": influence, "byzantine_share": jnp.where(round.byzantine, influence, 0).sum()}
 
     def _shares_of_senders(self, round: Round) -> Float[Array, "n n"]:
-        """Who shares in what receiver i was told: its Byzantine neighbours, by their mixing weights."""
+        """Whose influence the vector sent to receiver i is: its Byzantine neighbours', by their mixing weights."""
         assert round.mixing is not None
         others = round.byzantine[None, :] & ~jnp.eye(round.mixing.shape[0], dtype=bool)
         mass = jnp.where(others, round.mixing, 0)

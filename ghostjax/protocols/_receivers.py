@@ -51,10 +51,10 @@ def in_slots(
         rows, level = [*rows, own], [*level, jnp.zeros_like(w)]
     if received.by_receiver is not None:
         assert received.senders is not None
-        told = received.senders[nbr % n] & (nbr % n != receiver[:, None])
+        of_sender = received.senders[nbr % n] & (nbr % n != receiver[:, None])
         finite = jnp.isfinite(received.by_receiver).all(1)
-        nbr = jnp.where(told, receiver[:, None] + n * len(rows), nbr)
-        slots = jnp.where(told & ~finite[:, None], 0, slots)
+        nbr = jnp.where(of_sender, receiver[:, None] + n * len(rows), nbr)
+        slots = jnp.where(of_sender & ~finite[:, None], 0, slots)
         rows, level = [*rows, jnp.where(finite[:, None], received.by_receiver, 0)], [*level, jnp.zeros_like(w)]
     if len(rows) == 1:
         return Slots(received.x, nbr, slots, w)
@@ -67,10 +67,10 @@ def own_kept(edges: Float[Array, "n k"]) -> Float[Array, "n k"]:
 
 
 def aggregate_each(
-    rule: AbstractAggregator, state: PyTree, heard: Slots, own: Float[Array, "n d"], key: Key
+    rule: AbstractAggregator, state: PyTree, received: Slots, own: Float[Array, "n d"], key: Key
 ) -> tuple[PyTree, Float[Array, "n d"]]:
     """The next states (per receiver) and the aggregates `[n, d]` of what each receiver hears."""
-    rows, nbr, w, level = heard
+    rows, nbr, w, level = received
     if rule.by_slots is not None:
         return state, rule.by_slots(rows, nbr, w, level)
 

@@ -98,13 +98,13 @@ class Gossip(AbstractProtocol):
             weights = one.counts()
             margin = jax.vmap(rule.margin)(weights)
             worst = int(margin.argmin())
-            hears = float(weights[worst].sum())
+            weight = float(weights[worst].sum())
             require(
                 margin[worst] > 0,
                 call,
                 "f",
                 rule.guarantee.byzantine_mass(weights[worst]),
-                f"receiver {worst} hears weight {hears:g} and needs more than {hears - float(margin[worst]):g}; "
+                f"receiver {worst} receives weight {weight:g} and needs more than {weight - float(margin[worst]):g}; "
                 "lower f or use a topology of higher degree",
             )
             rule.validate("Gossip", weights[int(weights.sum(1).argmin())])
@@ -114,11 +114,11 @@ class Gossip(AbstractProtocol):
 
     def init(self, theta: Float[Array, "*n d"], num_nodes: int) -> GossipState:
         models = jnp.broadcast_to(theta, (num_nodes, theta.shape[-1]))
-        heard = jax.ShapeDtypeStruct((self.topology.num_slots, theta.shape[-1]), theta.dtype)
+        like = jax.ShapeDtypeStruct((self.topology.num_slots, theta.shape[-1]), theta.dtype)
         return GossipState(
             theta=models,
             optimizer=jax.vmap(self.optimizer.init)(models),
-            rule=jax.vmap(lambda _: self.aggregator.init(heard))(jnp.arange(num_nodes)),
+            rule=jax.vmap(lambda _: self.aggregator.init(like))(jnp.arange(num_nodes)),
         )
 
     def models(self, state: GossipState) -> Float[Array, "*n d"]:
@@ -137,10 +137,12 @@ class Gossip(AbstractProtocol):
         # A node that deviates does not believe what it sent: its own slot would feed its lie back to it.
         slots = slots.at[:, 0].set(jnp.where(received.deviates, 0, slots[:, 0]))
         aggregator, w, _ = in_range(self.aggregator, received.weights)
-        heard = in_slots(received, w, graph.nbr, slots, own)
-        memory, y = aggregate_each(aggregator, state.rule, heard, own, key)
-        hears = (w > 0) & (heard.w.sum(1) > 0)
-        after = state._replace(theta=jnp.where(hears[:, None], y, own), rule=select_rows(hears, memory, state.rule))
+        slots_of = in_slots(received, w, graph.nbr, slots, own)
+        memory, y = aggregate_each(aggregator, state.rule, slots_of, own, key)
+        receives = (w > 0) & (slots_of.w.sum(1) > 0)
+        after = state._replace(
+            theta=jnp.where(receives[:, None], y, own), rule=select_rows(receives, memory, state.rule)
+        )
         return after, after.theta
 
     def guarantee(
@@ -152,15 +154,15 @@ class Gossip(AbstractProtocol):
         who are present are Byzantine there is no such receiver: all of them count.
         """
         rule, w, unit = in_range(self.aggregator, w)
-        heard = self._graph.counts().astype(w.dtype) * w[self._graph.nbr]
-        heard = heard if edges is None else heard * own_kept(edges)
+        received = self._graph.counts().astype(w.dtype) * w[self._graph.nbr]
+        received = received if edges is None else received * own_kept(edges)
         held = byzantine[self._graph.nbr]
-        over = jax.vmap(lambda slots, held: outnumbered(rule, slots, held))(heard, held)
+        over = jax.vmap(lambda slots, held: outnumbered(rule, slots, held))(received, held)
         honest = (w > 0) & ~byzantine
         lost = jnp.where(honest.any(), over & honest, w > 0)
         return Margins(
-            margin=jnp.where(w > 0, within(jax.vmap(rule.margin)(heard) / unit), jnp.inf).min(),
-            kappa=jnp.where(w > 0, jax.vmap(rule.kappa)(heard), 0).max(),
+            margin=jnp.where(w > 0, within(jax.vmap(rule.margin)(received) / unit), jnp.inf).min(),
+            kappa=jnp.where(w > 0, jax.vmap(rule.kappa)(received), 0).max(),
             outnumbered=lost.sum().astype(w.dtype),
         )
 

@@ -134,16 +134,16 @@ def _response(harness: RuleHarness) -> None:
                 for some in (choices[:8], choices[8:])
             ]
         )
-        heard = np.stack(choices)[:, base.w > 0]
-        largest = np.abs(heard).max(initial=0)
+        present = np.stack(choices)[:, base.w > 0]
+        largest = np.abs(present).max(initial=0)
         moved = np.linalg.norm(out[:, None] - out[None], axis=-1)
-        shifts = np.linalg.norm(heard[:, None] - heard[None], axis=-1)
+        shifts = np.linalg.norm(present[:, None] - present[None], axis=-1)
         most = np.where(shifts > 0, lipschitz[base.w > 0], 0) * np.where(shifts > 0, shifts, 1)
         claims = {
             f"identities {np.flatnonzero(principal).tolist()} move the result": (moved[:8, :8], part),
             "two results are apart": (moved, whole),
             "the result is longer than the longest message": (
-                np.linalg.norm(out, axis=1), gain * np.linalg.norm(heard, axis=-1).max(1)
+                np.linalg.norm(out, axis=1), gain * np.linalg.norm(present, axis=-1).max(1)
             ),
             "the result moves with the messages": (moved, most.sum(-1)),
         }  # fmt: skip
@@ -173,13 +173,15 @@ def _hull(harness: RuleHarness) -> None:
         choices = _messages(rows, np.arange(n) == seed % n, seed)
         out = harness.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
         for x, y in zip(choices, out, strict=True):
-            heard = x[base.w > 0]
+            present = x[base.w > 0]
             # The convex combination nearest to the result; a heavy last row makes the shares sum to one.
-            unit = np.abs(heard).max() + 1e-30
-            system = np.vstack([heard.T / unit, np.full(len(heard), 1e3)])
+            unit = np.abs(present).max() + 1e-30
+            system = np.vstack([present.T / unit, np.full(len(present), 1e3)])
             _, distance = nnls(system, np.append(y / unit, 1e3))
             if not distance <= 1e-6:
-                harness.fail("hull", f"the result {y.tolist()} lies {distance * unit:.3g} outside of {heard.tolist()}")
+                harness.fail(
+                    "hull", f"the result {y.tolist()} lies {distance * unit:.3g} outside of {present.tolist()}"
+                )
 
     each(harness, body, seed=SEEDS, w=weights(n), family=st.sampled_from(["near", "clusters", "clones"]))
 

@@ -53,7 +53,7 @@ def made_up(x: Array, w: Array, byzantine: Array, owner: Array, key: Any, t: Arr
         next_models=after,
         kappa=jnp.zeros((), x.dtype),
         outnumbered=byzantine.sum().astype(x.dtype),
-        respond=lambda messages, told=None: after + messages.sum(),
+        respond=lambda messages, by_receiver=None: after + messages.sum(),
         mixing=jnp.full((N, N), 1 / N, x.dtype) if gossip else None,
     )
 

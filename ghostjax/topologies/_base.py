@@ -125,8 +125,8 @@ class Topology(AbstractTopology):
 
     def counts(self) -> Float[Array, "n k"]:
         """How many identities each slot counts for when all are present: `W_ij k_i`, k_i = those that i hears."""
-        heard = self.mask.sum(1, keepdims=True).astype(self.weights.dtype)
-        return jnp.where(self.mask, self.weights * heard, 0)
+        senders = self.mask.sum(1, keepdims=True).astype(self.weights.dtype)
+        return jnp.where(self.mask, self.weights * senders, 0)
 
     def among(self, w: Float[Array, " n"]) -> Float[Array, "n n"]:
         """The mixing matrix among those present: `W_ij w_j`, rows renormalised; who is absent hears itself."""

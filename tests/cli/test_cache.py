@@ -9,7 +9,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from ghostjax.cli import _cache, main
-from ghostjax.cli._main import _told
+from ghostjax.cli._main import _one_line_warnings
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def test_a_damaged_entry_is_told_once_and_replaced(cache, capsys, damage):
     (entry,) = cache.glob("jit_mended-*-cache")
     whole = entry.read_bytes()
     entry.write_bytes(damage(whole))
-    with _told(cache):
+    with _one_line_warnings(cache):
         warnings.simplefilter("default")  # as a command runs, where no warning is an error
         assert compiled_again() == 7
         assert compiled_again() == 7
-    told = capsys.readouterr().err.splitlines()
-    assert told == [
+    caught = capsys.readouterr().err.splitlines()
+    assert caught == [
         "ghostjax: warning: a damaged entry of the compilation cache (jit_mended) is compiled again and replaced"
     ]
     assert _cache._whole(entry)
@@ -82,9 +82,9 @@ def test_without_home_and_without_an_entry_of_the_user(monkeypatch, capsys, tmp_
     monkeypatch.chdir(tmp_path)
     assert os.path.expanduser("~") == "~"
     assert main(["list", "aggregators"]) == 0
-    told = capsys.readouterr()
-    assert "trimmed_mean" in told.out
-    assert told.err.splitlines() == [
+    caught = capsys.readouterr()
+    assert "trimmed_mean" in caught.out
+    assert caught.err.splitlines() == [
         "ghostjax: no home folder is known: nothing that is compiled is kept; XDG_CACHE_HOME names a folder for it"
     ]
     assert main(["resume", "~/somewhere"]) == 2

@@ -108,17 +108,17 @@ def start(protocol, x):
 
 
 @eqx.filter_jit
-def definition(protocol, x, told, byzantine, w):
+def definition(protocol, x, by_receiver, byzantine, w):
     """One receiver after the other, on the rows that it hears."""
     graph, rule, n = protocol.topology, protocol.aggregator, x.shape[0]
 
     def receiver(i):
         nbr, mask = graph.nbr[i], graph.mask[i]
         rows, weights = x[nbr], graph.weights[i] * mask.sum().astype(x.dtype) * w[nbr]
-        if told is not None:
-            rows = jnp.where((byzantine[nbr] & (nbr != i))[:, None], told[i][None, :], rows)
-        heard = mask & jnp.isfinite(rows).all(1)
-        rows, weights = jnp.where(heard[:, None], rows, 0), jnp.where(heard, weights, 0)
+        if by_receiver is not None:
+            rows = jnp.where((byzantine[nbr] & (nbr != i))[:, None], by_receiver[i][None, :], rows)
+        received = mask & jnp.isfinite(rows).all(1)
+        rows, weights = jnp.where(received[:, None], rows, 0), jnp.where(received, weights, 0)
         ctx = Context(key=jax.random.fold_in(KEY, i), anchor=x[i])
         y = rule.step(rule.init(rows), rows, weights, ctx)[1]
         return jnp.where((w[i] > 0) & (weights.sum() > 0), y, x[i])
@@ -126,16 +126,16 @@ def definition(protocol, x, told, byzantine, w):
     return jax.lax.map(receiver, jnp.arange(n))
 
 
-def received(x, w, byzantine=None, told=None, own=None):
-    """What arrives: rows `x`, and from Byzantine identities the vectors `told`; `own` are the models of the nodes."""
+def received(x, w, byzantine=None, by_receiver=None, own=None):
+    """Rows `x` arrive, with the vectors `by_receiver` of Byzantine identities; `own` are the models of the nodes."""
     nobody = jnp.zeros(x.shape[0], bool)
     byzantine = nobody if byzantine is None else byzantine
     deviates = nobody if own is None else byzantine & (x != own).any(1)
-    return Received(x, w, jnp.zeros_like(w), deviates, None, told, byzantine)
+    return Received(x, w, jnp.zeros_like(w), deviates, None, by_receiver, byzantine)
 
 
-def aggregate(protocol, x, told, byzantine, w):
-    return protocol.receive(start(protocol, x), received(x, w, byzantine, told), KEY)[1]
+def aggregate(protocol, x, by_receiver, byzantine, w):
+    return protocol.receive(start(protocol, x), received(x, w, byzantine, by_receiver), KEY)[1]
 
 
 run = eqx.filter_jit(aggregate)
@@ -145,28 +145,28 @@ step = eqx.filter_jit(
 send = eqx.filter_jit(lambda protocol, state, updates: protocol.send(state, updates))
 
 
-def check_is_the_definition(protocol, w, *, told=None, byzantine=None, atol=2e-5, run=run):
+def check_is_the_definition(protocol, w, *, by_receiver=None, byzantine=None, atol=2e-5, run=run):
     n = protocol.topology.num_nodes
     x = messages(n)
     byzantine = jnp.zeros(n, bool) if byzantine is None else jnp.asarray(byzantine)
     w = jnp.asarray(w, x.dtype)
-    expected = definition(protocol, x, told, byzantine, w)
-    np.testing.assert_allclose(run(protocol, x, told, byzantine, w), expected, rtol=atol, atol=atol)
+    expected = definition(protocol, x, by_receiver, byzantine, w)
+    np.testing.assert_allclose(run(protocol, x, by_receiver, byzantine, w), expected, rtol=atol, atol=atol)
 
 
 def test_the_definition_itself_by_hand():
     graph, x, w = GRAPHS["irregular"], np.asarray(messages(9), float), WEIGHTS["real"](9)
     matrix = gj.topologies.mixing_matrix(graph)
     for i in range(9):
-        heard = [j for j in range(9) if matrix[i, j] > 0 and w[j] > 0]
-        mass = matrix[i, heard] * (matrix[i] > 0).sum() * w[heard]
-        mean = mass @ x[heard] / mass.sum() if w[i] > 0 else x[i]
+        received = [j for j in range(9) if matrix[i, j] > 0 and w[j] > 0]
+        mass = matrix[i, received] * (matrix[i] > 0).sum() * w[received]
+        mean = mass @ x[received] / mass.sum() if w[i] > 0 else x[i]
         args = jnp.asarray(x, jnp.float32), None, jnp.zeros(9, bool)
         np.testing.assert_allclose(run(Gossip(Mean(), graph), *args, jnp.asarray(w, jnp.float32))[i], mean, atol=1e-5)
-        if len(heard) < 3:
+        if len(received) < 3:
             continue
         uniform = Gossip(TrimmedMean(f=1), erdos_renyi(9, 0.5, seed=2, weights="uniform"))
-        trimmed = np.sort(x[heard], 0)[1:-1].mean(0) if w[i] > 0 else x[i]
+        trimmed = np.sort(x[received], 0)[1:-1].mean(0) if w[i] > 0 else x[i]
         np.testing.assert_allclose(run(uniform, *args, jnp.asarray(w > 0, jnp.float32))[i], trimmed, atol=1e-5)
 
 
@@ -188,7 +188,7 @@ def test_every_kind_is_the_definition(rule, graph):
         check_is_the_definition(protocol, weights(protocol.topology.num_nodes))
 
 
-def told_to(n, silent=()):
+def vectors_for(n, silent=()):
     vectors = np.array(messages(n, 7)) * 3
     vectors[list(silent)] = np.inf
     return jnp.asarray(vectors)
@@ -199,7 +199,9 @@ def test_a_vector_per_receiver_is_the_definition(rule, graph):
     graph = GRAPHS[graph]
     n = graph.num_nodes
     byzantine = np.arange(n) % 4 == 3
-    check_is_the_definition(Gossip(RULES[rule], graph), np.ones(n), told=told_to(n, silent=[1, 4]), byzantine=byzantine)
+    check_is_the_definition(
+        Gossip(RULES[rule], graph), np.ones(n), by_receiver=vectors_for(n, silent=[1, 4]), byzantine=byzantine
+    )
 
 
 BROKEN = {
@@ -240,7 +242,7 @@ def test_a_broken_one_is_caught(monkeypatch, name):
         (Gossip(TrimmedMean(f=0.4), GRAPHS["irregular"]), {"w": WEIGHTS["all"](9)}),
         (
             Gossip(Mean(), GRAPHS["irregular"]),
-            {"w": np.ones(9), "told": told_to(9), "byzantine": np.arange(9) % 4 == 3},
+            {"w": np.ones(9), "by_receiver": vectors_for(9), "byzantine": np.arange(9) % 4 == 3},
         ),
     ):
         try:
@@ -288,7 +290,7 @@ def test_plain_mixing_contracts_by_the_spectral_gap():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_who_hears_nobody_keeps_its_half_step_and_its_memory(rule):
-    # Nodes 0 and 1 are alone with each other: 0 is absent, and what 1 is told is not a number.
+    # Nodes 0 and 1 are alone with each other: 0 is absent, and what is sent to 1 is not a number.
     graph = from_edges(7, [(0, 1), (2, 3), (3, 4), (4, 5), (5, 6), (6, 2)])
     protocol, x = Gossip(RULES[rule], graph), messages(7)
     state = start(protocol, x)
@@ -427,9 +429,9 @@ class Prober(Everything.__base__):
         (
             TrimmedMean(f=5),
             ring(20, 8),
-            r"^Gossip\(TrimmedMean\): f=5.0: receiver 0 hears weight 9 and needs more than 10",
+            r"^Gossip\(TrimmedMean\): f=5.0: receiver 0 receives weight 9 and needs more than 10",
         ),
-        (TrimmedMean(f=1), star(20), r"receiver 1 hears weight 2 and needs more than 2; lower f or use a topology"),
+        (TrimmedMean(f=1), star(20), r"receiver 1 receives weight 2 and needs more than 2; lower f or use a topology"),
         (None, ring(10), r"^Gossip\(Mean\): topology=graph of 10 nodes: the task has 20 nodes"),
         (None, from_edges(20, [(0, 1)]), r"^Gossip\(Mean\): topology=not connected: add edges"),
         (Prober(), ring(20), r"^Gossip\(Prober\): needs=probe: "),

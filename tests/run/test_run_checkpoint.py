@@ -150,9 +150,9 @@ def test_a_damaged_result_is_refused_in_one_line(tmp_path):
         (tmp_path / "results.nc").write_bytes(damaged)
         with pytest.raises(
             gj.ConfigurationError, match=r"load_run: directory=.*results\.nc .*checksum does not fit.*again"
-        ) as told:
+        ) as caught:
             gj.load_run(tmp_path)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
     same(play(tmp_path), gj.load_run(tmp_path, simulation()))
 
 
