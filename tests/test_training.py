@@ -127,8 +127,8 @@ def test_drawn_weights_are_those_of_the_run_whoever_plays_it(tmp_path):
     whole = play(SIMULATION, ROUNDS, 1, participation=who)
     swept = gj.sweep(SIMULATION, {}, ROUNDS, seeds=[0, 1], participation=who, progress=None).dataset
     np.testing.assert_array_equal(swept["loss"].sel(seed=1), whole.record["loss"])
-    lanes = gj.sweep(SIMULATION, {}, ROUNDS, seeds=[0, 1], participation=who, lanes=2, progress=None).dataset
-    np.testing.assert_allclose(lanes["loss"], swept["loss"], rtol=1e-5)
+    batched = gj.sweep(SIMULATION, {}, ROUNDS, seeds=[0, 1], participation=who, batch=2, progress=None).dataset
+    np.testing.assert_allclose(batched["loss"], swept["loss"], rtol=1e-5)
     play(SIMULATION, 3, 1, participation=who, directory=tmp_path)
     same(play(SIMULATION, ROUNDS, 1, participation=who, directory=tmp_path), whole)
     with pytest.raises(gj.ConfigurationError, match=r"participation\.seed: null -> 3"):

@@ -1,4 +1,4 @@
-"""Lanes: a kernel that stays one kernel under `vmap`.
+"""A kernel that stays one kernel under `vmap`.
 
 A fused network is fast only while nothing fuses with it: a consumer that broadcasts its result makes XLA
 recompute it once per row. It therefore runs in a branch or loop of its own, which plain `vmap` would undo (a
@@ -12,7 +12,7 @@ from jax.custom_batching import custom_vmap
 
 
 def batch_as_loop(kernel, together):
-    """`kernel` as a function whose batched form is a loop over lanes on CPU and `together` elsewhere.
+    """`kernel` as a function whose batched form is a loop over the batch on CPU and `together` elsewhere.
 
     `together` takes every argument with a leading batch axis and must itself be safe to batch again.
     """
@@ -21,11 +21,11 @@ def batch_as_loop(kernel, together):
     @mapped_kernel.def_vmap
     def rule(size, batched, *args):
         def one_by_one(*args):
-            def lane(mapped):
+            def one(mapped):
                 mapped = iter(mapped)
                 return mapped_kernel(*[next(mapped) if b else a for a, b in zip(args, batched, strict=True)])
 
-            return lax.map(lane, [a for a, b in zip(args, batched, strict=True) if b])
+            return lax.map(one, [a for a, b in zip(args, batched, strict=True) if b])
 
         def all_at_once(*args):
             return together(

@@ -114,7 +114,7 @@ def _mixed(outputs, x, nbr, w, trim, scale):
     return jnp.where(some, winsorised(total, a, b, trim[..., None], left[..., None], scale), 0)
 
 
-def _separate_lanes(outputs):
+def _fenced_separate(outputs):
     """The window means of all receivers (`outputs` 1), or their thresholds as one complex array (2)."""
 
     def kernel(x, nbr, w, trim):
@@ -140,11 +140,11 @@ def _separate_lanes(outputs):
     return fenced
 
 
-_separate = _separate_lanes(1)
-_separate_thresholds = _separate_lanes(2)
+_separate = _fenced_separate(1)
+_separate_thresholds = _fenced_separate(2)
 
 
-def _shared_lanes(outputs):
+def _fenced_shared(outputs):
     def kernel(x, nbr, w, trim):
         x, w = lax.optimization_barrier((x, w))
 
@@ -157,5 +157,5 @@ def _shared_lanes(outputs):
     return fenced
 
 
-_shared = _shared_lanes(1)
-_shared_with_thresholds = _shared_lanes(3)
+_shared = _fenced_shared(1)
+_shared_with_thresholds = _fenced_shared(3)

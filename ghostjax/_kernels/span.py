@@ -71,7 +71,7 @@ def within(y: Float[Array, "..."]) -> Float[Array, "..."]:
 def when(needed: Bool[Array, ""], slow: Callable[[], PyTree], fast: PyTree) -> PyTree:
     """`slow()` if `needed`, else `fast`; no derivative.
 
-    Mapped over lanes it runs only if one of them needs it: a mapped `cond` always would.
+    Mapped over a batch it runs only if one of them needs it: a mapped `cond` always would.
     """
     done = jnp.zeros_like(needed)
     return lax.while_loop(lambda carry: carry[0], lambda _: (done, slow()), (needed, fast))[1]

@@ -113,7 +113,7 @@ def _choose(equal_weights, general_weights, sums):
     return kernel
 
 
-def _lanes(outputs):
+def _fenced(outputs):
     one = [
         lambda x, w, trim, scale, kernel=kernel: kernel(x, w, trim, outputs, scale)
         for kernel in (equal_weights, general_weights)
@@ -129,6 +129,6 @@ def _lanes(outputs):
     return batch_as_loop(_choose(*one, sums=sums), batch)
 
 
-_forward = _lanes(1)
-thresholds = _lanes(2)
-_forward_with_thresholds = _lanes(3)
+_forward = _fenced(1)
+thresholds = _fenced(2)
+_forward_with_thresholds = _fenced(3)

@@ -1,4 +1,4 @@
-"""What `sweep` is handed beside simulation and axes: seeds, shard, lanes, chunk."""
+"""What `sweep` is handed beside simulation and axes: seeds, shard, batch, chunk."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -45,10 +45,10 @@ def shard_of(shard: Any) -> tuple[int, int]:
     return index, count
 
 
-def check_pace(lanes: Any, chunk: Any) -> None:
-    """`lanes` is None or at least 1, `chunk` "auto" or at least 1."""
-    if lanes is not None:
-        whole(lanes, "sweep", "lanes", 1)
+def check_pace(batch: Any, chunk: Any) -> None:
+    """`batch` is None or at least 1, `chunk` "auto" or at least 1."""
+    if batch is not None:
+        whole(batch, "sweep", "batch", 1)
     if isinstance(chunk, str):
         choice(chunk, ("auto",), "sweep", "chunk")
     else:

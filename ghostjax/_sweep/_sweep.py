@@ -36,7 +36,7 @@ def sweep(
     participation: Any = None,
     directory: str | Path | None = None,
     shard: tuple[int, int] = (0, 1),
-    lanes: int | None = None,
+    batch: int | None = None,
     merge: bool | str = "auto",
     chunk: int | str = "auto",
     progress: How = "auto",
@@ -53,7 +53,7 @@ def sweep(
     **Compiles** at most once per structure: numbers are traced. When more than three structures differ only in
     attack or rule (at a server), they are merged into one program that switches between them; `merge` forces or
     forbids it. **Bits:** a cell does not depend on its neighbours, on the shard, or on stopping and resuming.
-    Unmerged on CPU it has the bits of `simulate`; merged, or with `lanes` > 1 (cells batched side by side, padded
+    Unmerged on CPU it has the bits of `simulate`; merged, or with `batch` > 1 (cells batched side by side, padded
     to one width; the default on accelerators), it may differ from that by rounding.
 
     With a `directory` each finished cell is a file named by the sha256 of its whole configuration: the same
@@ -81,7 +81,7 @@ def sweep(
     """
     rounds = whole(rounds, "sweep", "rounds", low=1)
     index, count = shard_of(shard)
-    check_pace(lanes, chunk)
+    check_pace(batch, chunk)
     axes, roots = as_axes(axes), seeds_of(seeds)
     cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
     different = {id(cell.simulation): cell.simulation for cell in cells}.values()
@@ -110,7 +110,7 @@ def sweep(
         Interruption(where is not None) as interruption,
         Reporter(progress, len(mine), "cell", "sweep") as report,
     ):
-        worker = Worker(store, participation, rounds, lanes, chunk, report, interruption, plan["environment"])
+        worker = Worker(store, participation, rounds, batch, chunk, report, interruption, plan["environment"])
         for group in groups:
             worker.play(group, mine)
         while worker.postponed and not interruption.asked:

@@ -15,9 +15,9 @@ from ghostjax._run._provenance import changed, LAYOUT
 from ghostjax._run._result import judge
 from ghostjax._run._signals import Interruption
 from ghostjax._simulation import Simulation
+from ghostjax._sweep._batch import default_batch, play_batch, play_one, shared_leaves
 from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._claims import Claim
-from ghostjax._sweep._lanes import default_lanes, play_lanes, play_one, shared_leaves
 from ghostjax._sweep._plan import Cell, Group, structure
 from ghostjax._training import Training
 from ghostjax.sinks._reporter import Reporter
@@ -35,13 +35,13 @@ class Worker:
         store: CellStore,
         participation: Any,
         rounds: int,
-        lanes: int | None,
+        width: int | None,
         chunk: int | str,
         report: Reporter,
         interruption: Interruption,
         environment: dict[str, Any],
     ):
-        self.store, self.participation, self.rounds, self.lanes, self.chunk = store, participation, rounds, lanes, chunk
+        self.store, self.participation, self.rounds, self.width, self.chunk = store, participation, rounds, width, chunk
         self.report, self.interruption, self.environment = report, interruption, environment
         self.done: set[str] = set()
         self.postponed: set[str] = set()
@@ -57,7 +57,7 @@ class Worker:
                 todo.setdefault(group.branches[i], []).append(i)
         if not todo:
             return
-        width = self.lanes or default_lanes(group.cells[0].simulation, max(map(len, todo.values())))
+        width = self.width or default_batch(group.cells[0].simulation, max(map(len, todo.values())))
         shared = shared_leaves(group.programs, group.branches) if width > 1 else []
         pace = ChunkSizer(self.chunk, "sweep")
         for places in todo.values():
@@ -149,7 +149,7 @@ class Worker:
             one = play_one(trainings[0], pace, heartbeat)
             played = None if one is None else [one]
         else:
-            played = play_lanes(trainings, shared, width, pace, heartbeat)
+            played = play_batch(trainings, shared, width, pace, heartbeat)
         if played is None:
             self.postponed |= {cell.name for cell in cells}
             return

@@ -16,7 +16,7 @@ from jaxtyping import Array, PyTree
 from ghostjax._types import ConfigurationError
 
 
-LANES = 8
+BATCH = 8
 """Cases of one call: shorter lists are padded, so that the program never compiles again."""
 
 Case = TypeVar("Case", bound=tuple)
@@ -54,9 +54,9 @@ class Harness(Generic[Case]):
 
     def run(self, cases: list[Case], member: Any = None) -> np.ndarray:
         """The outputs of up to eight cases, `[len(cases), rounds, ...]`, in the precision of the messages."""
-        assert 0 < len(cases) <= LANES
+        assert 0 < len(cases) <= BATCH
         # In NumPy: operations of jax outside of a program are compiled one by one, for each shape.
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cases, *cases[-1:] * (LANES - len(cases)))
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cases, *cases[-1:] * (BATCH - len(cases)))
         with jax.enable_x64(any(leaf.dtype == np.float64 for leaf in stacked)):
             return np.asarray(self._run(self.member if member is None else member, stacked))[: len(cases)]
 
