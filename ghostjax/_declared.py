@@ -1,4 +1,4 @@
-"""What a simulation records, found from shapes alone when it is made: names, dimensions, clashes."""
+"""The entries of the record (names, dimensions, clashes), found from shapes alone when a simulation is made."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ BUILT_IN = {
         better="lower",
     ),
 }
-"""What every round records about its weights."""
+"""Entries that every round records about its weights."""
 RESERVED = ("round", "node", "byzantine", "seed", "done", "result", "num_byzantine")
 """Names that datasets of runs and sweeps use themselves."""
 
@@ -50,16 +50,16 @@ def declared(metric: AbstractMetric, task: Any) -> dict[str, Output]:
 
 
 def attributes_of(simulation: Any) -> dict[str, dict[str, Any]]:
-    """What is said of every entry of the record, as plain data."""
+    """The attributes of every entry of the record, as plain data."""
     return {name: output.attributes() for name, output in simulation.outputs.items()}
 
 
 SHOWN = 2
-"""Entries that a line has room for."""
+"""Entries that a progress line has room for."""
 
 
 def directed(record: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The scalars by which a run is followed: the first declared ones of which a direction is better."""
+    """The scalars that a progress line shows: the first ones that declare which direction is better."""
     with_direction = [
         name for name, said in outputs.items() if "better" in said and name in record and name not in BUILT_IN
     ]
@@ -67,13 +67,13 @@ def directed(record: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]
 
 
 def outputs_of(*parts: Any, per_receiver: bool) -> dict[str, Output]:
-    """The declaration of every entry of the record; `per_receiver` where an attack sends a vector to each receiver.
+    """The declaration of every entry of the record; `per_receiver` if an attack sends a vector to each receiver.
 
     `parts` are task, protocol, metrics, identity, channel, detectors and governance of a simulation. Nothing is
     computed: they are traced on the shapes of a round, once per structure.
 
-    Errors: a name recorded twice or that no file can hold, arrays that the declared dimensions do not fit, a detector
-    that reads what participants do not see.
+    Errors: a name that is recorded twice or that no file can hold, arrays that do not fit the declared dimensions, a
+    detector that reads a field hidden from participants.
     """
     leaves, treedef = jax.tree.flatten(parts)
     shapes = tuple(
@@ -132,7 +132,7 @@ def _outputs(treedef: Any, shapes: tuple, per_receiver: bool) -> dict[str, Outpu
 
 
 def first_readings(task: Any, protocol: Any, detectors: dict[str, Any]) -> dict[str, Any]:
-    """The memory of `detectors` before the first round, and readings that say nothing."""
+    """The memory of `detectors` before the first round, and readings without evidence."""
 
     def seen() -> Any:
         return _any_round(task, protocol, False).blind()
@@ -153,7 +153,7 @@ CLOCKS = {
     "age": Output(long_name="rounds behind the present model", units="rounds"),
     "restored": Output(long_name="age of the snapshot that was restored, -1 where none was", units="rounds"),
 }
-"""What a round with governance records about its clocks."""
+"""Entries that a round with governance records about its clocks."""
 
 
 def _of_reading(what: str, name: str, ndim: int) -> Output:
@@ -200,7 +200,7 @@ def _any_round(task: Any, protocol: Any, per_receiver: bool) -> Round:
     models = protocol.models(protocol.init(theta, n))
 
     def respond(messages: Any, by_receiver: Any = None) -> Any:
-        # It depends on what it is given, so that it has a derivative.
+        # The result depends on both arguments, so that derivatives in them exist.
         other = 0 if by_receiver is None else by_receiver.sum()
         return models + (messages.sum() + other)
 

@@ -38,14 +38,14 @@ class Simulation(eqx.Module):
     One round is `weigh -> learn -> send -> corrupt -> carry -> receive -> observe -> watch -> decide -> remember`;
     replace one object to replace one stage. Every leaf is traced, so one compiled program serves all values of all
     knobs. `identity` turns presence into weights, `channel` carries messages, `detectors` (a dict, which names their
-    readings in the record: `evidence_NAME`, `alarm_NAME`, `since_NAME`) watch what participants see, `governance`
-    decides; a stage that is left out costs nothing.
+    readings in the record: `evidence_NAME`, `alarm_NAME`, `since_NAME`) watch the public part of the round, and
+    `governance` decides. A stage that is left out costs nothing.
 
     `byzantine` marks the adversary's identities: a whole number is a count, of the last ones; a fraction between 0
-    and 1, or `gj.Share(0.25)`, a share of the nodes, rounded to the nearest whole number of them; an array a mask
-    `[n]` of booleans or zeros and ones. It is not the rule's `f`: one is true, the other assumed. With
-    `attacks.Several` the attack says it. `owner [n]` names the principal behind each identity (each its own unless
-    given): it is about people, is read by metrics and reports, and never by a stage.
+    and 1, or `gj.Share(0.25)`, is a share of the nodes, rounded to the nearest whole number of them; an array is a
+    mask `[n]` of booleans or zeros and ones. It is the truth, and the rule's `f` is an assumption about it. With
+    `attacks.Several` the attack holds it. `owner [n]` names the principal behind each identity (by default every
+    identity is a principal). Metrics and reports read it, no stage does.
 
     Errors: `ConfigurationError` for a combination that cannot work, before anything compiles. An attack without a
     Byzantine identity never acts, and a warning says so.
@@ -148,13 +148,13 @@ class Simulation(eqx.Module):
 
     @property
     def outputs(self) -> dict[str, Output]:
-        """What every entry of the record is, as protocol, task, metrics and stages declare it."""
+        """The declaration of every entry of the record, from protocol, task, metrics and stages."""
         parts = (self.task, self.protocol, self.metrics, self.identity, self.channel, self.detectors, self.governance)
         return outputs_of(*parts, per_receiver=self.attack.per_receiver)
 
     @property
     def principals(self) -> Int[Array, " n"]:
-        """The principal behind each identity: `owner`, or each its own."""
+        """The principal behind each identity: `owner`, or a different one for each."""
         return jnp.arange(self.num_nodes, dtype=jnp.int32) if self.owner is None else self.owner
 
     @property
