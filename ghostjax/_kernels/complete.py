@@ -1,4 +1,4 @@
-"""The window mean of every receiver where everybody may hear everybody: equal receivers share one network."""
+"""The window mean of every receiver in a graph with a slot for every row: equal receivers share one network."""
 
 from collections.abc import Callable
 
@@ -26,9 +26,9 @@ def complete_window(
 
     Sums are those of numbers times `scale`.
 
-    Receivers that weigh all rows like the one that hears most, up to rounding, take its result. In a complete
-    graph of equal edges these are all of them, and one network is run; the others, such as an adversary that does not
-    believe its own message, run theirs one after the other.
+    The leader is the receiver with the largest mass. A receiver with the same weights as the leader, up to rounding,
+    takes its result. In a complete graph of equal edges all receivers do, and one network runs. The others run their
+    networks one after the other; a Byzantine node that gives its own message weight 0 is one of them.
     """
     n, d = x.shape
     everybody = jnp.arange(n)

@@ -1,8 +1,8 @@
 """A kernel that stays one kernel under `vmap`.
 
-A fused network is fast only while nothing fuses with it: a consumer that broadcasts its result makes XLA
-recompute it once per row. It therefore runs in a branch or loop of its own, which plain `vmap` would undo (a
-batched `cond` runs both branches as a select).
+A fused network is fast only as a separate kernel: XLA fuses it with a consumer that broadcasts its result, and then
+recomputes it once per row. The network therefore runs in a separate branch or loop. Plain `vmap` would undo that, since
+a batched `cond` runs both branches as a select. Hence a batching rule of our own: a loop on CPU.
 """
 
 import jax

@@ -18,9 +18,9 @@ from ghostjax._kernels.window import NETWORK_ROWS
 
 
 WEIGHTED_SLOTS = 32
-"""Largest number of rows of a network that carries weights; larger ones take long to compile, and XLA splits some."""
+"""Largest number of rows of a network that carries weights. Larger ones take long to compile, and XLA splits some."""
 PAIRED_ROWS = 64
-"""Largest number of rows of a network with two sums; larger ones take five times as long as with one."""
+"""Largest number of rows of a network with two sums. Larger ones take five times as long as with one sum."""
 
 
 def window_mean_slots(
@@ -29,10 +29,10 @@ def window_mean_slots(
     """`window_mean(x[nbr[i]], w[i], trim[i])` for each receiver i; a slot of weight 0 is padding or a lost edge.
 
     The network runs across slots, `row_j = x[nbr[:, j]]`, for all receivers at once, so nothing of size
-    `[n, k, d]` exists. Receivers may hear different numbers of neighbours; the fast form holds while each of
-    them weighs its own neighbours alike. With more than 128 slots, or more than 32 of unlike weights, receivers
-    are served one after the other; where there are as many slots as rows, those that weigh all rows alike are served
-    once. Derivatives are those of `window_mean`, reverse mode only.
+    `[n, k, d]` exists. Receivers may have different numbers of neighbours. The fast form needs equal weights within
+    each receiver. With more than 128 slots, or more than 32 of unequal weights, receivers are served one after the
+    other. If there are as many slots as rows, all receivers with equal weights are served by one network. Derivatives
+    are those of `window_mean`, reverse mode only.
     """
     dtype = x.dtype
     wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
@@ -79,7 +79,7 @@ def _complete(x, nbr):
 
 
 def _each(kernel, outputs, x, nbr, w, trim, scale):
-    """`kernel` of each receiver's own rows, one receiver at a time."""
+    """`kernel` of the rows of each receiver, one receiver at a time."""
 
     def one(receiver):
         at, *arguments = receiver
@@ -101,7 +101,7 @@ def _alike(outputs, x, nbr, w, trim, scale):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _mixed(outputs, x, nbr, w, trim, scale):
-    """By a network that carries weights, where they are few."""
+    """By a network that carries weights, if there are few slots."""
     if nbr.shape[1] > WEIGHTED_SLOTS:
         return _each(window.general_weights, outputs, x, nbr, w, trim, scale)
     trim, left, slack = masses(w, trim)
@@ -129,7 +129,7 @@ def _fenced_separate(outputs):
         return retried(attempt, nbr.shape[1], x.dtype)[0]
 
     def disjoint(x, nbr, w, trim):
-        """A batch of graphs is one graph of as many components."""
+        """A batch of graphs is one graph: each graph of the batch is a component of it."""
         b, m, d = x.shape
         n, k = nbr.shape[1:]
         shifted = nbr + m * jnp.arange(b, dtype=nbr.dtype)[:, None, None]

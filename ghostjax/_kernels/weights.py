@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 SLACK = 4
 """Masses closer than this many units of rounding of the total count as equal: 0.1 + 0.1 + 0.1 is 0.3.
 
-Above 64 rows in proportion to their number, since each of them adds its rounding to a sum.
+Above 64 rows the tolerance grows with their number, since each row adds its rounding to a sum.
 """
 
 

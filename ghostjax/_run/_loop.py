@@ -1,4 +1,4 @@
-"""The loop over chunks: the device plays one ahead while the host looks at the one before."""
+"""The loop over chunks: the device plays a chunk while the host processes the one before."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from ghostjax._run._host import Host
 
 
 class _Chunk(NamedTuple):
-    """Rounds `start` to `start + count`, dispatched; their record may still be computed."""
+    """Rounds `start` to `start + count`, dispatched. The device may still be computing their record."""
 
     record: Any
     start: int
@@ -26,11 +26,11 @@ def play(
     host: Host,
     done: int = 0,
 ) -> tuple[Any, int]:
-    """Plays rounds `done` to `rounds`, until all are played or the host stops it; the last state and how many were.
+    """Plays rounds `done` to `rounds`, until all are played or the host stops. Returns the last state and their number.
 
     `step(state, start, count)` dispatches a chunk, `fetch(record, start, count)` brings its rows to the host. At most
-    one chunk is dispatched whose rows are not with the host. Where the host waits for a round, none is: only then does
-    `state` belong to the rows that it has seen, for the next chunk is written in its place.
+    one dispatched chunk has rows that are not yet on the host. If the host waits for a round, there is none: the state
+    is donated to the next chunk, so it can be saved only before that is dispatched.
     """
     ahead: list[_Chunk] = []
     pace.begin()

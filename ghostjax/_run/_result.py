@@ -1,4 +1,4 @@
-"""How a run ended: a code whose text is what the user reads."""
+"""The outcome of a run: a code with a text for the user."""
 
 import enum
 from typing import Any
@@ -9,7 +9,7 @@ from ghostjax._simulation import Simulation
 
 
 class RunResult(enum.Enum):
-    """The outcome of a run; the value says what was checked and what to change."""
+    """The outcome of a run. The value is a text: the checks that were made, and the parameter to change."""
 
     completed = (
         "completed: the model is finite, every message counted, and no receiver heard more Byzantine weight than its "
@@ -39,8 +39,8 @@ class RunResult(enum.Enum):
 def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> RunResult:
     """The most severe outcome of a run, from `completed` to `diverged`.
 
-    A network diverged when the model of an honest identity is not finite, or an output that is declared `finite`
-    (the stated loss) the last time that it was due.
+    A run diverged if the final model of an honest identity is not finite, or the last due value of an output that is
+    declared `finite` (the stated loss).
     """
     models = np.asarray(simulation.protocol.models(state.protocol))
     honest = judged(simulation.byzantine)
@@ -59,7 +59,7 @@ def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> 
 
 
 def judged(byzantine: Any) -> np.ndarray:
-    """The nodes that a run is judged by: honest ones, or everybody where nobody is certain to be honest."""
+    """The nodes by which a run is judged: honest ones, or all if none is certain to be honest."""
     honest = ~np.asarray(byzantine)
     return honest if honest.any() else np.ones_like(honest)
 

@@ -1,6 +1,6 @@
 """The record of a run in pieces: immutable sealed files, each of which names the one before it by its sha256.
 
-A checkpoint binds the last piece and thereby all of them, and what was written once is never written again.
+A checkpoint binds the last piece and thereby all of them. A row of the record is written once.
 """
 
 import re
@@ -19,7 +19,7 @@ Link = tuple[str, str]
 
 
 def write_segment(directory: Path, rows: dict[str, np.ndarray], start: int, stop: int, before: Link | None) -> Link:
-    """Writes the rows of rounds `start` to `stop`, which follow those that `before` ends with."""
+    """Writes the rows of rounds `start` to `stop`; `before` is the piece that ends with round `start`."""
     content = pack(rows, {"start": start, "stop": stop, "before": before})
     digest = sha256(content)
     name = f"record-{start:08d}-{stop:08d}-{digest[:12]}.npz"
@@ -28,7 +28,7 @@ def write_segment(directory: Path, rows: dict[str, np.ndarray], start: int, stop
 
 
 def read_segments(directory: Path, last: Any, rounds: int) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The record of `rounds` rounds that ends with `last`, and the names of its files; `CorruptFile` unless whole."""
+    """The record of `rounds` rounds that ends with `last`, and its files. `CorruptFile` if a piece is damaged."""
     pieces: list[dict[str, np.ndarray]] = []
     names: list[str] = []
     stop = rounds
@@ -48,7 +48,7 @@ def read_segments(directory: Path, last: Any, rounds: int) -> tuple[dict[str, np
 
 
 def remove_others(directory: Path, kept: list[str]) -> None:
-    """Removes pieces that belong to no checkpoint any more."""
+    """Removes pieces that no checkpoint uses any more."""
     for path in directory.glob("record-*.npz"):
         if path.name not in kept and NAME.fullmatch(path.name) and not path.is_dir():
             remove(path)

@@ -49,35 +49,34 @@ def simulate(
     sinks: Sequence[AbstractSink] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Trains `simulation` for `rounds` rounds from the root `key` and returns what happened.
+    """Trains `simulation` for `rounds` rounds from the root `key` and returns the run.
 
-    A `gj.Training` in place of the simulation says rounds, key, participation and state itself. `participation`
-    `[rounds, n]` are the weights of identities per round (1 unless given; `[n]` holds for all rounds): how many
-    identities each counts for, 0 for an absent one. Declared are stake, `gj.stake(shares)`, FedAvg's weights,
-    `"by_examples"`, sampling, `gj.sampled(share)`, and churn, `gj.churn(arrive, depart)`; weights that are all below
-    1/2 are refused. A `state` is where round 0 begins: a flat model `[d]` or a tree of parameters, with fresh memories,
-    or a `gj.State` with its own, whose round becomes 0. The host looks in every `chunk`
-    rounds; "auto" takes as many as last about a second. Neither the chunk nor stopping and resuming changes a bit of
-    the result, and one compiled program serves all simulations of one structure, whatever their knobs, keys and
-    numbers of rounds.
+    A `gj.Training` in place of the simulation contains rounds, key, participation and state. `participation`
+    `[rounds, n]` are the weights of identities per round (default 1; `[n]` holds for all rounds): how many identities
+    each counts for, 0 for an absent one. Declarations are stake, `gj.stake(shares)`, FedAvg's weights, `"by_examples"`,
+    sampling, `gj.sampled(share)`, and churn, `gj.churn(arrive, depart)`. Weights that are all below 1/2 are refused. A
+    `state` is the start of round 0: a flat model `[d]` or a tree of parameters, with new memories, or a `gj.State` with
+    its memories, whose round becomes 0. The host gets control every `chunk` rounds; "auto" takes as many as last about
+    a second. Neither the chunk nor stopping and resuming changes a bit of the result. One compiled program serves all
+    simulations of one structure, for all values of knobs, keys and numbers of rounds.
 
-    With a `directory` (`~` is the home directory) the run survives: a checkpoint at most every
-    `checkpoint_seconds`, the last two kept, each written whole or not at all. After a crash, `kill -9` included, the
-    same call continues from the last one; SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 end the chunk, save, and return
-    `RunResult.interrupted`. A finished run is read back and not played again, and is there for `load_run`; with more
-    `rounds` it continues, to the bits of one run of so many. `resume=False` starts over. A checkpoint of another
-    simulation, key, participation or start is refused, naming the difference. So is one whose rounds were played by
-    another program, because a function, a base class or a constant that the simulation uses has changed. Another
-    device, mesh or float format is refused unless `allow_layout_change`; other versions of the libraries only warn
-    where the traced program is the same. A corrupt checkpoint is set aside with a warning and the one before it used.
+    With a `directory` (`~` is the home directory) the run survives a crash. A checkpoint is written at most every
+    `checkpoint_seconds`, whole or not at all, and the last two are kept. After a crash, `kill -9` included, the same
+    call continues from the last one. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 end the chunk, save, and return
+    `RunResult.interrupted`. A finished run is read back and not played again, and `load_run` reads it. With more
+    `rounds` it continues, with the bits of one uninterrupted run. `resume=False` starts over. A checkpoint of another
+    simulation, key, participation or start is refused, and the error names the difference. A checkpoint of another
+    program is refused too: a function, a base class or a constant that the simulation uses has changed. Another
+    device, mesh or float format is refused unless `allow_layout_change`. Other versions of the libraries only warn
+    if the traced program is the same. A corrupt checkpoint is set aside with a warning, and the one before it is used.
 
     `progress` is "auto" (a bar on a terminal, one line in a notebook, otherwise a line every ten seconds), "lines",
     None for silence, or a function `(done, total, latest)`. `sinks` follow the run (`gj.sinks`): logs, trackers, early
-    stopping. An exception in one of them ends the run, is raised with a note, and loses nothing that a directory can
-    keep. `config` is kept in the provenance: numbers of numpy become plain ones, arrays
-    and tuples lists, paths text.
+    stopping. An exception in a sink ends the run and is raised with a note; rounds that a directory can keep are saved.
+    `config` is kept in the provenance: numpy numbers become plain numbers, arrays and tuples become lists, paths become
+    text.
 
-    Errors: `ConfigurationError` before the first round, also for whatever could not be written after the last one.
+    Errors: `ConfigurationError` before the first round, also for data that could not be written after the last one.
 
     ```python
     >>> import ghostjax as gj
@@ -122,7 +121,7 @@ def simulate(
 
 
 def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -> Run:
-    """`Run.extend`: in the folder of the run if it has one, otherwise from the state that it holds."""
+    """`Run.extend`: in the folder of the run if it has one, otherwise from its state."""
     rounds = whole(rounds, "Run.extend", "rounds", 1, LARGEST)
     require(rounds >= run.rounds, "Run.extend", "rounds", rounds, f"{run.rounds} are played; give at least as many")
     if run.training is None:
@@ -147,14 +146,14 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
 
 
 def first_state(training: Training) -> Any:
-    """The state before the first round, all of which can be donated."""
+    """The state before the first round, without shared buffers, so that it can be donated."""
     simulation, key = training.simulation, training.key
     state = begin(simulation, key) if training.state is None else training.state
     return unshared(state, simulation, key, training.state)
 
 
 def _play(training: Training, state: Any, pace: ChunkSizer, host: Host, done: int) -> tuple[Any, int]:
-    """The rounds of `training` from `done` on, through the compiled chunk."""
+    """Plays the rounds of `training` from `done` on, by the compiled chunk."""
     simulation, key, outputs = training.simulation, training.key, training.simulation.outputs
 
     def step(state: Any, start: int, count: int) -> Any:
@@ -196,7 +195,7 @@ def _run(
 
 
 def _provenance(training: Training, config: Any) -> dict[str, Any]:
-    """Where the numbers of a run come from, as plain data."""
+    """The provenance of a run, as plain data."""
     start = None if training.state is None else content_digest(dict(named_leaves(training.state)))
     return {
         "environment": environment(training.simulation),
@@ -211,12 +210,12 @@ def _provenance(training: Training, config: Any) -> dict[str, Any]:
 
 
 def _name(provenance: Mapping[str, Any]) -> str:
-    """What a run and its continuations are called by those who keep something of it elsewhere."""
+    """The name under which sinks keep a run and its continuations elsewhere."""
     return fingerprint({part: provenance.get(part) for part in ("key", "simulation", "start")})[:16]
 
 
 def _followers(progress: How, sinks: Any, call: str) -> list[AbstractSink]:
-    """All sinks of a run, the one that shows it first."""
+    """All sinks of a run, the progress sink first."""
     given = members(sinks, AbstractSink, call, "sinks")
     shown = [] if known_progress(progress, call) is None else [Progress(progress)]
     return [*shown, *given]

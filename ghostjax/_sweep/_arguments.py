@@ -1,4 +1,4 @@
-"""What `sweep` is handed beside simulation and axes: seeds, shard, batch, chunk."""
+"""Checks of the arguments of `sweep` beside simulation and axes: seeds, shard, batch, chunk."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from ghostjax._types import require
 
 
 def check_names(names: Iterable[str], recorded: Iterable[Mapping[str, Output]]) -> None:
-    """No axis has the name of an entry that some cell records, or of a dimension of one."""
+    """Refuses an axis with the name of a recorded entry or of a dimension of one."""
     taken = {word for outputs in recorded for name, output in outputs.items() for word in (name, *output.dims)}
     for name in names:
         free = name not in taken
@@ -20,7 +20,7 @@ def check_names(names: Iterable[str], recorded: Iterable[Mapping[str, Output]]) 
 
 
 def seeds_of(seeds: Any) -> list[int]:
-    """A number of seeds, from 0 on, or the seeds themselves; no two alike."""
+    """The seeds: distinct numbers as given, or 0, 1, ... for a number of seeds."""
     if isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes) and getattr(seeds, "ndim", 1):
         remedy = f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
         roots = []

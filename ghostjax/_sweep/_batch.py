@@ -1,4 +1,11 @@
-"""Cells are played one at a time, or several at once by one batched program of fixed width."""
+"""Cells are played one at a time, or several at once by one batched program of fixed width.
+
+A batch of cells is the rollout of one cell under `vmap`. The leaves of their simulations are split in two: `common`
+leaves, equal in all cells of a branch, are passed once; `stacked` leaves get a batch axis first. Batching a switch's
+index would make `vmap` compute every branch, so cells of a batch are of one branch, and the index is common.
+**Invariant:** the width is fixed (a last, smaller batch repeats a cell), and the split depends on the group, not on the
+cells that meet in a batch. So there is one program per group, and a cell has the same bits in any company.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +30,7 @@ MAX_BATCH = 64
 def play_one(
     training: Training, pace: ChunkSizer, heartbeat: Callable[[], bool]
 ) -> tuple[dict[str, np.ndarray], Any] | None:
-    """One cell through the programs of `simulate`, hence with its bits; None if `heartbeat` asked to stop."""
+    """One cell by the programs of `simulate`, hence with the bits of `simulate`; None if `heartbeat` asked to stop."""
     simulation, key, weights = training.simulation, training.key, training.weights
     state = unshared(begin(simulation, key), simulation, key)
 
@@ -74,7 +81,7 @@ def play_batch(
 
 
 def shared_leaves(programs: list[Simulation], branches: list[tuple[int, ...]]) -> list[bool]:
-    """Which leaves are one object in all cells of each branch; a switch's index always is, so it stays a branch."""
+    """For each leaf, whether it is equal in all cells of a branch. A switch's index is, so it stays unbatched."""
     first: dict[tuple[int, ...], list[Any]] = {}
     shared: list[bool] = []
     for program, branch in zip(programs, branches, strict=True):

@@ -45,10 +45,10 @@ def sweep(
 
     `axes` maps names to values: a name is a dotted path into the simulation (`"attack"`,
     `"protocol.aggregator.f"`, `"protocol.optimizer.knobs.learning_rate"`, `"byzantine"`), values are objects or
-    numbers, as a list or as `{label: value}`; an `Axis` sets several paths at once. Most generally `simulation` is
-    a function `build(**point)`, with `seed` among its arguments if it wants that too. A path that only some
-    options of another axis have (`f` of a rule, where another rule has none) is set where it exists. `seeds`
-    (a number or a list) are root keys: equal seeds share initial models, batches and noise in all cells.
+    numbers, as a list or as `{label: value}`; an `Axis` sets several paths at once. In the most general form,
+    `simulation` is a function `build(**point)`, which may have an argument `seed`. A path that only some options of
+    another axis have (such as `f` of a rule) is set where it exists. `seeds` (a number or a list) are root keys:
+    equal seeds share initial models, batches and noise in all cells.
 
     **Compiles** at most once per structure: numbers are traced. When more than three structures differ only in
     attack or rule (at a server), they are merged into one program that switches between them; `merge` forces or
@@ -58,13 +58,12 @@ def sweep(
 
     With a `directory` each finished cell is a file named by the sha256 of its whole configuration: the same
     call continues after a crash, any number of processes may share the folder, `shard=(i, n)` computes every
-    n-th cell only, and extending an axis computes the new cells only. A finished cell is used again only if the
-    program that made it is the one that would run now (what its functions trace to, the package's source, jax, the
-    device); others, and corrupt ones, are computed again with a warning. SIGTERM and the like stop after the chunk.
-    `collect(directory)` reads what is there, `ghostjax verify` looks whether it is whole.
+    n-th cell only, and extending an axis computes the new cells only. A finished cell is used again only if the same
+    program would run now (equal traces, package source, jax and device). Other cells, and corrupt ones, are computed
+    again with a warning. SIGTERM and other signals stop the sweep after the chunk. `collect(directory)` reads all
+    finished cells, and `ghostjax verify` checks the folder.
 
-    The result has a variable `num_byzantine`: how many identities the adversary holds in each cell, however
-    `byzantine` says it.
+    The result has a variable `num_byzantine`: the number of identities that the adversary holds in each cell.
 
     Errors: `ConfigurationError` for an unknown path (with the nearest one) and for every cell that cannot work,
     naming its axes and values, before anything compiles.
@@ -104,7 +103,7 @@ def sweep(
     store.open()
     if where is not None:
         begin_plan(where, plan)
-    # By point: a part of a sweep then has points with all their seeds, and not seeds of all points.
+    # Shards are made of points, so that a shard has all seeds of its points.
     mine = {cell.name for i, cell in enumerate(cells) if i // len(roots) % count == index}
     with (
         Interruption(where is not None) as interruption,
@@ -125,7 +124,7 @@ def sweep(
 
 
 def _opened(directory: str | Path) -> Path:
-    """A folder that can be written to, without what killed writers left in it."""
+    """The folder, writable, and without the drafts of killed writers."""
     where = folder(directory, "sweep", "directory")
     problem = unwritable(where)
     require(problem is None, "sweep", "directory", where, f"cannot be written to ({problem}); choose another")

@@ -1,4 +1,4 @@
-"""A worker of a sweep: computes what nobody has computed and nobody else is computing."""
+"""A worker of a sweep: it computes the cells that are neither finished nor claimed by another worker."""
 
 import warnings
 from typing import Any
@@ -24,11 +24,11 @@ from ghostjax.sinks._reporter import Reporter
 
 
 MAKERS = ("source", "jax", "jaxlib", *LAYOUT)
-"""Of the environment, what a cell's bits may depend on beside its traced program."""
+"""The parts of the environment on which a cell's bits may depend, beside its traced program."""
 
 
 class Worker:
-    """Goes through groups of cells, each of which it claims, computes and keeps."""
+    """Claims, computes and stores the cells of one group after the other."""
 
     def __init__(
         self,
@@ -136,7 +136,7 @@ class Worker:
 
         def heartbeat() -> bool:
             lost = [cell for cell, (_, claim) in zip(cells, batch, strict=True) if not claim.heartbeat()]
-            # Who was silent for too long goes on, so that somebody ends, unless others have ended already.
+            # A worker that lost its claims goes on, so that some worker finishes, unless all its cells are finished.
             needless = len(lost) == len(cells) and all(self.store.has(cell.name) for cell in lost)
             return not (self.interruption.asked or needless)
 
