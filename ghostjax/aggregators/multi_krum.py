@@ -54,7 +54,7 @@ class MultiKrum(AbstractGeometricRule):
         scores = krum_scores(dist2, w, Mass(self.f, self.share)(w.sum()), self.neighbours)
         kept, none = jnp.clip(self.guarantee.kept(w), jnp.finfo(w.dtype).tiny, w.sum()), jnp.zeros((), w.dtype)
         selected = kept_mass(scores, w, none, kept) > 0
-        # Which of the scores that tie with the last one come first must not hang on their rounding.
+        # The order among scores that tie with the last one must not depend on their rounding.
         last = jnp.where(selected, scores, -jnp.inf).max()
         rounding = SLACK * jnp.finfo(scores.dtype).eps
         ties = (scores >= last * (1 - rounding)) & (scores <= last * (1 + rounding))

@@ -18,13 +18,13 @@ class FangKrum(AbstractStatelessAttack):
         m = -lambda sign(mean_H),    lambda the first of scale, scale / 2, ..., scale / 2^halvings
                                      whose m the defence selects, the last one if it selects none
 
-    Selected means that the defence ends nearer to m than to any honest row: for Krum, that it returns m. It
-    works against any rule at a server, but says something only of rules that select.
+    m is selected if the result of the defence is nearer to m than to any honest row: for Krum, if Krum returns m. The
+    attack runs against any rule at a server, but is meaningful only against rules that select.
 
     **Knows:** the defence, with its memory and its randomness of this round, and every honest message.
     **Traced:** `scale`. **Static:** `halvings` (the reference stops at 1e-5). **State:** none. **Cost:**
-    `halvings + 1` calls of the defence a round, one after the other. In gossip "the defence" is that of all
-    honest receivers together: m must be nearer on average over them. Errors: negative `halvings`.
+    `halvings + 1` calls of the defence a round, one after the other. In gossip the condition is averaged over all
+    honest receivers. Errors: negative `halvings`.
 
     Source: Fang et al., Local Model Poisoning Attacks to Byzantine-Robust Federated Learning, arXiv:1911.11815.
     """

@@ -1,4 +1,4 @@
-"""Several adversaries at once, each with identities of its own."""
+"""Several adversaries at once, each with its own identities."""
 
 from typing import Any, ClassVar, get_args
 
@@ -17,11 +17,11 @@ from ghostjax.attacks._base import AbstractAttack, Before, Knowledge, Law, Sent,
 
 
 KNOWLEDGE: tuple[Knowledge, ...] = get_args(Knowledge)
-"""From the least to the most."""
+"""The levels of knowledge, in ascending order."""
 
 
 class Redrawn(Checked):
-    """`count` identities of those that no other adversary holds by name, drawn anew every `every` rounds.
+    """`count` random identities among those that no adversary holds by mask or count, drawn again every `every` rounds.
 
     **Traced:** both.
     """
@@ -33,15 +33,15 @@ class Redrawn(Checked):
 class Several(AbstractAttack):
     """Adversaries that do not know each other: `Several({attack: who, ...})`.
 
-    `who` is a mask `[n]`, a count, a `gj.Share` of the nodes, or `Redrawn(count, every)`. Masks are held as they are
-    and must be disjoint; counts and shares then take the last identities that are left, in the order given; those that
-    are redrawn come from the rest. In the view of each, `byzantine` marks its own identities, and all others look
-    honest: it sees what they would honestly send. The simulation's `byzantine` is everybody who is, or may be drawn to
-    be, held by one of them, and is therefore not given.
+    `who` is a mask `[n]`, a count, a `gj.Share` of the nodes, or `Redrawn(count, every)`. Masks must be disjoint.
+    Counts and shares then take the last identities that are free, in the given order. `Redrawn` identities come from
+    the rest. In the view of each adversary, `byzantine` marks its own identities, and all others look honest: it sees
+    the messages that they would honestly send. `byzantine=` of the simulation is not given: it follows from all
+    identities that an adversary holds or may draw.
 
-    **Knows:** what the most knowing of them does. **Traced:** masks, counts and every knob. **State:** one slot each.
-    **Errors:** no attack, masks that overlap, more identities than there are, `byzantine=` given as well, two of them
-    that send a vector per receiver.
+    **Knows:** as much as the adversary with the most knowledge. **Traced:** masks, counts and every knob. **State:**
+    one slot each. **Errors:** no attack, masks that overlap, more identities than there are, `byzantine=` given as
+    well, two adversaries that send a vector per receiver.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -55,7 +55,7 @@ class Several(AbstractAttack):
     attacks: tuple[AbstractAttack, ...]
     who: tuple[Any, ...]
     held: Bool[Array, "m n"] | None
-    """Whom each holds in this round; None outside of a round."""
+    """The identities of each adversary in this round; None outside of a round."""
     exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
     says_who: ClassVar[bool] = True
 
@@ -79,7 +79,7 @@ class Several(AbstractAttack):
 
     @property
     def knows(self) -> Knowledge:
-        """What the most knowing of them reads."""
+        """The highest level of knowledge among them."""
         return KNOWLEDGE[max(KNOWLEDGE.index(attack.knows) for attack in self.attacks)]
 
     @property
@@ -139,7 +139,7 @@ class Several(AbstractAttack):
         return sum(int(who.count) for who in self.who if isinstance(who, Redrawn) and concrete(who.count))
 
     def _fixed(self, n: int) -> Bool[Array, "m n"]:
-        """Whom each holds that is not redrawn: masks first, then counts, from the end."""
+        """The identities of adversaries without `Redrawn`: masks first, then counts, from the end."""
         nobody = jnp.zeros(n, bool)
         masks = [byzantine_mask(who, n, "Several") if _is_mask(who) else nobody for who in self.who]
         taken = jnp.stack(masks).any(0)
@@ -165,7 +165,7 @@ def _is_mask(who: Any) -> bool:
 
 
 def _view_of(view: View, held: Bool[Array, " n"], i: int) -> View:
-    """What adversary i sees: its own identities, everybody else as if honest."""
+    """The view of adversary i: its own identities, and all others as if honest."""
 
     def respond(x: Array) -> Array:
         return view.respond(jnp.where(held[:, None], x, view.messages))

@@ -208,7 +208,7 @@ def test_random_graphs_follow_their_seed_and_their_law():
 @pytest.mark.parametrize(
     "build,message",
     [
-        (lambda: from_edges(3, [(0, 0)]), r"from_edges: edges=\[\[0, 0\]\]: a node always hears itself"),
+        (lambda: from_edges(3, [(0, 0)]), r"from_edges: edges=\[\[0, 0\]\]: a node always includes itself"),
         (lambda: from_edges(3, [(0, 1), (1, 0)]), r"from_edges: edges=\[\(0, 1\)\]: listed more than once"),
         (lambda: from_edges(3, [(0, 3)]), r"from_edges: edges=\[\[0, 3\]\]: nodes are numbered 0 to 2"),
         (lambda: from_edges(3, [(0, 1)], [0.6, 0.6]), r"from_edges: weights=array of shape \(2,\): give one weight"),

@@ -19,10 +19,10 @@ def robust_bound(
     principal: Bool[Array, " n"],
     mass: Float[Array, ""],
 ) -> Float[Array, ""]:
-    """How far a (F, kappa)-robust rule is moved by a principal of mass at most F, the other rows as in `x`.
+    """A bound on how far a principal of mass at most F moves a (F, kappa)-robust rule, the other rows as in `x`.
 
-    Both results lie within `sqrt(kappa) sigma_S` of the mean of any set S of mass `W - F` among the others, so they
-    are at most `2 sqrt(kappa) sigma_S` apart; S is the tightest of the sets nearest to one row.
+    Both results are within `sqrt(kappa) sigma_S` of the mean of any set S of mass `W - F` among the others, so they
+    are at most `2 sqrt(kappa) sigma_S` apart. Candidates for S are the sets nearest to one row; the tightest is taken.
     """
     others = jnp.where(principal, 0, w)
     principal_mass = jnp.where(principal, w, 0).sum()
@@ -30,7 +30,7 @@ def robust_bound(
     sets = nearest_mixing(dist2, others, w.sum() - mass)
     spread = 0.5 * (sets * jnp.matmul(dist2, sets, precision=jax.lax.Precision.HIGHEST)).sum(0)
     variance = jnp.maximum(jnp.where(others > 0, spread, jnp.inf).min(), 0)
-    # Masses equal but for rounding count as equal.
+    # Masses that differ by rounding count as equal.
     held = (
         (principal_mass <= mass * (1 + 4 * jnp.finfo(w.dtype).eps))
         & (principal_mass < others.sum())
