@@ -24,7 +24,7 @@ BUILT_IN = {
     "lost": Output(long_name="weight of messages that were not finite", units="identities"),
     "margin": Output(long_name="weight present beyond what the guarantee needs", units="identities", better="higher"),
     "outnumbered": Output(
-        long_name="receivers with more Byzantine weight than the rule is set to bear, or no minority of it",
+        long_name="receivers with more Byzantine weight than the rule assumes, or at least half",
         units="receivers",
         better="lower",
     ),

@@ -12,18 +12,18 @@ class RunResult(enum.Enum):
     """The outcome of a run. The value is a text: the checks that were made, and the parameter to change."""
 
     completed = (
-        "completed: the model is finite, every message counted, and no receiver heard more Byzantine weight than its "
-        "rule is set to bear"
+        "completed: the model is finite, every message counted, and no receiver got more Byzantine weight than its "
+        "rule assumes"
     )
     stopped = "stopped early, as a sink asked, and otherwise completed: see the number of rounds"
     lost_messages = "completed, but some messages were not finite and counted as absent: see `lost`"
     nobody_present = "completed, but in some rounds nobody was present and nothing changed: see `present`"
     void_guarantee = (
-        "completed, but in some rounds too little weight was present for what the rule guarantees: see `margin`"
+        "completed, but in some rounds too little weight was present for the guarantee of the rule: see `margin`"
     )
     outnumbered = (
-        "completed, but in some rounds more Byzantine weight was present than the rule is set to bear, or no minority: "
-        "see `outnumbered`; raise its f, or use a rule that bears it (the mean bears none)"
+        "completed, but in some rounds more Byzantine weight was present than the rule assumes, or at least half: "
+        "see `outnumbered`; raise its f, or use a rule that tolerates more (the mean tolerates none)"
     )
     diverged = (
         "the model or the last stated loss is not finite: lower the learning rate, or use a rule that bounds the attack"

@@ -11,7 +11,7 @@ from ghostjax.report._page import Block, Cards, Heading, Table
 
 
 FLAT = 0.01
-"""Influence this near the fair share in every round needs no map."""
+"""No map is drawn if the influence is within this distance of the fair share in every round."""
 
 
 class Ranking(NamedTuple):
@@ -39,8 +39,8 @@ def blocks(
 ) -> list[Block]:
     """The sections of the page, from the headline to the ranking of identities.
 
-    `summary` is what a run's provenance says of its network and data; `baseline` names the record of the attack-free
-    training, `replayed` that of a counterfactual: both are shown where trainings are compared, not where rules are.
+    `summary` is the part of a run's provenance about network and data. `baseline` names the record of the attack-free
+    training, and `replayed` that of a counterfactual. Both are shown in comparisons of trainings, not of rules.
     """
     attacked = {name: record for name, record in records.items() if name != baseline}
     page: list[Block] = [_headline(attacked, byzantine, ranking, records.get(baseline or ""))]
@@ -77,7 +77,7 @@ def _headline(
     records: Records, byzantine: np.ndarray, ranking: Ranking | None, free: Mapping[str, np.ndarray] | None
 ) -> Cards:
     cards = [(f"{int(byzantine.sum())} of {len(byzantine)}", "identities held by the adversary")]
-    # Test data is read once, for tables; where nobody asked for it the goal's own data has to do.
+    # Test data is read once, for tables. If nobody asked for it, tables use the validation data of the goal.
     key = "test_accuracy" if all("test_accuracy" in r for r in records.values()) else "accuracy"
     title = key.replace("_", " ")
     if free is not None and key in free:
@@ -208,7 +208,7 @@ def _ranking(ranking: Ranking, byzantine: np.ndarray) -> list[Block]:
 
 
 def _all(records: Records, key: str) -> dict[str, np.ndarray]:
-    """The metric of every run; nothing where one lacks it, or nothing finite was recorded."""
+    """The metric of every run; empty if a run lacks it, or if no finite value was recorded."""
     if not records or not all(key in record for record in records.values()):
         return {}
     series = {name: record[key] for name, record in records.items()}
@@ -220,6 +220,6 @@ def _seeds(records: Records) -> int:
 
 
 def _wide(series: Mapping[str, np.ndarray]) -> bool:
-    """Whether positive values span so much that a linear axis would hide the smaller ones."""
+    """Whether positive values have such a wide range that a linear axis would hide the smaller ones."""
     there = np.concatenate([values[np.isfinite(values)] for values in series.values()])
     return bool(len(there) and there.min() > 0 and there.max() > 20 * there.min())
