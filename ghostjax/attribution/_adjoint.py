@@ -39,7 +39,7 @@ def _segment(rounds: int) -> int:
 
 
 def _worth_keeping(primitive: Any, *_: Any, **__: Any) -> bool:
-    # Masked rows and masks spread over coordinates are [n, d] each. One fused pass over kept data recomputes them, which
+    # Masked rows and masks spread over coordinates are [n, d] each. One fused pass over kept data recomputes them. This
     # is cheaper than writing and reading them.
     return primitive.name not in ("select_n", "broadcast_in_dim", "is_finite", "convert_element_type")
 

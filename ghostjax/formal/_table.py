@@ -1,4 +1,4 @@
-"""A set of exact keys, in NumPy: open addressing, whole batches at a time, nothing hashed away."""
+"""A set of exact keys, in NumPy: open addressing, whole batches at a time. Keys are stored whole, so none collide."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Table:
         self._numbers = np.zeros(size if self._numbered else 0, np.int64)
 
     def missing(self, keys: np.ndarray) -> np.ndarray:
-        """Which of `keys` `[W, N]` are not in the set: their positions, in order."""
+        """The positions of those `keys` `[W, N]` that are not in the set, in order."""
         slots, size = self._slots, len(self._slots[0])
         at = _home(keys, size)
         found, empty = _look(slots, at, keys)
@@ -37,8 +37,8 @@ class Table:
         return np.flatnonzero(out)
 
     def add(self, keys: np.ndarray) -> np.ndarray:
-        """Adds those of the different keys `[W, N]` that are not in the set, numbered from `count` on in their order;
-        returns their positions."""
+        """Adds the distinct keys `[W, N]` that are not in the set, numbered from `count` on in their order; returns
+        their positions."""
         total = self.count + keys.shape[1]
         if 2 * total > self._size:
             used = self._slots[-1] != EMPTY
@@ -67,7 +67,7 @@ class Table:
         return self._numbers[at]
 
     def _place(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Puts the keys into the table; the positions of those that were new, and (if numbered) the slot of each."""
+        """Puts the keys into the table. Returns the positions of new keys, and (if numbered) the slot of each."""
         slots, size = self._slots, self._size
         last, at = slots[-1], _home(keys, size)
         slot = np.empty(len(at) if self._numbered else 0, np.int64)
@@ -77,7 +77,7 @@ class Table:
             found, free = _look(slots, at, keys)
             trying = np.flatnonzero(free)
             place, mine = at.take(trying), keys.take(trying, axis=1)
-            # Of several that try for one slot one has it, the last; the others see that and go on.
+            # If several keys try for one slot, the last one gets it, and the others go on.
             if self._columns == 1:
                 last[place] = mine[0]
                 won = last.take(place) == mine[0]
@@ -98,7 +98,7 @@ class Table:
 
     @staticmethod
     def _owner(place: np.ndarray, who: np.ndarray) -> np.ndarray:
-        """For each of `who` tries for `place`, the one that has it: the last."""
+        """For each key that tries for a place, the one that gets it: the last."""
         unique, inverse = np.unique(place, return_inverse=True)
         owner = np.empty(len(unique), np.int64)
         owner[inverse] = who
@@ -115,7 +115,7 @@ def _look(slots: np.ndarray, at: np.ndarray, keys: np.ndarray) -> tuple[np.ndarr
 
 
 def _home(keys: np.ndarray, size: int) -> np.ndarray:
-    """Where each key is looked for first."""
+    """The first slot of each key."""
     mixed = keys[0] * _MIX
     for column in keys[1:]:
         mixed ^= mixed >> np.uint64(29)

@@ -35,7 +35,7 @@ class TensorBoard(AbstractSink):
     def __init__(self, directory: str | Path):
         self.directory = folder(directory, "TensorBoard", "directory")
         try:
-            # tensorboardX's SummaryWriter passes events to a thread, and `flush` does not wait for it. This writer does.
+            # tensorboardX's SummaryWriter passes events to a thread for which `flush` does not wait. This writer waits.
             self._writer_of = importlib.import_module("tensorboardX.event_file_writer").EventsWriter
             self._summary = importlib.import_module("tensorboardX.summary").scalar
             self._proto = importlib.import_module("tensorboardX.proto.event_pb2")
