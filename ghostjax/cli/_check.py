@@ -46,7 +46,7 @@ def check(argv: Sequence[str], console: Console) -> int:
             checked.append((subject, list(subject.results())))
     rows = [summary(subject, results) for subject, results in checked]
     if not console.is_terminal:
-        # A log has no edge at which the table would have to be cut.
+        # A log has no width that would cut the table.
         console.width = max(console.width, 120)
     shown = lambda value: "-" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
     columns = ["spec", "verdict", "distinct", "depth", "mutants", "witnesses", "random"]

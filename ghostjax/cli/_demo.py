@@ -30,7 +30,7 @@ RULES = {
     "trimmed mean": "trimmed_mean(f=byzantine)",
     "NNM + trimmed mean": "nnm(trimmed_mean(f=byzantine), f=byzantine)",
 }
-"""What is compared: no defence, a classic, and the same with nearest-neighbour mixing in front."""
+"""The compared rules: no defence, a classic, and the same after nearest-neighbour mixing."""
 TASK = "digits(alpha=0.3, model=mlp((64, 64, 10), tanh))"
 FREE, REMOVED = "mean, no attack", "mean, without the named"
 SHOWN = (*RULES, FREE, REMOVED)
@@ -53,7 +53,7 @@ class DemoOptions:
 
 
 def demo(argv: Sequence[str], console: Console) -> int:
-    """Trains, prints the answer and a table, writes the page and the results, says where they are."""
+    """Trains, prints the answer and a table, writes the page and the results, and prints their paths."""
     options = parse("demo", DemoOptions, DemoOptions(), argv)
     require(options.seeds >= 1, "demo", "seeds", options.seeds, "must be at least 1")
     require(options.rounds >= 1, "demo", "rounds", options.rounds, "must be at least 1")
@@ -115,7 +115,7 @@ def _config(options: DemoOptions, rule: str) -> RunConfig:
 def _investigate(
     simulations: Mapping[str, Simulation], options: DemoOptions, console: Console
 ) -> tuple[dict[str, list[Run]], Named, Named, comparison.Ranking]:
-    """All trainings, who is named in the attacked one and in the attack-free one, and exact replays beside it."""
+    """All trainings, the identities named in the attacked and in the attack-free one, and exact replays."""
     seeds, mean = range(options.seeds), simulations["mean"]
     honest = {name: _attack_free(sim) for name, sim in simulations.items()}
     runs: dict[str, list[Run]] = {}
@@ -129,7 +129,7 @@ def _investigate(
         agree = attribution.spearman(named.scores[0], exact)
         return named, _named(honest["mean"], options), comparison.Ranking("mean", named.scores[0], exact, agree, 0)
 
-    # Most of a demo is compiling, which leaves Python's lock to others: who is to blame is found beside the training.
+    # Most of a demo is compilation, which releases Python's lock. So attribution runs in a thread beside the training.
     with ThreadPoolExecutor(1) as beside:
         try:
             blaming = beside.submit(blame)
@@ -174,7 +174,7 @@ def _named(sim: Simulation, options: DemoOptions) -> Named:
 def _finding(
     runs: Mapping[str, list[Run]], named: Named, alarms: Named, byzantine: np.ndarray, options: DemoOptions
 ) -> Finding:
-    # Chosen on validation data, told on test data.
+    # Chosen on validation data, reported on test data.
     choice = {name: float(last(records(runs[name])["accuracy"]).mean()) for name in RULES if name != "mean"}
     defence = max(choice, key=choice.__getitem__)
     return Finding(
@@ -206,7 +206,7 @@ def records(group: list[Run]) -> dict[str, np.ndarray]:
 
 
 def _save(path: Path, runs: Mapping[str, list[Run]], found: Finding) -> Path:
-    """All trainings with dimensions `training`, `seed` and `round`; what was found as attributes."""
+    """All trainings with dimensions `training`, `seed` and `round`, and the findings as attributes."""
     import xarray
 
     every = [records(group) for group in runs.values()]

@@ -1,4 +1,4 @@
-"""`ghostjax list`: what exists, with its one-line description."""
+"""`ghostjax list`: all names with one-line descriptions."""
 
 import difflib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The laws that every governance is held to, in a small network that it governs."""
+"""The laws of governance, in a small governed network."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ ROUNDS = 12
 
 
 class _Case(NamedTuple):
-    """What every identity sends `[rounds, n, d]`, presence `[rounds, n]`, the seed of the key."""
+    """The messages of all identities `[rounds, n, d]`, presence `[rounds, n]`, and the seed of the key."""
 
     x: Any
     w: Any
@@ -38,7 +38,7 @@ class _Case(NamedTuple):
 
 
 class _Says(AbstractStatelessAttack):
-    """Everybody sends what the case says."""
+    """Every identity sends its message of the case."""
 
     rows: Array
 
@@ -73,8 +73,8 @@ def check_governance(
         vmap         a batch of knobs and runs equals one after the other
         trace        three values of all numeric knobs are traced once, and a static number sets a shape or a loop
 
-    `detectors` are those whose readings it reads; messages are eight times as large from the seventh round on. Give
-    knobs with which something happens within twelve rounds. A law in `skip` is left out.
+    `detectors` are those whose readings it reads. Messages are eight times as large from the seventh round on. Choose
+    knobs with which it decides something within twelve rounds. A law in `skip` is left out.
 
     ```python
     >>> import ghostjax as gj
@@ -92,7 +92,7 @@ def check_governance(
 
 
 class GovernanceHarness(Harness[_Case]):
-    """A server with momentum under a governance; everybody sends what the case says."""
+    """A server with momentum under a governance; messages are those of the case."""
 
     def __init__(self, governance: AbstractGovernance, detectors: dict[str, AbstractDetector]):
         super().__init__(governance)
@@ -181,7 +181,7 @@ def _rollback(harness: GovernanceHarness) -> None:
     for age, restored, parts in zip(run.age, run.restored, run.parts, strict=True):
         if int(restored) in line:
             equal_bits(harness, "rollback", f"it is not the state at age {restored:g}", parts, line[int(restored)])
-        # Later states of the line that was left are gone.
+        # Snapshots after the restored age are gone.
         line = {kept: state for kept, state in line.items() if kept < age} | {int(age): parts}
 
 

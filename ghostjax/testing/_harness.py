@@ -17,16 +17,16 @@ from ghostjax._types import ConfigurationError
 
 
 BATCH = 8
-"""Cases of one call: shorter lists are padded, so that the program never compiles again."""
+"""Cases of one call. Shorter lists are padded, so that the program does not compile again."""
 
 Case = TypeVar("Case", bound=tuple)
 
 
 class Harness(Generic[Case]):
-    """Runs a member on cases, named tuples of NumPy arrays; counts its traces; reports which law it breaks."""
+    """Runs a member on cases (named tuples of NumPy arrays), counts its traces, and reports violated laws."""
 
     nan_allowed = False
-    """Whether nan where nan is expected agrees."""
+    """Whether nan equals nan."""
 
     def __init__(self, member: eqx.Module):
         self.member, self.traces = member, 0
@@ -45,7 +45,7 @@ class Harness(Generic[Case]):
         """The difference between two outputs that rounding explains."""
 
     def programs(self, member: Any, case: Case) -> list[ClosedJaxpr]:
-        """All that the member does, as programs."""
+        """The programs of the member."""
         return [jax.make_jaxpr(lambda case: self.play(member, case))(case)]
 
     def _play(self, member: Any, case: Case) -> Array:
@@ -78,11 +78,11 @@ class Harness(Generic[Case]):
 
 
 Check = Callable[[Any], None]
-"""A law: a function of a harness that fails where it is broken."""
+"""A law: a function of a harness that fails if the law is violated."""
 
 
 def chosen(laws: Mapping[str, Any], skip: Collection[str], call: str) -> list[Any]:
-    """The laws that are not in `skip`; a name in it that is no law is refused."""
+    """The laws that are not in `skip`. An unknown name in it is refused."""
     unknown = sorted(set(skip) - laws.keys())
     if unknown:
         raise ConfigurationError(f"{call}: skip={unknown}: the laws are {', '.join(laws)}")
@@ -108,7 +108,7 @@ def vmap(harness: Harness, cases: list[Any]) -> None:
 
 
 def trace(harness: Harness, case: Any) -> None:
-    """Other values of the numeric knobs are not traced again, and what is static sets a shape or a loop bound."""
+    """Other values of numeric knobs are not traced again, and every static number sets a shape or a loop bound."""
     harness.run([case])
     before = harness.traces
     for step in (1, 2):
@@ -136,7 +136,7 @@ def shifted(member: Any, step: int) -> Any:
 
 
 def _with_other_static_numbers(member: Any) -> Iterator[tuple[str, Any]]:
-    """Every static number of a module and of its parts, with the module that has another value there."""
+    """Every static number of a module and of its parts, with a copy of the module that has another value there."""
     for field in dataclasses.fields(member):
         value = getattr(member, field.name)
         if isinstance(value, eqx.Module):
@@ -154,7 +154,7 @@ def _enumerated(field: Any) -> bool:
 
 
 def _replaced(member: Any, name: str, value: Any) -> Any:
-    """A copy with another value in one field, looked at as when it is made."""
+    """A copy with another value in one field, with the checks of a constructor."""
     other = copy.copy(member)
     object.__setattr__(other, name, value)
     for kind in type(other).__mro__:
@@ -164,7 +164,7 @@ def _replaced(member: Any, name: str, value: Any) -> Any:
 
 
 def _structure(program: Any) -> Any:
-    """What a program does, without the numbers that stand in it."""
+    """The structure of a program, without the numbers in it."""
     if isinstance(program, ClosedJaxpr):
         return _structure(program.jaxpr)
     if isinstance(program, Jaxpr):
@@ -178,7 +178,7 @@ def _structure(program: Any) -> Any:
 
 
 def _numbers(program: Any) -> list[PyTree]:
-    """The numbers that stand in a program, in order."""
+    """The numbers in a program, in order."""
     if isinstance(program, ClosedJaxpr):
         return [np.asarray(value).tolist() for value in program.consts if eqx.is_array_like(value)] + _numbers(
             program.jaxpr

@@ -1,4 +1,4 @@
-"""What must not change, or change along, when messages, weights or identities do."""
+"""Invariance and equivariance laws under changes of messages, weights and identities."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def weights(n: int) -> st.SearchStrategy[list[float]]:
 
 
 def each(harness: RuleHarness, body: Callable[..., None], **strategies: Any) -> None:
-    """Runs `body` on drawn arguments; the same draws in every run."""
+    """Runs `body` on random arguments, the same ones in every run."""
     test = given(**strategies)(body)
     quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     phases = [Phase.generate, Phase.shrink] if harness.shrink else [Phase.generate]

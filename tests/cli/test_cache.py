@@ -85,6 +85,6 @@ def test_without_home_and_without_an_entry_of_the_user(monkeypatch, capsys, tmp_
     caught = capsys.readouterr()
     assert "trimmed_mean" in caught.out
     assert caught.err.splitlines() == [
-        "ghostjax: no home folder is known: nothing that is compiled is kept; XDG_CACHE_HOME names a folder for it"
+        "ghostjax: no home folder is known, so compiled programs are not kept; XDG_CACHE_HOME names a folder for them"
     ]
     assert main(["resume", "~/somewhere"]) == 2

@@ -97,7 +97,7 @@ REFUSED = {
         lambda: made(X, M.Linear(3, 3), lambda o, t: jnp.abs(o - t)), "from_arrays: criterion=<lambda>: it returns",
     ),
     "crossed": (lambda: made(2 * X[:, 0], M.Linear(3, 1), crossed), "from_arrays: criterion=crossed: what it pays for"),
-    "batch statistics": (lambda: made(Y, None, centred), "from_arrays: criterion=centred: what it pays for an example"),
+    "batch statistics": (lambda: made(Y, None, centred), "from_arrays: criterion=centred: the loss of an example"),
     "no function": (lambda: made(Y, None, "mse"), "from_arrays: criterion=str: give a function"),
     "model": (lambda: made(Y, "mlp"), "from_arrays: model='mlp': names are for the command line"),
     "partition": (

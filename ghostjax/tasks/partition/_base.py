@@ -9,10 +9,10 @@ from ghostjax._types import ConfigurationError, require
 
 
 class Partition(NamedTuple):
-    """Who holds which example: row i of `indices [n, m]` lists node i's examples, the first `counts[i]` count.
+    """The examples of each node: row i of `indices [n, m]` lists them, and the first `counts[i]` count.
 
-    Padding repeats the row's first entry, so a gather never leaves the data. Made by `iid`, `dirichlet`, ... or
-    by `pack` from any list of index arrays.
+    Padding repeats the row's first entry, so a gather stays inside the data. A partition is made by `iid`,
+    `dirichlet`, ... or by `pack` from any list of index arrays.
     """
 
     indices: np.ndarray
@@ -76,7 +76,7 @@ def _whole_numbers(call: str, name: str, group: Any) -> np.ndarray:
 
 
 def checked(call: str, partition: Partition, total: int | None = None) -> Partition:
-    """`partition` once its indices and counts are found to belong together, and to `total` examples.
+    """`partition` after a check that its indices and counts fit each other and `total` examples.
 
     Errors: counts beyond the width, indices that are no whole numbers, lie outside the data, or are repeated at a node.
     """
@@ -129,17 +129,17 @@ def labels_of(call: str, labels: Any, name: str = "labels", *, flat: bool = True
 
 
 EVEN = 1e12
-"""The alpha from which on shares differ by less than a millionth: the even split, before numpy's sums overflow."""
+"""From this alpha on shares differ by less than a millionth, and the even split is used. numpy's sums would overflow."""
 
 
 def positive(call: str, alpha: Any) -> None:
-    """Refuses an `alpha` that is not above 0; inf is the even split, and below 1e-6 numpy's shares are no numbers."""
+    """Refuses an `alpha` that is not above 0, or below 1e-6, where numpy's shares are nan. inf is the even split."""
     number(alpha, call, "alpha", inf=True)
     require(alpha >= 1e-6, call, "alpha", alpha, "must be positive, at least 1e-6; np.inf is the even split")
 
 
 def check_nodes(call: str, labels: Any, num_nodes: Any, seed: Any = 0, *, flat: bool = True) -> tuple[np.ndarray, int]:
-    """The labels as an array and the number of nodes, once it is clear that every node can hold an example."""
+    """The labels as an array and the number of nodes, after a check that every node can hold an example."""
     labels = labels_of(call, labels, flat=flat)
     num_nodes = whole(num_nodes, call, "num_nodes", low=1)
     whole(seed, call, "seed", low=0)

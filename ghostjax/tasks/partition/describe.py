@@ -1,4 +1,4 @@
-"""What a partition looks like: the realised label histogram and how far nodes are from each other."""
+"""The description of a partition: the realised label histogram and the differences between nodes."""
 
 from typing import NamedTuple
 
