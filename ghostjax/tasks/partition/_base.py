@@ -129,7 +129,7 @@ def labels_of(call: str, labels: Any, name: str = "labels", *, flat: bool = True
 
 
 EVEN = 1e12
-"""From this alpha on shares differ by less than a millionth, and the even split is used. numpy's sums would overflow."""
+"""From this alpha on, shares differ by less than a millionth. The even split is used: numpy's sums would overflow."""
 
 
 def positive(call: str, alpha: Any) -> None:
