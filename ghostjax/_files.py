@@ -128,10 +128,10 @@ def remove_drafts(folder: Path) -> None:
         found = DRAFT.fullmatch(path.name)
         if found is None:
             continue
-        host, pid, born_at = found.groups()
+        host, pid, started_at = found.groups()
         try:
-            if host == _host() and born_at != "0":
-                left = born(int(pid)) != born_at
+            if host == _host() and started_at != "0":
+                left = process_start(int(pid)) != started_at
             else:  # another machine, or one that does not say when a process began
                 left = time.time() - path.stat().st_mtime > ABANDONED
             if left:
@@ -140,7 +140,7 @@ def remove_drafts(folder: Path) -> None:
             continue
 
 
-def born(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """When process `pid` of this machine began, so that a reused number is not mistaken; None if unknown or dead."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
@@ -152,7 +152,9 @@ def born(pid: int) -> str | None:
 
 def draft_path(path: Path) -> Path:
     """A name beside `path` that nobody else uses, and that `remove_drafts` knows once this process is gone."""
-    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{born(os.getpid()) or 0}-{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(
+        f".{path.name}.{_host()}-{os.getpid()}-{process_start(os.getpid()) or 0}-{uuid.uuid4().hex[:8]}.tmp"
+    )
 
 
 @cache

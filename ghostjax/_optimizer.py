@@ -12,7 +12,7 @@ import optax
 from jaxtyping import PyTree
 
 from ghostjax._border import Checked
-from ghostjax._elementwise import alike
+from ghostjax._elementwise import is_elementwise
 from ghostjax._repr import value_text
 from ghostjax._tree import Ravel
 from ghostjax._types import as_real, ConfigurationError, static_field
@@ -216,7 +216,7 @@ def _acts_on_vectors(shape: _Shape, ravel: Ravel) -> bool:
 
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         try:
-            return alike(init, update, shape.knobs, vector, tree)
+            return is_elementwise(init, update, shape.knobs, vector, tree)
         except Exception as error:
             factory = jax.tree.unflatten(shape.structure, shape.knobs).factory
             why = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]

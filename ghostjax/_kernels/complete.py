@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ghostjax._kernels.weights import all_alike, SLACK
+from ghostjax._kernels.weights import all_equal, SLACK
 
 
 Kernel = Callable[[Array, Array, Array, int, Array], tuple[Array, ...]]
@@ -42,7 +42,7 @@ def complete_window(
             lambda x, w, t, kernel=kernel: kernel(x, w, t, outputs, scale)
             for kernel in (equal_weights, general_weights)
         ]
-        return lax.cond(all_alike(dense[i]), *kernels, x, dense[i], trim[i])
+        return lax.cond(all_equal(dense[i]), *kernels, x, dense[i], trim[i])
 
     def advance(step: Array, found: tuple[Array, ...]) -> tuple[Array, ...]:
         # The leader comes first. One call of the kernels serves it and those unlike it: two would compile twice.

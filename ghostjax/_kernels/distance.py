@@ -38,13 +38,13 @@ def unit_distances(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float
     mean = jax.lax.stop_gradient(weighted_mean(x, w))
     norms, distances = _around(x, mean)
     fixed = jax.lax.stop_gradient(norms)
-    blind, _ = _blind(fixed, jax.lax.stop_gradient(distances), w)
+    blind, _ = _unresolved(fixed, jax.lax.stop_gradient(distances), w)
     info = jnp.finfo(x.dtype)
     top = jnp.where(w > 0, fixed, 0).max(initial=0)
     ordinary = (top >= x.shape[1] * (float(info.tiny) / float(info.eps))) & (top < _largest(x.dtype))
 
     def again() -> tuple[Array, Array]:
-        centre, scale = _trusted(x, w, mean)
+        centre, scale = _middle_centre(x, w, mean)
         return _around(x, centre, scale)[1], scale
 
     return jax.lax.cond(blind | ~ordinary, again, lambda: (distances, jnp.ones((), x.dtype)))
@@ -66,14 +66,14 @@ def _around(x: Array, centre: Array, scale: Scale = None) -> tuple[Array, Array]
     return norms, jnp.where(jnp.eye(x.shape[0], dtype=bool), 0, distances)
 
 
-def _blind(norms: Array, distances: Array, w: Array) -> tuple[Array, Array]:
+def _unresolved(norms: Array, distances: Array, w: Array) -> tuple[Array, Array]:
     """Whether rounding hides the distances around the middle row (`unit_distances`), and its index."""
     radius = nearest_radius(distances, w, w.sum() / 2)
     row = jnp.argmin(jnp.where(w > 0, radius, jnp.inf))
     return jnp.finfo(norms.dtype).eps * norms[row] > 1e-4 * radius[row], row
 
 
-def _trusted(x: Array, w: Array, mean: Array) -> tuple[Array, Array]:
+def _middle_centre(x: Array, w: Array, mean: Array) -> tuple[Array, Array]:
     """The middle row, found from centre to centre until rounding hides no distance around it, and s."""
     x, w = jax.lax.stop_gradient(x), jax.lax.stop_gradient(w)
 
@@ -86,7 +86,7 @@ def _trusted(x: Array, w: Array, mean: Array) -> tuple[Array, Array]:
 
     def look(centre: Array) -> tuple[Array, Array]:
         # In units of the middle row, the squares of half of the mass neither overflow nor vanish.
-        return _blind(*_around(x, centre, power_near(middle(centre))), w)
+        return _unresolved(*_around(x, centre, power_near(middle(centre))), w)
 
     def unfinished(carry: tuple[Array, Array, Array, Array]) -> Array:
         step, _, blind, _ = carry

@@ -13,11 +13,11 @@ from ghostjax._kernels.nearest import nearest_radius
 
 STEPS = 100
 """Largest number of Newton steps; hard inputs take ten."""
-EASY = 12
+WEISZFELD_STEPS = 12
 """Number of Weiszfeld's steps before Newton's: they cost less, and for ordinary inputs they suffice."""
 
 
-def in_sight(dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array, ""]) -> Float[Array, " n"]:
+def without_far_rows(dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array, ""]) -> Float[Array, " n"]:
     """`w`, and 0 for rows so far from the nearest half of the mass that rounding in D hides their direction.
 
     A row at distance R changes the squared radii of the others by its coefficient, about 1 / R, times the rounding of
@@ -137,14 +137,14 @@ def solve(
         mass = pull.sum()
         return pull / jnp.where(mass > 0, mass, 1)
 
-    def easy(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+    def weiszfeld(carry: tuple[Array, ...]) -> tuple[Array, ...]:
         step, a, _ = carry
         after = shares(a)
         return step + 1, after, jnp.abs(after - a).sum() <= 16 * epsilon
 
     infinite, none = jnp.full((), jnp.inf, dist2.dtype), jnp.zeros((), jnp.int32)
     begin = none, start, fixed | (total <= 0)
-    _, start, done = jax.lax.while_loop(lambda carry: (carry[0] < EASY) & ~carry[2], easy, begin)
+    _, start, done = jax.lax.while_loop(lambda carry: (carry[0] < WEISZFELD_STEPS) & ~carry[2], weiszfeld, begin)
     begin = (none, start, done, infinite, infinite, none)
     steps, a, *_ = jax.lax.while_loop(unfinished, advance, begin)
     # Many coefficients give this z. Weiszfeld's step keeps z and makes them shares: positive, and equal for equal rows.

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ghostjax._kernels.distance import unit_distances
-from ghostjax._kernels.geometric_median import d_smoothing, in_sight, newton_solve, solve, squares_to
+from ghostjax._kernels.geometric_median import d_smoothing, newton_solve, solve, squares_to, without_far_rows
 from ghostjax._kernels.median_cost import lengths2, line_search, pulls, Smoothing
 from ghostjax._kernels.moments import combined, weighted_mean
 from ghostjax._kernels.norms import row_norms
@@ -47,7 +47,7 @@ def geometric_median(
     if x.shape[0] > DENSE:
         return _median(x, w, nu, None, smoothing)
     dist2, scale = unit_distances(jax.lax.stop_gradient(x), jax.lax.stop_gradient(w))
-    return _median(x, in_sight(dist2, w, nu * scale), nu, (dist2, scale), smoothing)
+    return _median(x, without_far_rows(dist2, w, nu * scale), nu, (dist2, scale), smoothing)
 
 
 Distances = tuple[Array, Array] | None

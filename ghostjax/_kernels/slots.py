@@ -13,7 +13,7 @@ from ghostjax._kernels.fence import batch_as_loop
 from ghostjax._kernels.network import excess, rank_sum, tree_reduce, weighted_thresholds, winsorised
 from ghostjax._kernels.slots_grad import slots_pullback
 from ghostjax._kernels.span import retried
-from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
+from ghostjax._kernels.weights import all_equal, masses, rank_coefficients, ranks
 from ghostjax._kernels.window import NETWORK_ROWS
 
 
@@ -90,7 +90,7 @@ def _each(kernel, outputs, x, nbr, w, trim, scale):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _alike(outputs, x, nbr, w, trim, scale):
+def _equal_weights(outputs, x, nbr, w, trim, scale):
     k = nbr.shape[1]
     if k > (NETWORK_ROWS if outputs == 1 else PAIRED_ROWS):
         return _each(window.equal_weights, outputs, x, nbr, w, trim, scale)
@@ -100,7 +100,7 @@ def _alike(outputs, x, nbr, w, trim, scale):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _mixed(outputs, x, nbr, w, trim, scale):
+def _general_weights(outputs, x, nbr, w, trim, scale):
     """By a network that carries weights, if there are few slots."""
     if nbr.shape[1] > WEIGHTED_SLOTS:
         return _each(window.general_weights, outputs, x, nbr, w, trim, scale)
@@ -119,10 +119,10 @@ def _fenced_separate(outputs):
 
     def kernel(x, nbr, w, trim):
         x, w = lax.optimization_barrier((x, w))
-        forms = [functools.partial(form, outputs) for form in (_alike, _mixed)]
+        forms = [functools.partial(form, outputs) for form in (_equal_weights, _general_weights)]
 
         def attempt(scale):
-            return (lax.cond(all_alike(w), *forms, x, nbr, w, trim, scale),)
+            return (lax.cond(all_equal(w), *forms, x, nbr, w, trim, scale),)
 
         if outputs == 2:
             return attempt(jnp.ones((), x.dtype))[0]

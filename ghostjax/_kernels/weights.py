@@ -22,7 +22,7 @@ class Ranks(NamedTuple):
     mass: Float[Array, "..."]
 
 
-def all_alike(w: Float[Array, "... n"]) -> Bool[Array, ""]:
+def all_equal(w: Float[Array, "... n"]) -> Bool[Array, ""]:
     """Whether the positive weights of each receiver are one number."""
     return ((w == 0) | (w == w.max(-1, keepdims=True))).all()
 

@@ -20,7 +20,7 @@ from ghostjax._kernels.counting import rank_window
 from ghostjax._kernels.fence import batch_as_loop
 from ghostjax._kernels.network import rank_sums
 from ghostjax._kernels.span import retried
-from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
+from ghostjax._kernels.weights import all_equal, masses, rank_coefficients, ranks
 from ghostjax._kernels.window_grad import window_pullback
 
 
@@ -114,7 +114,7 @@ def _choose(equal_weights, general_weights, sums):
         x, w = lax.optimization_barrier((x, w))
 
         def attempt(scale):
-            return lax.cond(all_alike(w), equal_weights, general_weights, x, w, trim, scale)
+            return lax.cond(all_equal(w), equal_weights, general_weights, x, w, trim, scale)
 
         return retried(attempt, x.shape[-2], x.dtype) if sums else attempt(jnp.ones((), x.dtype))
 

@@ -19,7 +19,7 @@ from ghostjax._types import Key, require
 
 CAPACITY = 64
 """Compiled rows of an automatic chunk. The number of them that is played is traced."""
-AIM = 1.0
+CHUNK_SECONDS = 1.0
 """Seconds that an automatic chunk should take. Signals, progress and heartbeats wait for its end."""
 
 
@@ -56,7 +56,7 @@ def unshared(state: Any, *foreign: Any) -> Any:
 
 
 class ChunkSizer:
-    """How many rounds each chunk plays: `chunk` of them, or as many as take about `AIM` seconds."""
+    """How many rounds each chunk plays: `chunk` of them, or as many as take about `CHUNK_SECONDS` seconds."""
 
     def __init__(self, chunk: int | str, call: str):
         self._fixed = not isinstance(chunk, str)
@@ -88,7 +88,7 @@ class ChunkSizer:
 
     def _learn(self, rounds: int, seconds: float) -> None:
         if not self._fixed:
-            fitting = int(AIM * rounds / max(seconds, 1e-6))
+            fitting = int(CHUNK_SECONDS * rounds / max(seconds, 1e-6))
             self._next = max(1, min(fitting, 8 * rounds, self.capacity))
 
 

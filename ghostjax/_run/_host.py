@@ -23,10 +23,10 @@ class Host:
     context is left before `end` was called, every sink that has begun gets `end(None)`.
     """
 
-    def __init__(self, sinks: Sequence[AbstractSink] = (), asked: Callable[[], bool] = lambda: False):
+    def __init__(self, sinks: Sequence[AbstractSink] = (), stop_requested: Callable[[], bool] = lambda: False):
         self.keeper: Keeper | None = None
         self.pieces: list[dict[str, np.ndarray]] = []
-        self._sinks, self._asked = sinks, asked
+        self._sinks, self._stop_requested = sinks, stop_requested
         self._begun: list[AbstractSink] = []
         self._failures: list[tuple[AbstractSink, Exception]] = []
         self._kept = 0
@@ -58,7 +58,7 @@ class Host:
 
     def stops(self, done: int) -> bool:
         """Whether the run should stop after `done` rounds."""
-        return bool(self._failures) or self.enough(done) or self._asked()
+        return bool(self._failures) or self.enough(done) or self._stop_requested()
 
     def enough(self, done: int) -> bool:
         """Whether a sink ends the run after `done` rounds."""

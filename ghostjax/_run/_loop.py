@@ -21,7 +21,7 @@ def play(
     step: Callable[[Any, int, int], tuple[Any, Any]],
     fetch: Callable[[Any, int, int], dict[str, np.ndarray]],
     rounds: int,
-    pace: ChunkSizer,
+    sizer: ChunkSizer,
     state: Any,
     host: Host,
     done: int = 0,
@@ -33,16 +33,16 @@ def play(
     is donated to the next chunk, so it can be saved only before that is dispatched.
     """
     ahead: list[_Chunk] = []
-    pace.begin()
+    sizer.begin()
 
     def collect(leave: int) -> None:
         while len(ahead) > leave:
             chunk = ahead.pop(0)
             host.rows(fetch(chunk.record, chunk.start, chunk.count), chunk.start)
-            pace.lap(chunk.count)
+            sizer.lap(chunk.count)
 
     while done < rounds and not host.stops(done):
-        count = pace.take(min(rounds - done, host.room(done)))
+        count = sizer.take(min(rounds - done, host.room(done)))
         state, record = step(state, done, count)
         ahead.append(_Chunk(record, done, count))
         done += count
@@ -50,7 +50,7 @@ def play(
         if done < rounds and host.waits(done):
             collect(leave=0)
             host.settle(state, done)
-            pace.rest()
+            sizer.rest()
     collect(leave=0)
     host.settle(state, done, last=True)
     return state, done

@@ -88,7 +88,7 @@ def simulate(
     ```
     """
     training = as_training("simulate", simulation, rounds, key, participation, state)
-    pace = ChunkSizer(chunk, "simulate")
+    sizer = ChunkSizer(chunk, "simulate")
     followers = _followers(progress, sinks, "simulate")
     number(checkpoint_seconds, "simulate", "checkpoint_seconds", 0, inf=True)
     choice(resume, (True, False), "simulate", "resume")
@@ -97,7 +97,7 @@ def simulate(
     path = None if directory is None else folder(directory, "simulate", "directory")
     found = None if path is None else _find(path, resume, provenance, training.weights, allow_layout_change)
     interruption = Interruption(path is not None)
-    with Host(followers, lambda: interruption.asked) as host:
+    with Host(followers, lambda: interruption.requested) as host:
         with interruption:
             state, root = first_state(training), training.key
             dims = recorded_dims(training.simulation, root, state)
@@ -111,7 +111,7 @@ def simulate(
             if found is not None:
                 state = _checkpoint.restore(found.arrays, state, found.status.path)
             host.begin(Beginning(training, provenance, begun, before, _name(provenance)), keeper)
-            state, done = _play(training, state, pace, host, begun)
+            state, done = _play(training, state, sizer, host, begun)
             host.check(path, done)
             run = _run(training, provenance, dims, state, host, done, path)
             if path is not None and run.result is not RunResult.interrupted and not stands(run, path):
@@ -133,12 +133,12 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
         return simulate(training, **{"directory": run.directory, "config": run.provenance.get("config"), **options})
     known = {"chunk", "progress", "sinks"}
     require(not options.keys() - known, "Run.extend", "options", sorted(options.keys() - known), f"use {sorted(known)}")
-    pace = ChunkSizer(options.get("chunk", "auto"), "Run.extend")
+    sizer = ChunkSizer(options.get("chunk", "auto"), "Run.extend")
     followers = _followers(options.get("progress", "auto"), options.get("sinks", ()), "Run.extend")
     provenance = {**run.provenance, "rounds": rounds, "participation": describe(training.declared)}
     with Host(followers) as host:
         host.begin(Beginning(training, provenance, run.rounds, run.record, _name(provenance)))
-        state, done = _play(training, jax.tree.map(jnp.copy, run.state), pace, host, run.rounds)
+        state, done = _play(training, jax.tree.map(jnp.copy, run.state), sizer, host, run.rounds)
         host.check(None, done)
         longer = _run(training, provenance, dict(run.dims), state, host, done, None)
         host.end(longer)
@@ -152,17 +152,17 @@ def first_state(training: Training) -> Any:
     return unshared(state, simulation, key, training.state)
 
 
-def _play(training: Training, state: Any, pace: ChunkSizer, host: Host, done: int) -> tuple[Any, int]:
+def _play(training: Training, state: Any, sizer: ChunkSizer, host: Host, done: int) -> tuple[Any, int]:
     """Plays the rounds of `training` from `done` on, by the compiled chunk."""
     simulation, key, outputs = training.simulation, training.key, training.simulation.outputs
 
     def step(state: Any, start: int, count: int) -> Any:
-        return advance((simulation, key, *rows_of(training.weights, start, count, pace.capacity)), state)
+        return advance((simulation, key, *rows_of(training.weights, start, count, sizer.capacity)), state)
 
     def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
         return with_blanks(fetched(record, count), outputs, start)
 
-    return play(step, fetch, training.rounds, pace, state, host, done)
+    return play(step, fetch, training.rounds, sizer, state, host, done)
 
 
 def _run(

@@ -54,7 +54,7 @@ def _saved(directory: Path, faults: list[str]) -> tuple[Any, dict[str, Any], dic
     except CorruptFile as error:
         faults.append(str(error))
         return None
-    wrong = broken(directory, seal) or _unsaid(seal)
+    wrong = broken(directory, seal) or _foreign(seal)
     if not wrong:
         try:
             saved = read_saved(directory)
@@ -67,7 +67,7 @@ def _saved(directory: Path, faults: list[str]) -> tuple[Any, dict[str, Any], dic
     return None
 
 
-def _unsaid(seal: Seal) -> list[str]:
+def _foreign(seal: Seal) -> list[str]:
     if seal.files.keys() != FILES or seal.about.get("kind") != "run":
         return [f"{SEAL} is not that of a run: it binds {', '.join(sorted(seal.files)) or 'nothing'}"]
     if seal.about.get("schema") != SCHEMA:

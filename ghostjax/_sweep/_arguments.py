@@ -45,7 +45,7 @@ def shard_of(shard: Any) -> tuple[int, int]:
     return index, count
 
 
-def check_pace(batch: Any, chunk: Any) -> None:
+def check_batch(batch: Any, chunk: Any) -> None:
     """`batch` is None or at least 1, `chunk` "auto" or at least 1."""
     if batch is not None:
         whole(batch, "sweep", "batch", 1)

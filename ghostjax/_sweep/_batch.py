@@ -28,25 +28,25 @@ MAX_BATCH = 64
 
 
 def play_one(
-    training: Training, pace: ChunkSizer, heartbeat: Callable[[], bool]
+    training: Training, sizer: ChunkSizer, heartbeat: Callable[[], bool]
 ) -> tuple[dict[str, np.ndarray], Any] | None:
     """One cell by the programs of `simulate`, hence with the bits of `simulate`; None if `heartbeat` asked to stop."""
     simulation, key, weights = training.simulation, training.key, training.weights
     state = unshared(begin(simulation, key), simulation, key)
 
     def step(state: Any, start: int, count: int) -> Any:
-        return advance((simulation, key, *rows_of(weights, start, count, pace.capacity)), state)
+        return advance((simulation, key, *rows_of(weights, start, count, sizer.capacity)), state)
 
     def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
         return fetched(record, count)
 
-    host = Host(asked=lambda: not heartbeat())
-    state, done = play(step, fetch, training.rounds, pace, state, host)
+    host = Host(stop_requested=lambda: not heartbeat())
+    state, done = play(step, fetch, training.rounds, sizer, state, host)
     return None if done < training.rounds else (joined(host.pieces), state)
 
 
 def play_batch(
-    trainings: list[Training], shared: list[bool], width: int, pace: ChunkSizer, heartbeat: Callable[[], bool]
+    trainings: list[Training], shared: list[bool], width: int, sizer: ChunkSizer, heartbeat: Callable[[], bool]
 ) -> list[tuple[dict[str, np.ndarray], Any]] | None:
     """Up to `width` cells at once, padded to `width` by repeating the last.
 
@@ -63,14 +63,14 @@ def play_batch(
     rounds = filled[0].rounds
 
     def step(state: Any, start: int, count: int) -> Any:
-        return _advance_batch((common, stacked, keys, *rows_of(weights, start, count, pace.capacity)), state)
+        return _advance_batch((common, stacked, keys, *rows_of(weights, start, count, sizer.capacity)), state)
 
     def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
         # Cells come first on the device; pieces are joined along the rounds.
         return {name: np.array(np.asarray(column)[:, :count].swapaxes(0, 1)) for name, column in record.items()}
 
-    host = Host(asked=lambda: not heartbeat())
-    state, done = play(step, fetch, rounds, pace, state, host)
+    host = Host(stop_requested=lambda: not heartbeat())
+    state, done = play(step, fetch, rounds, sizer, state, host)
     if done < rounds:
         return None
     record = joined(host.pieces)

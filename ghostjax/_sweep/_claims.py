@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ghostjax._files import born, create, draft_path, read_plain, remove
+from ghostjax._files import create, draft_path, process_start, read_plain, remove
 from ghostjax._run._archive import CorruptFile, quarantine
 
 
@@ -20,7 +20,7 @@ LONGEST = 86_400.0
 """The largest life of a claim in seconds. A larger number in a claim is taken for damage."""
 
 
-class Held(NamedTuple):
+class ClaimFile(NamedTuple):
     """A claim as it was seen: its bytes (None where they cannot be read), its time, and whether it is a plain file."""
 
     content: bytes | None
@@ -41,7 +41,7 @@ class Claims:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._seen: dict[str, tuple[Held, float]] = {}
+        self._seen: dict[str, tuple[ClaimFile, float]] = {}
         self.longest = 0.0
 
     def path(self, name: str) -> Path:
@@ -59,7 +59,7 @@ class Claims:
             "id": uuid.uuid4().hex,
             "host": _machine(),
             "pid": os.getpid(),
-            "born": born(os.getpid()),
+            "born": process_start(os.getpid()),
             "life": life,
         }
         content = json.dumps(owner).encode()
@@ -71,10 +71,10 @@ class Claims:
         if held is not None and self.left_behind(name, held):
             _removed(self.path(name), held)
 
-    def left_behind(self, name: str, held: Held) -> bool:
+    def left_behind(self, name: str, held: ClaimFile) -> bool:
         """Whether the claim is abandoned."""
         owner = _owner(held.content)
-        if owner["host"] == _machine() and owner["born"] is not None and born(owner["pid"]) != owner["born"]:
+        if owner["host"] == _machine() and owner["born"] is not None and process_start(owner["pid"]) != owner["born"]:
             return True
         if time.time() - held.changed / 1e9 > owner["life"]:
             return True
@@ -119,7 +119,7 @@ class Claim:
             remove(self._path)
 
 
-def look(path: Path) -> Held | None:
+def look(path: Path) -> ClaimFile | None:
     """The claim at `path`, readable or not; None if nothing is there."""
     try:
         found = os.lstat(path)
@@ -132,10 +132,10 @@ def look(path: Path) -> Held | None:
         return None
     except OSError:
         content = None
-    return Held(content, found.st_mtime_ns, plain)
+    return ClaimFile(content, found.st_mtime_ns, plain)
 
 
-def _removed(path: Path, held: Held) -> bool:
+def _removed(path: Path, held: ClaimFile) -> bool:
     """Removes the claim that was looked at. True for one worker only, if several see it abandoned at once."""
     if not held.plain:
         quarantine(path, CorruptFile(f"{path}: is no claim that ghostjax wrote"))

@@ -15,7 +15,7 @@ from ghostjax._run._provenance import changed
 from ghostjax._sweep._cells import CellStore, Loaded
 from ghostjax._sweep._sealed import PLAN, read_plan
 from ghostjax._sweep._stats import difference, final_value, mean_over_seeds, worst_case
-from ghostjax._sweep._worker import MAKERS
+from ghostjax._sweep._worker import BITS_DEPEND_ON
 from ghostjax._types import ConfigurationError, require
 
 
@@ -133,13 +133,13 @@ def loaded(plan: dict[str, Any], store: CellStore, bound: Mapping[str, str] = {}
             warnings.warn(f"{name}.npz {how}, although its sweep was finished; it is not used", stacklevel=3)
             cells[name] = None
     environments = {
-        json.dumps({key: cell.manifest["environment"].get(key) for key in MAKERS}): cell.manifest["environment"]
+        json.dumps({key: cell.manifest["environment"].get(key) for key in BITS_DEPEND_ON}): cell.manifest["environment"]
         for cell in cells.values()
         if cell is not None
     }
     if len(environments) > 1:
         first, second = list(environments.values())[:2]
-        differences = "; ".join(changed(first, second, MAKERS))
+        differences = "; ".join(changed(first, second, BITS_DEPEND_ON))
         warnings.warn(
             f"cells of this sweep were made in different environments ({differences}): bits may differ", stacklevel=4
         )

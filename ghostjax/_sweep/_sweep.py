@@ -11,7 +11,7 @@ from ghostjax._participation import as_given
 from ghostjax._run._provenance import environment
 from ghostjax._run._signals import Interruption
 from ghostjax._simulation import Simulation
-from ghostjax._sweep._arguments import check_names, check_pace, seeds_of, shard_of
+from ghostjax._sweep._arguments import check_batch, check_names, seeds_of, shard_of
 from ghostjax._sweep._axis import as_axes
 from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._plan import build_cells, group_cells
@@ -80,7 +80,7 @@ def sweep(
     """
     rounds = whole(rounds, "sweep", "rounds", low=1)
     index, count = shard_of(shard)
-    check_pace(batch, chunk)
+    check_batch(batch, chunk)
     axes, roots = as_axes(axes), seeds_of(seeds)
     cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
     different = {id(cell.simulation): cell.simulation for cell in cells}.values()
@@ -112,7 +112,7 @@ def sweep(
         worker = Worker(store, participation, rounds, batch, chunk, report, interruption, plan["environment"])
         for group in groups:
             worker.play(group, mine)
-        while worker.postponed and not interruption.asked:
+        while worker.postponed and not interruption.requested:
             time.sleep(WAIT)
             for group in groups:
                 worker.play(group, mine)
@@ -120,7 +120,7 @@ def sweep(
     found = loaded(plan, store)
     if where is not None:
         end_plan(where, plan, found)
-    return assemble(plan, found, interrupted=interruption.asked and len(worker.done) < len(mine))
+    return assemble(plan, found, interrupted=interruption.requested and len(worker.done) < len(mine))
 
 
 def _opened(directory: str | Path) -> Path:

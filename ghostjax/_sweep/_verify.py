@@ -23,7 +23,7 @@ def verify_sweep(directory: Path) -> list[str]:
     except CorruptFile as error:
         faults.append(str(error))
     sound: dict[str, str] = {}
-    meant = {} if plan is None else _meant(plan)
+    meant = {} if plan is None else _expected(plan)
     for path in sorted((directory / "cells").glob("*.npz")):
         short = f"cells/{path.name}"
         if not NAME.fullmatch(path.stem):
@@ -52,7 +52,7 @@ def verify_sweep(directory: Path) -> list[str]:
     return faults
 
 
-def _meant(plan: dict) -> dict[str, tuple[int, int]]:
+def _expected(plan: dict) -> dict[str, tuple[int, int]]:
     """Rounds and seed of every cell; equal cells have equal seeds."""
     seeds = plan["seeds"]
     return {name: (plan["rounds"], seeds[i % len(seeds)]) for i, name in enumerate(plan["cells"])}

@@ -23,7 +23,7 @@ from ghostjax._training import Training
 from ghostjax.sinks._reporter import Reporter
 
 
-MAKERS = ("source", "jax", "jaxlib", *LAYOUT)
+BITS_DEPEND_ON = ("source", "jax", "jaxlib", *LAYOUT)
 """The parts of the environment on which a cell's bits may depend, beside its traced program."""
 
 
@@ -59,21 +59,21 @@ class Worker:
             return
         width = self.width or default_batch(group.cells[0].simulation, max(map(len, todo.values())))
         shared = shared_leaves(group.programs, group.branches) if width > 1 else []
-        pace = ChunkSizer(self.chunk, "sweep")
+        sizer = ChunkSizer(self.chunk, "sweep")
         for places in todo.values():
             batch: list[tuple[int, Claim]] = []
             try:
                 for i in places:
-                    if self.interruption.asked:
+                    if self.interruption.requested:
                         break
                     claim = self._claim(group.cells[i], {group.cells[j].name for j, _ in batch})
                     if claim is not None:
                         batch.append((i, claim))
                     if len(batch) == width:
-                        self._compute(group, batch, width, shared, pace)
+                        self._compute(group, batch, width, shared, sizer)
                         _release(batch)
                 if batch:
-                    self._compute(group, batch, width, shared, pace)
+                    self._compute(group, batch, width, shared, sizer)
             finally:
                 _release(batch)
 
@@ -104,7 +104,7 @@ class Worker:
         loaded = self.store.load(cell.name)
         if loaded is None:
             return False
-        other = changed(loaded.manifest["environment"], self.environment, MAKERS)
+        other = changed(loaded.manifest["environment"], self.environment, BITS_DEPEND_ON)
         if not other and loaded.manifest["program"] != self._program(cell.simulation):
             other = ["what its functions compute"]
         if not other:
@@ -130,7 +130,7 @@ class Worker:
         return self._digests[key]
 
     def _compute(
-        self, group: Group, batch: list[tuple[int, Claim]], width: int, shared: list[bool], pace: ChunkSizer
+        self, group: Group, batch: list[tuple[int, Claim]], width: int, shared: list[bool], sizer: ChunkSizer
     ) -> None:
         cells = [group.cells[i] for i, _ in batch]
 
@@ -138,7 +138,7 @@ class Worker:
             lost = [cell for cell, (_, claim) in zip(cells, batch, strict=True) if not claim.heartbeat()]
             # A worker that lost its claims goes on, so that some worker finishes, unless all its cells are finished.
             needless = len(lost) == len(cells) and all(self.store.has(cell.name) for cell in lost)
-            return not (self.interruption.asked or needless)
+            return not (self.interruption.requested or needless)
 
         programs = [group.programs[i] for i, _ in batch]
         trainings = [
@@ -146,10 +146,10 @@ class Worker:
             for program, cell in zip(programs, cells, strict=True)
         ]
         if width == 1:
-            one = play_one(trainings[0], pace, heartbeat)
+            one = play_one(trainings[0], sizer, heartbeat)
             played = None if one is None else [one]
         else:
-            played = play_batch(trainings, shared, width, pace, heartbeat)
+            played = play_batch(trainings, shared, width, sizer, heartbeat)
         if played is None:
             self.postponed |= {cell.name for cell in cells}
             return

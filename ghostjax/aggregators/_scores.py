@@ -15,7 +15,7 @@ SLACK = 64
 """Scores closer than this many units of rounding count as equal."""
 
 
-def lacks_of(neighbours: Neighbours) -> frozenset[Literal["permutation", "weight_scale"]]:
+def exempt_laws_of(neighbours: Neighbours) -> frozenset[Literal["permutation", "weight_scale"]]:
     """Permutation, since ties go to the lowest index; weight scale, if one neighbour is left out."""
     return frozenset({"permutation"}) if neighbours == "n-f-1" else frozenset({"permutation", "weight_scale"})
 

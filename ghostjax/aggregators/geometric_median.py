@@ -4,7 +4,7 @@ from typing import Literal
 
 from jaxtyping import Array, Float
 
-from ghostjax._kernels import balanced, geometric_median, in_sight, median_coefficients
+from ghostjax._kernels import balanced, geometric_median, median_coefficients, without_far_rows
 from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import Law
 from ghostjax.aggregators._geometric import AbstractGeometricRule
@@ -55,7 +55,7 @@ class GeometricMedian(AbstractGeometricRule):
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
         w, nu = balanced(w), self.nu.astype(w.dtype)
-        return median_coefficients(dist2, in_sight(dist2, w, nu), nu, self.smoothing)
+        return median_coefficients(dist2, without_far_rows(dist2, w, nu), nu, self.smoothing)
 
     def of_rows(self, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
         return geometric_median(x, w, self.nu.astype(w.dtype), self.smoothing)

@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import Law
 from ghostjax.aggregators._geometric import AbstractGeometricRule
-from ghostjax.aggregators._scores import check_neighbours, krum_scores, lacks_of, NEIGHBOURS, Neighbours, SLACK
+from ghostjax.aggregators._scores import check_neighbours, exempt_laws_of, krum_scores, NEIGHBOURS, Neighbours, SLACK
 from ghostjax.aggregators.guarantees import Mass, SmallestScores
 
 
@@ -47,7 +47,7 @@ class Krum(AbstractGeometricRule):
     @property
     def exempt_laws(self) -> frozenset[Law]:
         """Permutation, and with n - f - 2 weight scale."""
-        return lacks_of(self.neighbours)
+        return exempt_laws_of(self.neighbours)
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None

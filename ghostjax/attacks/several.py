@@ -107,8 +107,8 @@ class Several(AbstractAttack):
         for i, who in enumerate(self.who):
             if isinstance(who, Redrawn):
                 key = Moment(moment.key, moment.round // who.every)("adversaries", i)
-                lot = jnp.where(held.any(0), jnp.inf, jax.random.uniform(key, byzantine.shape))
-                held = held.at[i].set((jnp.argsort(jnp.argsort(lot)) < who.count) & ~held.any(0))
+                draw = jnp.where(held.any(0), jnp.inf, jax.random.uniform(key, byzantine.shape))
+                held = held.at[i].set((jnp.argsort(jnp.argsort(draw)) < who.count) & ~held.any(0))
         return eqx.tree_at(lambda several: several.held, self, held, is_leaf=lambda leaf: leaf is None), held.any(0)
 
     def init(self, like: Any) -> PyTree:

@@ -34,7 +34,7 @@ def switch_on(say: Callable[[str], Any]) -> Path | None:
     return folder
 
 
-def mend(folder: Path | None, warning: str) -> str | None:
+def remove_damaged(folder: Path | None, warning: str) -> str | None:
     """Removes the entries that jax has just warned about, and says so; None for any other warning.
 
     jax never overwrites an entry, so every later command would read the damaged one in vain. After the warning jax

@@ -125,7 +125,7 @@ def _one_line_warnings(cache: Path | None) -> Iterator[None]:
 
     def show(message: Any, category: Any, *place: Any) -> None:
         del category, place
-        _say(f"warning: {_cache.mend(cache, str(message)) or message}")
+        _say(f"warning: {_cache.remove_damaged(cache, str(message)) or message}")
 
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -79,7 +79,7 @@ def _equation(equation: Any, ins: list[Value]) -> list[Value]:
     if name in INNER and inner is not None:
         return _run(inner.jaxpr, inner.consts, ins)
     clean = all(x.doubt is None for x in ins)
-    if loop is not None and not (clean and not _looks(equation)):
+    if loop is not None and not (clean and not _indexes(equation)):
         return [Value(value, doubt) for value, doubt in loop(params, ins)]
     bound = equation.primitive.get_bind_params(params)
     functions, rest = bound if isinstance(bound, tuple) else ((), bound)  # the name depends on the version of jax
@@ -96,13 +96,13 @@ def _equation(equation: Any, ins: list[Value]) -> list[Value]:
     return [Value(value, doubt, low, high, state) for value, doubt in zip(outs, doubts, strict=True)]
 
 
-def _looks(equation: Any) -> bool:
+def _indexes(equation: Any) -> bool:
     """Whether an equation, or one inside it, reads or writes at an index."""
     name = equation.primitive.name
     inner = [x for v in equation.params.values() for x in (v if isinstance(v, tuple | list) else [v])]
     bodies = [getattr(x, "jaxpr", x) for x in inner]
     return name in _ACCESS or name.startswith("scatter") or any(
-        _looks(e) for body in bodies if hasattr(body, "eqns") for e in body.eqns
+        _indexes(e) for body in bodies if hasattr(body, "eqns") for e in body.eqns
     )  # fmt: skip
 
 

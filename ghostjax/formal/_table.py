@@ -24,13 +24,13 @@ class Table:
         """The positions of those `keys` `[W, N]` that are not in the set, in order."""
         slots, size = self._slots, len(self._slots[0])
         at = _home(keys, size)
-        found, empty = _look(slots, at, keys)
+        found, empty = _compare(slots, at, keys)
         out = empty
         left = np.flatnonzero(~(found | empty))
         at = at.take(left)
         while len(left):
             at = (at + 1) & (size - 1)
-            found, here = _look(slots, at, keys.take(left, axis=1))
+            found, here = _compare(slots, at, keys.take(left, axis=1))
             out[left[here]] = True
             on = np.flatnonzero(~(found | here))
             left, at = left.take(on), at.take(on)
@@ -61,7 +61,7 @@ class Table:
         at = _home(keys, self._size)
         left = np.arange(keys.shape[1])
         while len(left):
-            found, _ = _look(self._slots, at[left], keys[:, left])
+            found, _ = _compare(self._slots, at[left], keys[:, left])
             left = left[~found]
             at[left] = (at[left] + 1) & (self._size - 1)
         return self._numbers[at]
@@ -74,7 +74,7 @@ class Table:
         new = np.zeros(len(at), bool)
         left: np.ndarray | None = None
         while True:
-            found, free = _look(slots, at, keys)
+            found, free = _compare(slots, at, keys)
             trying = np.flatnonzero(free)
             place, mine = at.take(trying), keys.take(trying, axis=1)
             # If several keys try for one slot, the last one gets it, and the others go on.
@@ -105,7 +105,7 @@ class Table:
         return owner[inverse]
 
 
-def _look(slots: np.ndarray, at: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _compare(slots: np.ndarray, at: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether the slots hold the keys, and whether they are empty."""
     held = slots[-1].take(at)
     found = held == keys[-1]

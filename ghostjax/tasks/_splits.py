@@ -61,7 +61,7 @@ class Splits(NamedTuple):
         return f"Splits({', '.join(f'{name}={value!r}' for name, value in self.describe().items())})"
 
 
-def carve(x: Any, y: Any, test: tuple[Any, Any]) -> Splits:
+def hold_out(x: Any, y: Any, test: tuple[Any, Any]) -> Splits:
     """Audit and validation sets cut out of a training part: N/50 and N/10 examples, at most 1000 and 5000.
 
     Sets that would be empty are None. Their examples are a fixed random choice, the same for every seed of a task. The

@@ -13,7 +13,7 @@ from ghostjax._kernels import at_least_float32
 from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
-from ghostjax.tasks._splits import carve, Examples, NOTHING_HELD_OUT, ONE_FOR_BOTH, Split, Splits
+from ghostjax.tasks._splits import Examples, hold_out, NOTHING_HELD_OUT, ONE_FOR_BOTH, Split, Splits
 from ghostjax.tasks._targets import check_criterion, check_finite, counts_hits, Criterion, outputs_of, paired, stored
 from ghostjax.tasks.criteria import cross_entropy
 from ghostjax.tasks.models import AbstractModel
@@ -268,7 +268,7 @@ def over_nodes(
     Errors: `ConfigurationError` for a partition of another number of nodes than `num_nodes`.
     """
     num_nodes = whole(num_nodes, call, "num_nodes", low=1)
-    sets = data if isinstance(data, Splits) else carve(*data[0], data[1])
+    sets = data if isinstance(data, Splits) else hold_out(*data[0], data[1])
     train = sets.of("train", call)
     if partition is None:
         partition = dirichlet(train.y, num_nodes, alpha, seed=seed, min_size=1)

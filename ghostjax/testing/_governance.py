@@ -37,7 +37,7 @@ class _Case(NamedTuple):
     seed: Any
 
 
-class _Says(AbstractStatelessAttack):
+class _Scripted(AbstractStatelessAttack):
     """Every identity sends its message of the case."""
 
     rows: Array
@@ -102,7 +102,7 @@ class GovernanceHarness(Harness[_Case]):
             quadratic(N, D, noise=0.1),
             Server(Mean(), optimizer),
             learner=Momentum(as_real(0.5)),
-            attack=_Says(jnp.zeros((ROUNDS, N, D))),
+            attack=_Scripted(jnp.zeros((ROUNDS, N, D))),
             byzantine=np.ones(N, bool),
             metrics=(),
             detectors=detectors,
@@ -112,7 +112,7 @@ class GovernanceHarness(Harness[_Case]):
 
     def play(self, member: AbstractGovernance, case: _Case) -> Array:
         """All rounds, `[rounds, n + 3 + size]`: see `_Played`."""
-        sim = replaced(self.simulation, governance=member, attack=_Says(jnp.asarray(case.x)))
+        sim = replaced(self.simulation, governance=member, attack=_Scripted(jnp.asarray(case.x)))
         key = jax.random.key(case.seed)
 
         def one(state: State, w: Array) -> tuple[State, Array]:
@@ -123,7 +123,7 @@ class GovernanceHarness(Harness[_Case]):
 
     def eager(self, case: _Case) -> Array:
         """The first round."""
-        sim = replaced(self.simulation, attack=_Says(jnp.asarray(case.x)))
+        sim = replaced(self.simulation, attack=_Scripted(jnp.asarray(case.x)))
         key = jax.random.key(case.seed)
         return self._row(*sim.step(sim.init(key), case.w[0], key))
 

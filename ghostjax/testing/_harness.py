@@ -66,11 +66,11 @@ class Harness(Generic[Case]):
     def same(self, law: str, why: str, seen: Any, expected: Any, *cases: Case) -> None:
         """Fails unless two outputs agree to rounding."""
         seen, expected = np.asarray(seen, np.float64), np.asarray(expected, np.float64)
-        tolerance, alike = self.tolerance(expected, *cases), seen.shape == expected.shape
-        if alike and np.allclose(seen, expected, rtol=0, atol=tolerance, equal_nan=self.nan_allowed):
+        tolerance, same_shape = self.tolerance(expected, *cases), seen.shape == expected.shape
+        if same_shape and np.allclose(seen, expected, rtol=0, atol=tolerance, equal_nan=self.nan_allowed):
             return
         shown, wanted = (np.array2string(values, precision=6, separator=", ") for values in (seen, expected))
-        error = np.abs(seen - expected).max() if alike else np.inf
+        error = np.abs(seen - expected).max() if same_shape else np.inf
         of: Any = cases[0] if cases else None
         weights = f"; weights {of.w.tolist()}, {of.x.dtype}" if cases else ""
         self.fail(law, f"{why}: {shown} instead of {wanted}, {error:.2g} apart where rounding explains "

@@ -66,10 +66,10 @@ def test_whole_entries_of_other_programs_stay(tmp_path):
     (tmp_path / "jit_c-1-cache").unlink()
     (tmp_path / "jit_c-1-cache").mkdir()
     for module in ("jit_a", "jit_c"):
-        assert _cache.mend(tmp_path, f"Error reading persistent compilation cache entry for '{module}': E: e")
+        assert _cache.remove_damaged(tmp_path, f"Error reading persistent compilation cache entry for '{module}': E: e")
     assert {path.name for path in tmp_path.iterdir()} == {"jit_a-2-cache", "jit_b-1-cache"}
-    assert _cache.mend(tmp_path, "something else") is None
-    assert _cache.mend(None, "Error reading persistent compilation cache entry for 'jit_b': E: e") is None
+    assert _cache.remove_damaged(tmp_path, "something else") is None
+    assert _cache.remove_damaged(None, "Error reading persistent compilation cache entry for 'jit_b': E: e") is None
 
 
 def test_without_home_and_without_an_entry_of_the_user(monkeypatch, capsys, tmp_path):

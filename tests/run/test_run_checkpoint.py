@@ -247,7 +247,7 @@ def test_handlers_are_put_back_and_left_alone_elsewhere():
     before = signal.getsignal(signal.SIGTERM)
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert interruption.asked
+        assert interruption.requested
         os.kill(os.getpid(), signal.SIGUSR1)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
@@ -257,7 +257,7 @@ def test_handlers_are_put_back_and_left_alone_elsewhere():
 
     def elsewhere():
         with Interruption() as interruption:
-            seen.append((interruption.asked, signal.getsignal(signal.SIGTERM) is before))
+            seen.append((interruption.requested, signal.getsignal(signal.SIGTERM) is before))
 
     thread = threading.Thread(target=elsewhere)
     thread.start()

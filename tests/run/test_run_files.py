@@ -124,7 +124,7 @@ def test_another_simulation_is_refused_although_its_shapes_fit(tmp_path):
 
 
 def test_drafts_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path, monkeypatch):
-    host, me = _files._host(), _files.born(_files.os.getpid())
+    host, me = _files._host(), _files.process_start(_files.os.getpid())
     gone = [f".a.{host}-4194300-17-00000000.tmp", f".a.{host}-{_files.os.getpid()}-17-00000000.tmp"]
     stay = [f".a.{host}-{_files.os.getpid()}-{me}-00000000.tmp", ".a.ffffffff-1-1-00000000.tmp", ".theirs.tmp"]
     for name in (*gone, *stay):

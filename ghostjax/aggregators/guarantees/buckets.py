@@ -4,11 +4,11 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ghostjax.aggregators.guarantees._averaged import AbstractAveraged
 from ghostjax.aggregators.guarantees._base import AbstractGuarantee
-from ghostjax.aggregators.guarantees._passed_on import AbstractPassedOn
 
 
-class Buckets(AbstractPassedOn):
+class Buckets(AbstractAveraged):
     """Of a rule with the guarantee `inner` that sees the means of buckets of `size` identities.
 
     Buckets are drawn and do not depend on messages, so k identities change at most k buckets. The influence bound is
@@ -42,8 +42,8 @@ class Buckets(AbstractPassedOn):
         mass, kappa = self.inner.byzantine_mass(seen), self.inner.kappa(seen)
         last = count - ((count + self.size - 1) // self.size - 1) * self.size
         clean = seen.sum() - mass
-        alike = ((w == 0) | (w == w.max())).all()
-        proved = alike & (clean > 0) & jnp.isfinite(kappa)
+        equal = ((w == 0) | (w == w.max())).all()
+        proved = equal & (clean > 0) & jnp.isfinite(kappa)
         members = jnp.where(proved, clean, 1) * jnp.maximum(last, 1).astype(w.dtype)
         return jnp.where(proved, (kappa + 1) * (w.sum() - mass) / members, jnp.inf)
 

@@ -3,12 +3,12 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ghostjax.aggregators.guarantees._averaged import AbstractAveraged
 from ghostjax.aggregators.guarantees._base import AbstractGuarantee
-from ghostjax.aggregators.guarantees._passed_on import AbstractPassedOn
 from ghostjax.aggregators.guarantees.mass import Mass
 
 
-class Mixed(AbstractPassedOn):
+class Mixed(AbstractAveraged):
     """Of a rule with the guarantee `inner` that sees means of the mass `W - F` nearest to each message.
 
     One message may change every mean. So the influence bound is the smaller of two: the rule's unconditional bound with

@@ -8,7 +8,7 @@ from ghostjax.aggregators.guarantees._base import AbstractGuarantee, Kind
 from ghostjax.aggregators.guarantees.robust import robust_bound
 
 
-class AbstractPassedOn(AbstractGuarantee):
+class AbstractAveraged(AbstractGuarantee):
     """Of a rule with the guarantee `inner` that sees means of messages.
 
     The influence bound is the smaller of two: the rule's unconditional bound, and the bound that follows from kappa.
