@@ -22,7 +22,7 @@ from ghostjax.metrics import AbstractMetric, Every
 BUILT_IN = {
     "present": Output(long_name="weight present", units="identities"),
     "lost": Output(long_name="weight of messages that were not finite", units="identities"),
-    "margin": Output(long_name="weight present beyond what the guarantee needs", units="identities", better="higher"),
+    "margin": Output(long_name="weight present beyond the need of the guarantee", units="identities", better="higher"),
     "outnumbered": Output(
         long_name="receivers with more Byzantine weight than the rule assumes, or at least half",
         units="receivers",
@@ -151,7 +151,7 @@ def first_readings(task: Any, protocol: Any, detectors: dict[str, Any]) -> dict[
 
 CLOCKS = {
     "age": Output(long_name="rounds behind the present model", units="rounds"),
-    "restored": Output(long_name="age of the snapshot that was restored, -1 where none was", units="rounds"),
+    "restored": Output(long_name="age of the snapshot that was restored, -1 if none was", units="rounds"),
 }
 """Entries that a round with governance records about its clocks."""
 

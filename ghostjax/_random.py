@@ -30,9 +30,7 @@ def root_key(key: Key | int, call: str, parameter: str = "key") -> Key:
         require(raw, call, parameter, shown(key), "give one key, jax.random.key(0), or a seed")
         return jnp.asarray(key)
     seed = whole(key, call, parameter)
-    require(
-        0 <= seed < SEEDS, call, parameter, seed, f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
-    )
+    require(0 <= seed < SEEDS, call, parameter, seed, f"a seed lies between 0 and {SEEDS - 1}; jax ignores higher bits")
     return jax.random.key(seed)
 
 

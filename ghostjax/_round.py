@@ -179,8 +179,8 @@ class Seen(NamedTuple):
     def __getattr__(self, name: str) -> Any:
         if name in HIDDEN:
             raise ConfigurationError(
-                f"detector: signal reads {name!r}: participants do not see it; use what messages, weights, models, the "
-                "result and evaluate(...) tell"
+                f"detector: signal reads {name!r}: participants do not see it; use messages, weights, models, the "
+                "result or evaluate(...)"
             )
         raise AttributeError(name)
 

@@ -112,5 +112,5 @@ def as_training(
     beside |= {} if key is Unset.unset else {"key": key}
     if beside:
         name, value = next(iter(beside.items()))
-        raise ConfigurationError(f"{call}: {name}={shown(value)}: the training says it already; leave it out")
+        raise ConfigurationError(f"{call}: {name}={shown(value)}: the training contains it already; leave it out")
     return given

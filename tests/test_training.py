@@ -60,7 +60,9 @@ def test_a_training_says_what_the_call_said():
 @pytest.mark.parametrize("beside", [{"rounds": 3}, {"key": 0}, {"participation": ROWS}, {"state": np.zeros(650)}])
 def test_a_training_says_everything(beside):
     training = gj.Training(SIMULATION, ROUNDS, 3)
-    with pytest.raises(gj.ConfigurationError, match=rf"simulate: {next(iter(beside))}=.*the training says it already"):
+    with pytest.raises(
+        gj.ConfigurationError, match=rf"simulate: {next(iter(beside))}=.*the training contains it already"
+    ):
         play(training, **beside)
 
 

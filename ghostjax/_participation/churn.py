@@ -71,7 +71,7 @@ def churn(arrive: float, depart: float, start: Any = None, seed: int | None = No
     """
     arrive, depart = (float(number(p, "churn", name, 0, 1)) for name, p in {"arrive": arrive, "depart": depart}.items())
     if start is None:
-        remedy = "nobody ever comes or goes; give start, the probability to be there"
+        remedy = "no node ever arrives or departs; give start, the probability to be there"
         require(arrive + depart > 0, "churn", "arrive", f"{arrive:g}, depart={depart:g}", remedy)
         start = arrive / (arrive + depart)
     values = numbers(start, "churn", "start")

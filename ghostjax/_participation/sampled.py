@@ -55,5 +55,5 @@ def sampled(share: float, seed: int | None = None) -> Sampled:
     arXiv:1602.05629 (their fraction C of clients).
     """
     number(share, "sampled", "share", 0, 1)
-    require(share > 0, "sampled", "share", share, "give a share above 0, or nobody is ever there")
+    require(share > 0, "sampled", "share", share, "give a share above 0, otherwise nobody takes part")
     return Sampled(float(share), seed_of(seed, "sampled"))

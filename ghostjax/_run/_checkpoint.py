@@ -221,7 +221,7 @@ def check_program(old: dict[str, Any], new: dict[str, Any], directory: Path, all
     if other and allow_layout_change:
         warnings.warn(f"continuing with another program ({'; '.join(other)}): bits differ", stacklevel=3)
         return
-    why = f" ({'; '.join(other)})" if other else ": its code, or something that this calls, is not what it was"
+    why = f" ({'; '.join(other)})" if other else ": its code, or a function that it calls, has changed"
     out = ", or allow_layout_change=True to mix both" if other else ""
     raise ConfigurationError(
         f"simulate: directory={directory}: the program of the simulation has changed{why}; give another directory, or "

@@ -84,7 +84,7 @@ class Host:
     def check(self, directory: Path | None, done: int) -> None:
         """Raises the exception of a sink, with a note that says which rounds are saved."""
         for sink, error in self._failures:
-            kept = f"its first {done} rounds are saved in {directory}, and the same call goes on from there"
+            kept = f"its first {done} rounds are saved in {directory}, and the same call continues from there"
             lost = "nothing of it is kept; with directory= it would have been saved"
             what = f"the run stopped; {kept if directory else lost}"
             error.add_note(f"raised by the sink {type(sink).__name__}: {what}")

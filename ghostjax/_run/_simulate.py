@@ -126,7 +126,8 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
     require(rounds >= run.rounds, "Run.extend", "rounds", rounds, f"{run.rounds} are played; give at least as many")
     if run.training is None:
         raise ConfigurationError(
-            "Run.extend: simulation=None: what was trained is not known; read it with load_run(directory, simulation)"
+            "Run.extend: simulation=None: the simulation of this run is unknown; read it with "
+            "load_run(directory, simulation)"
         )
     training = run.training.resized(rounds, participation, played=run.rounds, call="Run.extend")
     if run.directory is not None or "directory" in options:

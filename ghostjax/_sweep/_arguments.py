@@ -22,7 +22,7 @@ def check_names(names: Iterable[str], recorded: Iterable[Mapping[str, Output]]) 
 def seeds_of(seeds: Any) -> list[int]:
     """The seeds: distinct numbers as given, or 0, 1, ... for a number of seeds."""
     if isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes) and getattr(seeds, "ndim", 1):
-        remedy = f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
+        remedy = f"a seed lies between 0 and {SEEDS - 1}; jax ignores higher bits"
         roots = []
         for seed in seeds:
             root = whole(seed, "sweep", "seeds")
@@ -30,7 +30,7 @@ def seeds_of(seeds: Any) -> list[int]:
             roots.append(root)
     else:
         count = whole(seeds, "sweep", "seeds", 0)
-        require(count <= SEEDS, "sweep", "seeds", count, "there are not so many seeds")
+        require(count <= SEEDS, "sweep", "seeds", count, "there are fewer seeds")
         roots = list(range(count))
     require(len(set(roots)) == len(roots) > 0, "sweep", "seeds", shown(roots), "give at least one seed, no two alike")
     return roots

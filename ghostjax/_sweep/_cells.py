@@ -122,7 +122,7 @@ def _fault(name: str, record: dict[str, Any], manifest: dict[str, Any]) -> str |
     """Why this cannot be the cell `name`, or None."""
     try:
         if manifest["name"] != name:
-            return f"holds the cell {str(manifest['name'])[:40]}, and not the one that its name says"
+            return f"holds the cell {str(manifest['name'])[:40]}, and not the cell of its name"
         config, dims, environment = manifest["config"], manifest["dims"], manifest["environment"]
         if fingerprint(config)[:16] != name:
             return "holds a configuration that has another name"

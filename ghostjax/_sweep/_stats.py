@@ -138,7 +138,7 @@ def difference(
     if against not in labels:
         choice(str(against), names, "difference", "against")
     place = labels.index(against) if against in labels else names.index(str(against))
-    require(len(labels) > 1, "difference", "over", over, "it has one option, which nothing can be compared with")
+    require(len(labels) > 1, "difference", "over", over, "it has one option; a comparison needs two")
     others = [i for i in range(len(labels)) if i != place]
     with np.errstate(invalid="ignore"):
         pairs = values[others] - values[place]
@@ -163,7 +163,7 @@ def _seeds_last(
         ends = [dim for dim in dims if dim.split(".")[-1] == over]
         require(len(ends) == 1, call, "over", shown(over), f"dimensions are {[dim for dim in dims if dim != 'seed']}")
         over = ends[0]
-    require(over != "seed", call, "over", "'seed'", "seeds are what the interval is about; give another dimension")
+    require(over != "seed", call, "over", "'seed'", "the interval is over seeds; give another dimension")
     first = [] if over is None else [over]
     between = tuple(dim for dim in dims if dim not in (*first, "seed"))
     return np.asarray(final.transpose(*first, *between, "seed").values, float), between, over or ""

@@ -106,7 +106,7 @@ class Worker:
             return False
         other = changed(loaded.manifest["environment"], self.environment, BITS_DEPEND_ON)
         if not other and loaded.manifest["program"] != self._program(cell.simulation):
-            other = ["what its functions compute"]
+            other = ["its trace differs"]
         if not other:
             self._outdated.discard(cell.name)
             return True

@@ -91,7 +91,7 @@ class Several(AbstractAttack):
         return eqx.tree_at(lambda several: several.attacks, self, tuple(attack.on(task) for attack in self.attacks))
 
     def everybody(self, byzantine: Any, num_nodes: int) -> Any:
-        remedy = "Several says itself who is Byzantine; leave it out"
+        remedy = "Several itself decides who is Byzantine; leave it out"
         require(byzantine is None, "Several", "byzantine", shown(byzantine), remedy)
         held = self._fixed(num_nodes)
         if concrete(held):

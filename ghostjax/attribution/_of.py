@@ -18,7 +18,7 @@ def training_of(call: str, given: Any, rounds: Any, key: Any, participation: Any
         return as_training(call, given, rounds, key, participation)
     if given.training is None:
         raise ConfigurationError(
-            f"{call}: run=...: what was trained is not known; read it with load_run(directory, simulation)"
+            f"{call}: run=...: the simulation of this run is unknown; read it with load_run(directory, simulation)"
         )
     as_training(call, given.training, rounds, key, participation)
     return given.training.resized(given.rounds, played=given.rounds, call=call)

@@ -202,7 +202,7 @@ _HELP = {
     "a run, finished or not, to N rounds in all.",
     "verify": "ghostjax verify DIR\n\nReads every file of the run or sweep in DIR and says of each that is not what "
     "was written. Exit codes: 0 whole, 1 damaged or forged, 2 nothing that ghostjax wrote.\nA sha256 is no signature: "
-    "who can write the folder can seal what he writes.",
+    "somebody who can write to the folder can seal any content.",
     "report": "ghostjax report DIR\n\nWrites the page of the run or sweep in DIR again.",
 }
 

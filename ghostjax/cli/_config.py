@@ -136,14 +136,14 @@ def simulation(config: RunConfig) -> Simulation:
         "run",
         "task",
         config.task,
-        f"makes {task.num_nodes} nodes where nodes={config.nodes}; write nodes where its partition names a number",
+        f"makes {task.num_nodes} nodes where nodes={config.nodes}; write `nodes` as the number in its partition",
     )
     # Without Byzantine nodes the default attack is left out, so that it causes no warning.
     text = "no_attack" if config.byzantine == 0 and config.attack == RunConfig.attack else config.attack
     attack = build("attack", text, "attacks", words)
     require(
         not attack.says_who or config.byzantine in (0, RunConfig.byzantine), "run", "byzantine", config.byzantine,
-        f"{shown(text)} says itself who is Byzantine; leave it out",
+        f"{shown(text)} itself decides who is Byzantine; leave it out",
     )  # fmt: skip
     return Simulation(
         task,

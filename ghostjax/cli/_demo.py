@@ -93,7 +93,7 @@ def demo(argv: Sequence[str], console: Console) -> int:
     columns, rows = comparison.table(shown)
     print_table(console, columns, rows)
     console.print(answer.sentence)
-    console.print(f"rank correlation of blame with exact replays {ranking.spearman:.3f}")
+    console.print(f"rank correlation of attribution with exact replays {ranking.spearman:.3f}")
     console.print(f"done in {time.perf_counter() - start:.0f} s")
     console.print(f"results: {results}")
     console.print(f"report: {path}")
@@ -123,7 +123,7 @@ def _investigate(
     def train(name: str, sim: Simulation, participation: np.ndarray | None = None) -> None:
         runs[name] = [simulate(sim, options.rounds, seed, participation=participation, progress=None) for seed in seeds]
 
-    def blame() -> tuple[Named, Named, comparison.Ranking]:
+    def attribute() -> tuple[Named, Named, comparison.Ranking]:
         named = _named(mean, options)
         exact = attribution.leave_one_out(mean, options.rounds, 0).scores
         agree = attribution.spearman(named.scores[0], exact)
@@ -132,18 +132,18 @@ def _investigate(
     # Most of a demo is compilation, which releases Python's lock. So attribution runs in a thread beside the training.
     with ThreadPoolExecutor(1) as beside:
         try:
-            blaming = beside.submit(blame)
+            attributing = beside.submit(attribute)
             for name, sim in simulations.items():
                 began = time.perf_counter()
                 train(name, sim)
                 train(_free(name), honest[name])
                 console.print(f"  {name:<20} {time.perf_counter() - began:5.1f} s   {runs[name][0].result.name}")
             began = time.perf_counter()
-            named, alarms, ranking = blaming.result()
+            named, alarms, ranking = attributing.result()
             train(REMOVED, mean, np.where(np.isin(np.arange(options.nodes), named.identities), 0.0, 1.0))
             seconds = time.perf_counter() - began
             what = f"backward passes and {options.nodes} exact replays, most of it beside the training"
-            console.print(f"  {'who is to blame':<20} {seconds:5.1f} s   {what}")
+            console.print(f"  {'attribution':<20} {seconds:5.1f} s   {what}")
         except BaseException:
             beside.shutdown(wait=False, cancel_futures=True)
             raise

@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(error)
         return USAGE
     except KeyboardInterrupt:
-        _say("interrupted" + ("; the same command goes on from what is saved" if name in CONTINUED else ""))
+        _say("interrupted" + ("; the same command continues from the saved state" if name in CONTINUED else ""))
         return RESUMABLE if name in CONTINUED else FAILED
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else OK if error.code is None else USAGE

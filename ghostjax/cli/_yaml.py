@@ -171,7 +171,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
         return int(digits)
     value = float(digits)
     if value in (float("inf"), float("-inf")):
-        raise _Wrong(node, f"{text}: larger than any number here; write .inf if that is meant")
+        raise _Wrong(node, f"{text}: larger than any number here; write .inf for infinity")
     return value
 
 

@@ -166,7 +166,7 @@ def _shift(left: bool) -> Callable[..., Ids]:
         def one(a: int, b: int) -> int:
             amount = e.value(b)
             if amount is None or not 0 <= amount < 31 or e.low[a] < 0:
-                raise Unknown("a shift of or by what may be negative")
+                raise Unknown("a shift of or by a value that may be negative")
             power = e.constant(1 << amount)
             return e.mul(a, power) if left else e.divide(a, power)
 

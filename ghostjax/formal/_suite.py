@@ -290,7 +290,7 @@ class Subject:
             if accepted == len(group) or (accepted and kind in ("empty", "truncated")):
                 lacking.append(f"{kind}: {accepted} of {len(group)} such traces are accepted")
         if lacking:
-            return "failed", "\n".join([*lacking, "give `end`, `rounds` or more of what was observed"])
+            return "failed", "\n".join([*lacking, "give `end`, `rounds` or more observations"])
         return "passed", f"{refused} of {sum(map(len, mutated.values()))} refused"
 
     def _machine(self, name: str) -> tuple[Any, ...]:

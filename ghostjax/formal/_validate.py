@@ -255,5 +255,5 @@ class _Validator:
         differences = [self._differences(event, key) for key in found]
         best = min(range(len(found)), key=lambda k: len(differences[k]))
         nearest = self._plain(found[best : best + 1])
-        why = f"{at}: {event} does not lead to what was observed"
+        why = f"{at}: {event} does not lead to the observed state"
         return Validation(False, why, i, len(belief), i, enabled, before, nearest, differences[best])

@@ -90,7 +90,7 @@ def _grounds(found: Finding) -> list[str]:
             f"{_share(found.removed)} ({_interval(found.removed, found.attacked)} against the attacked training)."
         )
     grounds += [
-        f"What the defence is worth: {found.defence} reaches {_share(found.defended)} under attack "
+        f"Value of the defence: {found.defence} reaches {_share(found.defended)} under attack "
         f"({_interval(found.defended, found.attacked)} against the mean) and {_share(found.defended_free)} without one "
         f"({_interval(found.defended_free, found.attack_free)} against the mean).",
         _truth(found),

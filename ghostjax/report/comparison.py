@@ -65,9 +65,9 @@ def _final(records: Records) -> list[Block]:
     if paired(records):
         against = next(iter(records))
         text = (
-            f"Each run minus {against}, seed by seed: equal seeds share initial models, batches and noise, so that a "
-            "difference is known better than either value. An interval without 0 tells the two apart; each holds for "
-            "itself, with 95 %."
+            f"Each run minus {against}, seed by seed: equal seeds share initial models, batches and noise, so a "
+            "difference is more certain than either value. An interval without 0 is significant; each holds separately "
+            "at 95 %."
         )
         page += [Heading("Paired differences", text), Table(*differences(records, against))]
     return page
@@ -87,8 +87,8 @@ def _headline(
     if ranking is not None:
         top = np.argsort(ranking.predicted)[: int(byzantine.sum())]
         cards += [
-            (f"{int(byzantine[top].sum())} of {len(top)}", "Byzantine among the identities blamed most"),
-            (f"{ranking.spearman:.3f}", "rank agreement of blame with exact replays"),
+            (f"{int(byzantine[top].sum())} of {len(top)}", "Byzantine among the most harmful identities"),
+            (f"{ranking.spearman:.3f}", "rank agreement of attribution with exact replays"),
         ]
     return Cards(cards)
 
@@ -120,7 +120,7 @@ def _learning(records: Records, baseline: str | None) -> list[Block]:
     seeds = _seeds(records)
     bands = "" if seeds == 1 else f" Lines are means over {seeds} seeds, bands their range; seeds are paired."
     page: list[Block] = [Heading("Learning", f"The stated goal on validation data, which no node trains on.{bands}")]
-    worst = "The honest node that fares worst: an average hides it."
+    worst = "The worst honest node: an average hides it."
     for key, title, axis, caption in (
         ("accuracy", "Accuracy", "accuracy", ""),
         ("loss", "Loss", "loss", ""),
@@ -141,7 +141,7 @@ def _heterogeneity(records: Records) -> list[Block]:
         ("consensus_distance", "Consensus distance", "Mean squared distance of honest models from their mean."),
         ("message_spread", "Spread of honest messages", "Mean squared distance of honest messages to their mean."),
         ("dissimilarity", "Heterogeneity of honest updates",
-         "Mean squared distance of honest updates from their mean: what a robust rule has to tell from an attack."),
+         "Mean squared distance of honest updates from their mean. A robust rule must distinguish it from an attack."),
     ):  # fmt: skip
         series = _all(records, key)
         if series:
@@ -191,7 +191,7 @@ def _ranking(ranking: Ranking, byzantine: np.ndarray) -> list[Block]:
     marked = frozenset(k for k, i in enumerate(order[:15]) if byzantine[i])
     return [
         Heading(
-            "Who is to blame",
+            "Attribution",
             f"Change of the final loss when one identity is removed from the whole training with {ranking.rule}: "
             "predicted by one backward pass through the training (the adjoint), and by replaying the training without "
             f"it (exact), seed {ranking.seed}. Below zero the collective is better off without it. The two rankings "

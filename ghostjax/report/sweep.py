@@ -49,7 +49,7 @@ def _verdict(sweep: Sweep, metric: str | None, attack: str | None, axes: list[st
             f"{seeds} seeds, {partly} some of them."
         )
     if metric is None:
-        return Verdict(f"All {done.size} cells are done; no metric says which of its values are better.")
+        return Verdict(f"All {done.size} cells are done; no metric declares which of its values are better.")
     others = [axis for axis in axes if axis != attack]
     best = np.nanargmax if better(metric, sweep.dataset) == "higher" else np.nanargmin
     found = sweep.mean(metric) if attack is None else _worst_of(sweep, metric, attack)

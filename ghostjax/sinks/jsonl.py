@@ -47,7 +47,7 @@ class JSONL(AbstractSink):
         head = {"run": beginning.name, "ghostjax": beginning.provenance["environment"]["ghostjax"]}
         found = first_line(self.path)
         ours = found is None or _name(found) == beginning.name
-        require(ours, "JSONL", "path", self.path, "something else lies there; name another file, or remove it")
+        require(ours, "JSONL", "path", self.path, "another file is there; name another path, or remove it")
         write_atomic(self.path, _encoded([head, *self._lines(beginning.record, 0)]))
 
     def rows(self, rows: Mapping[str, np.ndarray], start: int) -> None:

@@ -292,7 +292,7 @@ class _Machine:
     def _reduce(self) -> None:
         arguments, call = self._pop(), self._pop()
         if not isinstance(call, _Call) or not isinstance(arguments, tuple):
-            raise ValueError("a call of what is no function")
+            raise ValueError("a call of an object that is no function")
         made = call.run(*arguments)
         self.left -= len(made) if isinstance(made, bytes) else 0
         if self.left < 0:
@@ -302,7 +302,7 @@ class _Machine:
     def _build(self) -> None:
         state, made = self._pop(), self.stack[-1]
         if not isinstance(made, _Array | _Type):
-            raise ValueError("a state for what has none")
+            raise ValueError("a state for an object without one")
         made.__setstate__(state)
 
 

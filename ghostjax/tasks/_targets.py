@@ -44,9 +44,9 @@ def check_finite(call: str, name: str, values: Array) -> None:
     """Refuses nan and inf."""
     if jnp.issubdtype(values.dtype, jnp.floating):
         bad = int((~np.isfinite(np.asarray(values)).reshape(len(values), -1).all(1)).sum())
-        remedy = "drop or fill them, or the goal is never a number"
+        remedy = "drop or fill them; the goal would be nan"
         if name == "y" or name.endswith("targets"):
-            remedy = f"drop those examples; where they are labels, {NUMBERED}"
+            remedy = f"drop those examples; for labels, {NUMBERED}"
         require(bad == 0, call, name, f"{bad} rows with nan or inf", remedy)
 
 

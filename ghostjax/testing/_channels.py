@@ -154,7 +154,9 @@ def _absence(harness: ChannelHarness) -> None:
             harness.fail("absence", f"an absent sender arrives with weight {found.w[1, 5]:g}")
         counts = np.ones((ROUNDS, N), bool)
         counts[1, 5] = False
-        equal_bits(harness, "absence", "an absent sender changes what arrives", found.x[counts], before.x[counts])
+        equal_bits(
+            harness, "absence", "an absent sender changes the rows that arrive", found.x[counts], before.x[counts]
+        )
         equal_bits(harness, "absence", "an absent sender changes weights", found.w, before.w)
         equal_bits(harness, "absence", "an absent sender changes edges", found.edges, before.edges)
 

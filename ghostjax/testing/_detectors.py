@@ -252,7 +252,7 @@ def _blind(harness: DetectorHarness) -> None:
     base = _case()
     other = base._replace(byzantine=~base.byzantine, owner=np.zeros(N, np.int32))
     expected, seen = harness.run([base, other])
-    equal_bits(harness, "blind", "readings depend on what participants do not see", seen, expected)
+    equal_bits(harness, "blind", "readings depend on fields that participants do not see", seen, expected)
 
 
 def _reference(harness: DetectorHarness) -> None:

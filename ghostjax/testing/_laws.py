@@ -84,7 +84,7 @@ def _absence(harness: RuleHarness) -> None:
         full = case(n, d, seed, np.float32, np.concatenate([w, np.zeros(n - d)]))
         rest = Case(full.x[:, :d].astype(dtype), full.w[:d].astype(dtype), full.anchor.astype(dtype), full.seed)
         with_absent, without = harness.run([full])[0], harness.run([rest])[0]
-        harness.same("absence", "absent rows change what the others alone give", with_absent, without, full)
+        harness.same("absence", "absent rows change the result of the others", with_absent, without, full)
 
     each(harness, content, seed=SEEDS, w=weights(n), who=st.integers(0, n - 1))
     each(harness, alone, seed=SEEDS, w=weights(d))

@@ -540,14 +540,14 @@ def test_nothing_of_the_size_of_all_slots_exists(rule):
     assert "[256,9,10000]" not in text and "[9,256,10000]" not in text
 
 
-def slots_of(graph, w, lies=()):
+def slots_of(graph, w, deviating=()):
     dtype = graph.weights.dtype
     weights = graph.weights * graph.mask.sum(1, keepdims=True).astype(dtype) * jnp.asarray(w, dtype)[graph.nbr]
-    return weights.at[list(lies), 0].set(0) if lies else weights
+    return weights.at[list(deviating), 0].set(0) if deviating else weights
 
 
 @pytest.mark.parametrize(
-    "graph,w,lies,networks",
+    "graph,w,deviating,networks",
     [
         ("complete", "all", (), 1),
         ("complete", "some", (), 1),
@@ -556,7 +556,7 @@ def slots_of(graph, w, lies=()):
         ("star", "all", (), 9),
     ],
 )
-def test_receivers_that_hear_the_same_share_one_network(monkeypatch, graph, w, lies, networks):
+def test_receivers_of_the_same_rows_share_one_network(monkeypatch, graph, w, deviating, networks):
     ran = []
     for name in ("equal_weights", "general_weights"):
 
@@ -567,7 +567,7 @@ def test_receivers_that_hear_the_same_share_one_network(monkeypatch, graph, w, l
         monkeypatch.setattr(window, name, counted)
     graph = GRAPHS[graph]
     n = graph.num_nodes
-    slots, x = slots_of(graph, WEIGHTS[w](n), lies), messages(n)
+    slots, x = slots_of(graph, WEIGHTS[w](n), deviating), messages(n)
     shared = jax.jit(lambda x, slots: window_mean_slots(x, graph.nbr, slots, 0.25 * slots.sum(1)))(x, slots)
     jax.effects_barrier()
     assert len(ran) == networks
@@ -577,7 +577,7 @@ def test_receivers_that_hear_the_same_share_one_network(monkeypatch, graph, w, l
 
 def test_a_shared_network_has_the_derivatives_of_separate_ones(x64):
     graph, x = complete(7), messages(7).astype(float)
-    slots = slots_of(graph, np.ones(7), lies=(3,)).astype(float)
+    slots = slots_of(graph, np.ones(7), deviating=(3,)).astype(float)
     c = jnp.asarray(np.random.default_rng(0).normal(size=(7, D)))
 
     def separate(x, slots):
@@ -604,7 +604,7 @@ def test_mixing_before_a_geometric_rule_is_geometric(rule):
 
 
 def test_coefficients_of_mixtures_see_exact_distances():
-    # Two mixtures of the same rows are the same point, whatever else lies far away; a median there stays there.
+    # Two mixtures of the same rows are the same point, whatever other row is far away; a median there stays there.
     x, w = messages(8).at[3].set(1e12), jnp.ones(8)
     rule = NNM(GeometricMedian(), f=3)
     a = rule.geometric_form(squared_distances(x, w), w)

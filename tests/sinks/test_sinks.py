@@ -288,7 +288,7 @@ def test_what_lies_there_is_not_written_over(tmp_path):
     log = tmp_path / "log"
     for content in ("my notes\n", "[1]\n", '{"run": "another"}\n'):
         log.write_text(content)
-        with pytest.raises(gj.ConfigurationError, match=r"JSONL: path=.*something else lies there"):
+        with pytest.raises(gj.ConfigurationError, match=r"JSONL: path=.*another file is there"):
             play(gj.sinks.JSONL(log))
         assert log.read_text() == content
     with pytest.raises(gj.ConfigurationError, match="JSONL: path="):

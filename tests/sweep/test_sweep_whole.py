@@ -73,11 +73,11 @@ def test_swapped_and_overwritten_cells_are_refused_and_computed_again(copied, re
     two.write_bytes(first)
     three.write_bytes(first)
     faults = verify_sweep(copied)
-    assert len([line for line in faults if "and not the one that its name says" in line]) == 3
+    assert len([line for line in faults if "and not the cell of its name" in line]) == 3
     with pytest.warns(UserWarning) as caught:
         found = gj.collect(copied).dataset
     assert int(found["done"].sum()) == 1
-    assert len([one for one in caught if "and not the one that its name says" in str(one.message)]) == len(caught) == 3
+    assert len([one for one in caught if "and not the cell of its name" in str(one.message)]) == len(caught) == 3
     count, data = computed(copied)
     assert count == 3 and data.equals(recorded[1]) and verify_sweep(copied) == []
 
@@ -196,7 +196,7 @@ def test_a_helper_that_changed_makes_finished_cells_outdated(tmp_path):
     names = [build_cells(sim, [], [0], 4, None)[0].name for sim in (before, after)]
     assert names[0] == names[1], "no description shows it"
     first = play(tmp_path, {}, before, seeds=1).dataset["helped"]
-    with pytest.warns(UserWarning, match=r"made by another program \(what its functions compute\)"):
+    with pytest.warns(UserWarning, match=r"made by another program \(its trace differs\)"):
         second = play(tmp_path, {}, after, seeds=1).dataset["helped"]
     np.testing.assert_array_equal(second, first + 1)
     assert verify_sweep(tmp_path) == []

@@ -54,7 +54,13 @@ def pack(groups: list[np.ndarray]) -> Partition:
     indices = np.zeros((len(arrays), width), np.int32)
     for i, array in enumerate(arrays):
         twice = len(array) - len(np.unique(array))
-        require(not twice, "pack", f"groups[{i}]", f"{twice} repeated examples", "name each once; weights= says more")
+        require(
+            not twice,
+            "pack",
+            f"groups[{i}]",
+            f"{twice} repeated examples",
+            "name each once; weights= can count one more",
+        )
         if len(array):
             indices[i] = array[0]
             indices[i, : len(array)] = array
@@ -90,7 +96,7 @@ def checked(call: str, partition: Partition, total: int | None = None) -> Partit
     fits = indices.ndim == 2 and counts.shape == indices.shape[:1] and indices.size > 0
     require(whole and fits, call, name, seen, f"needs whole numbers [n, m] and [n]; {hint}")
     low, top = int(counts.min()), int(counts.max())
-    require(low >= 0, call, name, f"a count of {low}", f"a node cannot hold less than nothing; {hint}")
+    require(low >= 0, call, name, f"a count of {low}", f"a count is at least 0; {hint}")
     require(top <= indices.shape[1], call, name, f"a count of {top} in {indices.shape[1]} slots", hint)
     first, last = int(indices.min()), int(indices.max())
     within = first >= 0 and (total is None or last < total)
@@ -98,7 +104,9 @@ def checked(call: str, partition: Partition, total: int | None = None) -> Partit
     held = np.arange(indices.shape[1])[None, :] < counts[:, None]
     ordered = np.sort(np.where(held, indices.astype(np.int64), -1 - np.arange(indices.shape[1])[None, :]), axis=1)
     twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(1)).tolist()
-    require(not twice, call, name, f"nodes {twice[:5]} hold an example twice", "name each once; weights= says more")
+    require(
+        not twice, call, name, f"nodes {twice[:5]} hold an example twice", "name each once; weights= can count one more"
+    )
     return Partition(indices.astype(np.int32), counts.astype(np.int32))
 
 
