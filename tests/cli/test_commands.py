@@ -484,7 +484,7 @@ def test_stopped_before_anything_was_saved(monkeypatch, capsys):
 
     monkeypatch.setattr("ghostjax.cli._commands.simulation", never)
     assert main(["run", wrote("run.yaml", RUN)]) == 75
-    assert "interrupted; the same command goes on" in capsys.readouterr().err
+    assert "interrupted; the same command continues" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 

@@ -255,7 +255,7 @@ def broken(nbr=None, weights=None, mask=None):
     "parts,message",
     [
         ({"nbr": [[1, 1, 0], [1, 0, 2], [2, 1, 2]]}, "slot 0 must be the node itself"),
-        ({"nbr": [[0, 1, 2], [1, 0, 2], [2, 1, 2]]}, "padding needs the own index"),
+        ({"nbr": [[0, 1, 2], [1, 0, 2], [2, 1, 2]]}, "padding needs the node's own index"),
         ({"nbr": [[0, 5, 0], [1, 0, 2], [2, 1, 2]]}, "must be below 3"),
         ({"nbr": [[0, 1, 0], [1, 2, 2], [2, 1, 2]]}, "listed twice"),
         ({"mask": [[True, True, True]] + [[True] * 3] * 2}, "listed twice"),
