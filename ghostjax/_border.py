@@ -1,7 +1,7 @@
-"""The border: whatever a user hands in is looked at here, once, and refused in one line where it cannot be meant.
+"""The border: every value that a user passes in is checked here, once, and refused in one line where it cannot work.
 
 A refusal is a `ConfigurationError` that names the call, the parameter, the value seen and the way out (`require`).
-Traced values cannot be looked at and pass: what depends on them is reported by the run's result code instead.
+Traced values cannot be checked and pass. The run reports their faults by its result code instead.
 """
 
 import dataclasses
@@ -25,11 +25,11 @@ from ghostjax._types import concrete, ConfigurationError, require
 
 
 class Checked(eqx.Module):
-    """A module whose fields are looked at when it is made.
+    """A module whose fields are checked when it is made.
 
     Knobs (`real_field`, `count_field`, `static_field`) have to be numbers in the range that they declare, and fields
-    annotated with a family (`AbstractAggregator`, `Optimizer`, ...) members of it. Nothing is looked at when a module
-    is rebuilt from its leaves, as jax does.
+    annotated with a family (`AbstractAggregator`, `Optimizer`, ...) members of it. Nothing is checked when jax rebuilds
+    a module from its leaves.
     """
 
     def __check_init__(self):
@@ -53,7 +53,7 @@ def _check_knob(value: Any, call: str, parameter: str, knob: dict[str, Any]) -> 
     if not knob["static"]:
         if isinstance(value, Tracer | jax.ShapeDtypeStruct):
             return
-        # What the converter could not turn into an array is left as it came, to be named here.
+        # The converter leaves a value that is no number as it came, so that it is named here.
         fits = isinstance(value, jax.Array) and value.dtype.kind in ("iu" if knob["whole"] else "fV")
         require(fits, call, parameter, shown(value), f"give {_wanted(knob)}")
         for one in np.asarray(value).reshape(-1).tolist():
@@ -94,7 +94,7 @@ def number(
 
 
 def whole(value: Any, call: str, parameter: str, low: int | None = None, high: int | None = None) -> int:
-    """`value` as an int: Python's and numpy's integers, and nothing that would have to be rounded."""
+    """`value` as an int, from an integer of Python or numpy. A number that would have to be rounded is refused."""
     try:
         found = None if isinstance(value, bool | np.bool_) else operator.index(value)
     except TypeError:
@@ -117,7 +117,7 @@ def choice(value: Any, choices: Iterable[Any], call: str, parameter: str) -> Any
 
 
 def member(value: Any, kind: type, call: str, parameter: str) -> Any:
-    """`value` if it is an object of the family `kind`; a class, a name or an optax object is told its way in."""
+    """`value` if it is an object of the family `kind`. The refusal of a class, a name or an optax object says why."""
     if isinstance(value, kind):
         return value
     what = kind.__name__.removeprefix("Abstract")
@@ -125,7 +125,7 @@ def member(value: Any, kind: type, call: str, parameter: str) -> Any:
 
 
 def members(values: Any, kind: type, call: str, parameter: str) -> tuple[Any, ...]:
-    """`values` as a tuple of members of `kind`; a single member is told to come in a list."""
+    """`values` as a tuple of members of `kind`. A single member is refused; the way out is a list."""
     if isinstance(values, kind):
         raise ConfigurationError(f"{call}: {parameter}={shown(values)}: give a list, [{type(values).__name__}(...)]")
     require(isinstance(values, tuple | list), call, parameter, shown(values), "give a list")
@@ -213,7 +213,7 @@ def shown(value: Any) -> str:
         return f"{type(value).__name__}(...)"
     try:
         text = " ".join((repr(value) if isinstance(value, str) or not concrete(value) else str(value)).split())
-    except Exception:  # what holds itself, or has no text
+    except Exception:  # it contains itself, or has no text
         text = _kind_of(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

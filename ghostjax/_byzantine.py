@@ -1,4 +1,4 @@
-"""Who is Byzantine: counts, shares and masks as one mask; what could mean two things is refused."""
+"""Who is Byzantine: counts, shares and masks as one mask. An ambiguous value is refused."""
 
 import dataclasses
 import math
@@ -16,7 +16,7 @@ from ghostjax._types import ConfigurationError, require
 
 
 class IdleAttack(UserWarning):
-    """Nobody carries out an attack. `sweep` hears it of its cells, where 0 attackers are the baseline of others."""
+    """Nobody carries out the attack. `sweep` drops this warning where a cell without attackers is a baseline."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Share:
         object.__setattr__(self, "share", float(number(self.share, "Share", "share", 0, 1)))
 
     def of(self, n: int, call: str, parameter: str) -> int:
-        """How many of `n` nodes that is."""
+        """The number of nodes that this share of `n` nodes makes."""
         count = math.floor(self.share * n + 0.5)
         require(
             count > 0 or self.share == 0, call, parameter, self.share, f"of {n} nodes that is nobody; give 0 or a count"

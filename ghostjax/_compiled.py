@@ -19,11 +19,11 @@ def compiler_options() -> dict[str, Any]:
     """Options for `jax.jit` under which the kernels run fastest on jax's default backend.
 
     On CPU: vectors of 512 bits, where the processor has them. LLVM prefers 256 by default, with half as many
-    registers, too few for the sorting networks behind trimmed means and medians (`benchmarks/vector_width.py` prints
-    what that costs). Elsewhere, or where `XLA_FLAGS` sets the width already: none.
+    registers. These are too few for the sorting networks behind trimmed means and medians
+    (`benchmarks/vector_width.py` prints the cost). Elsewhere, or where `XLA_FLAGS` sets the width already: none.
 
-    **Guarantee:** results agree up to the rounding of long sums, whose order depends on the width; processors with
-    narrower vectors ignore the wish. `simulate`, `sweep`, the functions of `attribution` and `rule(x, w)` on long
+    **Guarantee:** results agree up to the rounding of long sums, whose order depends on the width. Processors with
+    narrower vectors ignore the option. `simulate`, `sweep`, the functions of `attribution` and `rule(x, w)` on long
     messages compile with these options themselves. Your own program takes them at its outermost `jax.jit`, the only
     one that accepts options:
 
@@ -53,7 +53,7 @@ class Program:
         )
 
     def _chosen(self, args: tuple) -> Any:
-        # Arguments may be constants of the program around: whatever is computed there is traced.
+        # Inside another program the arguments may be constants of it: there this function is traced, not run.
         return self._alone() if concrete((args, jnp.zeros(()))) else self._inside
 
     def __call__(self, *args: Any) -> Any:

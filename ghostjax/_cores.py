@@ -4,5 +4,5 @@ import os
 
 
 def usable_cores() -> int:
-    """The cores that the process may run on; where the system does not tell, those of the machine."""
+    """The number of cores that the process may use, or those of the machine if the system does not say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What a simulation records, found from shapes alone when it is made: names, dimensions, clashes."""
+"""The entries of the record (names, dimensions, clashes), found from shapes alone when a simulation is made."""
 
 import dataclasses
 import functools
@@ -22,14 +22,14 @@ from ghostjax.metrics import AbstractMetric, Every
 BUILT_IN = {
     "present": Output(long_name="weight present", units="identities"),
     "lost": Output(long_name="weight of messages that were not finite", units="identities"),
-    "margin": Output(long_name="weight present beyond what the guarantee needs", units="identities", better="higher"),
+    "margin": Output(long_name="weight present beyond the need of the guarantee", units="identities", better="higher"),
     "outnumbered": Output(
-        long_name="receivers with more Byzantine weight than the rule is set to bear, or no minority of it",
+        long_name="receivers with more Byzantine weight than the rule assumes, or at least half",
         units="receivers",
         better="lower",
     ),
 }
-"""What every round records about its weights."""
+"""Entries that every round records about its weights."""
 RESERVED = ("round", "node", "byzantine", "seed", "done", "result", "num_byzantine")
 """Names that datasets of runs and sweeps use themselves."""
 
@@ -50,22 +50,24 @@ def declared(metric: AbstractMetric, task: Any) -> dict[str, Output]:
 
 
 def attributes_of(simulation: Any) -> dict[str, dict[str, Any]]:
-    """What is said of every entry of the record, as plain data."""
+    """The attributes of every entry of the record, as plain data."""
     return {name: output.attributes() for name, output in simulation.outputs.items()}
 
 
 SHOWN = 2
-"""Entries that a line has room for."""
+"""Entries that a progress line has room for."""
 
 
 def directed(record: Mapping[str, Any], outputs: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The scalars by which a run is followed: the first declared ones of which a direction is better."""
-    told = [name for name, said in outputs.items() if "better" in said and name in record and name not in BUILT_IN]
-    return [name for name in told if jnp.ndim(record[name]) == 1][:SHOWN]
+    """The scalars that a progress line shows: the first ones that declare which direction is better."""
+    with_direction = [
+        name for name, said in outputs.items() if "better" in said and name in record and name not in BUILT_IN
+    ]
+    return [name for name in with_direction if jnp.ndim(record[name]) == 1][:SHOWN]
 
 
-def outputs_of(*parts: Any, told: bool) -> dict[str, Output]:
-    """The declaration of every entry of the record; `told` where an attack sends a vector to each receiver.
+def outputs_of(*parts: Any, per_receiver: bool) -> dict[str, Output]:
+    """The declaration of every entry of the record; `per_receiver` if an attack sends a vector to each receiver.
 
     `parts` are task, protocol, metrics, identity, channel, detectors, governance and electorate of a simulation.
     Nothing is computed: they are traced on the shapes of a round, once per structure.
@@ -82,12 +84,12 @@ def outputs_of(*parts: Any, told: bool) -> dict[str, Output]:
     try:
         hash((treedef, shapes))
     except TypeError:  # a static field without a hash; it will not compile either
-        return _outputs.__wrapped__(treedef, shapes, told)
-    return dict(_outputs(treedef, shapes, told))
+        return _outputs.__wrapped__(treedef, shapes, per_receiver)
+    return dict(_outputs(treedef, shapes, per_receiver))
 
 
 @functools.lru_cache(maxsize=1024)
-def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
+def _outputs(treedef: Any, shapes: tuple, per_receiver: bool) -> dict[str, Output]:
     arrays = [leaf for leaf in shapes if isinstance(leaf, jax.ShapeDtypeStruct)]
     found = dict(BUILT_IN)
 
@@ -96,7 +98,7 @@ def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
         leaves = [next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf for leaf in shapes]
         parts = jax.tree.unflatten(treedef, leaves)
         task, protocol, metrics, identity, channel, detectors, governance, electorate = parts
-        round, n = _any_round(task, protocol, told), task.num_nodes
+        round, n = _any_round(task, protocol, per_receiver), task.num_nodes
         for metric in metrics:
             call = type(metric.metric if isinstance(metric, Every) else metric).__name__
             every = metric.every if isinstance(metric, Every) else 1
@@ -133,7 +135,7 @@ def _outputs(treedef: Any, shapes: tuple, told: bool) -> dict[str, Output]:
 
 
 def first_readings(task: Any, protocol: Any, detectors: dict[str, Any]) -> dict[str, Any]:
-    """The memory of `detectors` before the first round, and readings that say nothing."""
+    """The memory of `detectors` before the first round, and readings without evidence."""
 
     def seen() -> Any:
         return _any_round(task, protocol, False).blind()
@@ -167,9 +169,9 @@ def _check_electorate(governance: Any, electorate: Any, readings: Mapping[str, R
 
 CLOCKS = {
     "age": Output(long_name="rounds behind the present model", units="rounds"),
-    "restored": Output(long_name="age of the snapshot that was restored, -1 where none was", units="rounds"),
+    "restored": Output(long_name="age of the snapshot that was restored, -1 if none was", units="rounds"),
 }
-"""What a round with governance records about its clocks."""
+"""Entries that a round with governance records about its clocks."""
 
 
 def _of_reading(what: str, name: str, ndim: int, dims: tuple[str, ...] | None) -> Output:
@@ -207,7 +209,7 @@ def _entry(
     return output
 
 
-def _any_round(task: Any, protocol: Any, told: bool) -> Round:
+def _any_round(task: Any, protocol: Any, per_receiver: bool) -> Round:
     """A round of the right shapes."""
     n, key = task.num_nodes, jax.random.key(0)
     ravel = Ravel(jax.eval_shape(task.init, key))
@@ -217,7 +219,7 @@ def _any_round(task: Any, protocol: Any, told: bool) -> Round:
     models = protocol.models(protocol.init(theta, n))
 
     def respond(messages: Any, by_receiver: Any = None) -> Any:
-        # It depends on what it is given, so that it has a derivative.
+        # The result depends on both arguments, so that derivatives in them exist.
         other = 0 if by_receiver is None else by_receiver.sum()
         return models + (messages.sum() + other)
 
@@ -239,6 +241,6 @@ def _any_round(task: Any, protocol: Any, told: bool) -> Round:
         kappa=jnp.zeros((), ravel.dtype),
         outnumbered=jnp.zeros((), ravel.dtype),
         respond=respond,
-        by_receiver=x if told else None,
+        by_receiver=x if per_receiver else None,
         mixing=protocol.mixing(w),
     )

@@ -22,7 +22,7 @@ CALLS = frozenset(("pjit", "jit", "closed_call", "core_call", "custom_jvp_call",
 SHAPES = frozenset({"shape", "broadcast_dimensions", "sharding"})
 
 
-def alike(init: Callable, update: Callable, knobs: PyTree, vector: Any, tree: PyTree) -> bool:
+def is_elementwise(init: Callable, update: Callable, knobs: PyTree, vector: Any, tree: PyTree) -> bool:
     """Whether an update is one function of each number: the same on the leaves of `tree` as on the flat `vector`.
 
     `init(knobs, params) -> state`, `update(knobs, gradient, state, params) -> (updates, state)` as those of optax.

@@ -1,4 +1,4 @@
-"""The one place that writes and reads files: whole or not at all, and never waiting for what is no plain file."""
+"""The one place that writes and reads files: whole or not at all, and plain files only, so that no pipe blocks it."""
 
 import hashlib
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 ABANDONED = 600.0
-"""Seconds after which a draft counts as left behind where nobody can tell whether its writer lives."""
+"""Seconds after which a draft counts as abandoned if nobody can tell whether its writer lives."""
 DRAFT = re.compile(r"\..+\.([0-9a-f]{8})-(\d+)-(\d+)-[0-9a-f]{8}\.tmp")
 
 
@@ -29,7 +29,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def create(path: Path, content: bytes) -> bool:
-    """As `write_atomic`, but only where nothing stands: of several that try, one gets True, and its bytes stay."""
+    """As `write_atomic`, but only if nothing is at `path`. One of several writers gets True, and its bytes stay."""
     os.makedirs(path.parent, exist_ok=True)
     draft = _drafted(path, content)
     try:
@@ -77,7 +77,7 @@ def read_plain(path: Path) -> bytes:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Adds `content` to a log: a crash may leave a part of it, which whoever continues the log has to mend."""
+    """Adds `content` to a log. A crash may leave a part of it; the next writer has to remove that part."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
     try:
         view = memoryview(content)
@@ -88,7 +88,7 @@ def append(path: Path, content: bytes) -> None:
 
 
 def first_line(path: Path, most: int = 4096) -> bytes | None:
-    """The first line of the file at `path`, or its beginning where that is longer; None where nothing lies there."""
+    """The first line of the file at `path`, or its beginning where that is longer; None if there is no file."""
     if not os.path.lexists(path):
         return None
     if not path.is_file():
@@ -123,15 +123,15 @@ def sha256(content: bytes) -> str:
 
 
 def remove_drafts(folder: Path) -> None:
-    """Removes what killed writers left in `folder`, and no draft whose writer may still be alive."""
+    """Removes the drafts of killed writers from `folder`, and no draft whose writer may still be alive."""
     for path in folder.glob(".*.tmp"):
         found = DRAFT.fullmatch(path.name)
         if found is None:
             continue
-        host, pid, born_at = found.groups()
+        host, pid, started_at = found.groups()
         try:
-            if host == _host() and born_at != "0":
-                left = born(int(pid)) != born_at
+            if host == _host() and started_at != "0":
+                left = process_start(int(pid)) != started_at
             else:  # another machine, or one that does not say when a process began
                 left = time.time() - path.stat().st_mtime > ABANDONED
             if left:
@@ -140,7 +140,7 @@ def remove_drafts(folder: Path) -> None:
             continue
 
 
-def born(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """When process `pid` of this machine began, so that a reused number is not mistaken; None if unknown or dead."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
@@ -152,7 +152,9 @@ def born(pid: int) -> str | None:
 
 def draft_path(path: Path) -> Path:
     """A name beside `path` that nobody else uses, and that `remove_drafts` knows once this process is gone."""
-    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{born(os.getpid()) or 0}-{uuid.uuid4().hex[:8]}.tmp")
+    return path.with_name(
+        f".{path.name}.{_host()}-{os.getpid()}-{process_start(os.getpid()) or 0}-{uuid.uuid4().hex[:8]}.tmp"
+    )
 
 
 @cache

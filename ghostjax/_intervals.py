@@ -54,7 +54,7 @@ def _quantile(n: int, tail: float) -> float:
 
 
 def note(seeds: int) -> str:
-    """Words beside an interval over so few seeds, or none."""
+    """The caveat beside an interval over few seeds, or none."""
     if seeds == 1:
         return "one seed: there is no interval"
     if seeds <= FEW_SEEDS:

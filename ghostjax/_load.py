@@ -1,4 +1,4 @@
-"""Reading a saved run, and making again what a configuration made."""
+"""Reads a saved run, and rebuilds its simulation from the configuration."""
 
 import warnings
 from pathlib import Path
@@ -10,15 +10,15 @@ from ghostjax._types import ConfigurationError
 
 
 def load_run(directory: str | Path, simulation: Simulation | None = None, *, rebuild: bool = True) -> Run:
-    """Reads what `Run.save` wrote; with the `simulation` also its state and its training.
+    """Reads a run that `Run.save` wrote; with the `simulation` also its state and its training.
 
     Then `params`, `evaluate`, `extend` and the calls of `attribution` work as on the run itself: key, participation
-    and a start that was given are read back. The simulation of a run that `ghostjax run` made is built again from its
-    configuration, unless `rebuild` is False; where this makes another simulation today, or none, a warning says so and
-    the run is read without one.
+    and a given start are read back. The simulation of a run that `ghostjax run` made is built again from its
+    configuration, unless `rebuild` is False. If the configuration makes another simulation today, or none, a warning
+    says so and the run is read without a simulation.
 
-    Nothing is read whose sha256 is not the one in `seal.json`. A sha256 is no signature: it tells damage and files
-    that do not belong together, not a forger who writes a seal as well.
+    A file is read only if its sha256 is the one in `seal.json`. A sha256 is no signature: it detects damage and mixed
+    files. It does not detect a forger who writes a new seal as well.
 
     Errors: `ConfigurationError` if there is no saved run, a file is corrupt, or another simulation ran.
 
@@ -41,7 +41,7 @@ def load_run(directory: str | Path, simulation: Simulation | None = None, *, reb
 
 
 def _rebuilt(run: Run) -> Simulation | None:
-    """The simulation that the configuration of `run` makes, if it makes the one that ran."""
+    """The simulation that the configuration of `run` makes, if it is the one that ran."""
     from ghostjax.cli._config import rebuilt
 
     try:

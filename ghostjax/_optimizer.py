@@ -12,14 +12,14 @@ import optax
 from jaxtyping import PyTree
 
 from ghostjax._border import Checked
-from ghostjax._elementwise import alike
+from ghostjax._elementwise import is_elementwise
 from ghostjax._repr import value_text
 from ghostjax._tree import Ravel
 from ghostjax._types import as_real, ConfigurationError, static_field
 
 
 def _parameters(factory: Any) -> dict[str, inspect.Parameter] | None:
-    """The factory's parameters by name; None where it takes any or does not say."""
+    """The factory's parameters by name; None if it takes any name or has no signature."""
     try:
         parameters = dict(inspect.signature(factory).parameters)
     except (TypeError, ValueError):
@@ -28,9 +28,10 @@ def _parameters(factory: Any) -> dict[str, inspect.Parameter] | None:
 
 
 def _sort(factory: Any, given: dict[str, Any]) -> tuple[dict[str, Any], tuple[tuple[str, Any], ...]]:
-    """What is traced (numbers, schedules, other optimizers) and what is static (all else).
+    """Splits knobs into traced ones (numbers, schedules, other optimizers) and static ones (all others).
 
-    optax declares `int` or `float`, and not an array, where its Python code branches on the value: those are static.
+    A parameter that optax declares as plain `int` or `float`, not as an array, is static: its Python code branches on
+    the value.
     """
     known = _parameters(factory)
     if known is not None and (unknown := sorted(given.keys() - known.keys())):
@@ -102,8 +103,8 @@ class Optimizer(Checked):
 
     A simulation gives flat vectors `[d]`. A transformation that treats every number alike (sgd, adam, clipping by
     value) acts on them as they are. Any other (lamb, lars, adafactor, `masked`, `multi_transform`, clipping by a norm)
-    gets the parameter tree of the model; labels and masks are those of that tree. Which is which is read off the
-    traced formulas (`for_model`).
+    gets the parameter tree of the model; labels and masks are those of that tree. The traced formulas decide between
+    the two (`for_model`).
 
     optax computes under standard dtype and rank promotion whatever the global setting, and parameters keep their
     dtype.
@@ -185,7 +186,7 @@ class Optimizer(Checked):
 
 
 class _Shape:
-    """An optimizer without its numbers: what decides how it acts, as a key of a cache."""
+    """An optimizer without its numbers, as a key of a cache: the numbers do not decide how it acts."""
 
     def __init__(self, optimizer: Optimizer):
         leaves, self.structure = jax.tree.flatten(optimizer)
@@ -215,7 +216,7 @@ def _acts_on_vectors(shape: _Shape, ravel: Ravel) -> bool:
 
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         try:
-            return alike(init, update, shape.knobs, vector, tree)
+            return is_elementwise(init, update, shape.knobs, vector, tree)
         except Exception as error:
             factory = jax.tree.unflatten(shape.structure, shape.knobs).factory
             why = (str(error).strip().splitlines() or [type(error).__name__])[0][:100]

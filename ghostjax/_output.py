@@ -1,4 +1,4 @@
-"""What an entry of the record is: dimensions, names, which direction is better, and when it is due."""
+"""The declaration of an entry of the record: dimensions, names, which direction is better, and when it is due."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from ghostjax._types import require
 class Output:
     """The declaration of one entry of the record.
 
-    `dims` are its dimensions after the round, `long_name` and `units` what a reader sees, `better` the direction that
-    is better ("lower", "higher", or None where neither is). `finite` says that a value which is not finite means a
-    training that diverged. `every` is the period in rounds: due are the first round and each `every`-th one, so that
-    a run whose length is a multiple of `every` records its last round.
+    `dims` are its dimensions after the round. Reports show `long_name` and `units`. `better` is the direction that is
+    better ("lower", "higher", or None). With `finite`, a value that is not finite means that the training diverged.
+    `every` is the period in rounds: the entry is due in the first round and in each `every`-th one, so that a run
+    whose length is a multiple of `every` records its last round.
     """
 
     dims: tuple[str, ...] = ()
@@ -35,11 +35,11 @@ class Output:
         require(names, "Output", "dims", shown(self.dims), 'give a tuple of names, such as ("node",)')
 
     def due(self, rounds: Any) -> Any:
-        """Whether the entry is recorded in each of `rounds` (numpy or jax); elsewhere it is blank."""
+        """Whether the entry is recorded in each of `rounds` (numpy or jax); in the others it is blank."""
         return (rounds == 0) | ((rounds + 1) % self.every == 0)
 
     def attributes(self) -> dict[str, Any]:
-        """What a labelled array carries: every declaration that says something."""
+        """The attributes of a labelled array: every declared value that is not empty."""
         found = {"long_name": self.long_name, "units": self.units, "better": self.better}
         found = {name: value for name, value in found.items() if value}
         return found | ({"every": self.every} if self.every > 1 else {})
@@ -56,7 +56,7 @@ GOAL: dict[str, Output] = {
 def with_blanks(record: Mapping[str, np.ndarray], outputs: Mapping[str, Output], start: int = 0) -> dict:
     """The rows of rounds `start`, `start + 1`, ... with nan where an entry was not due.
 
-    On the device those hold 0: a nan that is made on purpose would hide those that are not from `jax_debug_nans`.
+    On the device these entries hold 0. A deliberate nan there would trip `jax_debug_nans`, which looks for real ones.
     """
     filled = {}
     for name, column in record.items():

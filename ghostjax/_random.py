@@ -1,4 +1,4 @@
-"""Named random streams: every use of randomness has a name, so it never depends on what else was drawn."""
+"""Named random streams: every use of randomness has a name, so it does not depend on other draws."""
 
 import zlib
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from ghostjax._types import Key, require
 
 
 SEEDS = 2**32
-"""Seeds from 0 to one less: jax keeps their last 32 bits, so that seed 2^32 would be seed 0 again."""
+"""Seeds lie below this number: jax keeps their last 32 bits, so seed 2^32 would be seed 0 again."""
 
 
 def root_key(key: Key | int, call: str, parameter: str = "key") -> Key:
@@ -30,9 +30,7 @@ def root_key(key: Key | int, call: str, parameter: str = "key") -> Key:
         require(raw, call, parameter, shown(key), "give one key, jax.random.key(0), or a seed")
         return jnp.asarray(key)
     seed = whole(key, call, parameter)
-    require(
-        0 <= seed < SEEDS, call, parameter, seed, f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
-    )
+    require(0 <= seed < SEEDS, call, parameter, seed, f"a seed lies between 0 and {SEEDS - 1}; jax ignores higher bits")
     return jax.random.key(seed)
 
 

@@ -16,7 +16,7 @@ SMALL = 8
 
 
 def spelled(module: eqx.Module) -> str:
-    """`Name(knob=value, ...)`; what is off by default and still off (0, None, False, empty) is left out."""
+    """`Name(knob=value, ...)`. A knob that is off by default and still off (0, None, False, empty) is left out."""
     shown = []
     for field in dataclasses.fields(module):
         if field.repr and hasattr(module, field.name):

@@ -20,11 +20,11 @@ def rollout(
     """Plays one round per row of `participation` and returns the final state and the record of every round.
 
     A pure function: map it (`vmap`, `lax.map`), differentiate it in the weights, or place it in another
-    program. Starts from `simulation.init(key)` unless a `state` is given; randomness depends on `key` and the
+    program. It starts from `simulation.init(key)` unless a `state` is given. Randomness depends on `key` and the
     absolute round only, so cutting a training in pieces does not change a bit.
 
-    Weights count identities, and nothing is checked or refused here, as they may be traced: shares that sum to 1 are
-    rescaled by `gj.stake(shares).weights` before, or a rule's `f` and an attack's counts mean something else.
+    Weights count identities. Nothing is checked or refused here, since weights may be traced. Rescale shares that sum
+    to 1 by `gj.stake(shares).weights` first; otherwise a rule's `f` and an attack's counts have another meaning.
     """
     state = simulation.init(key) if state is None else state
 
@@ -38,7 +38,7 @@ def rollout(
 
 @eqx.filter_jit
 def one_step(simulation: Simulation, state: State, w: Float[Array, " n"], key: Key) -> tuple[State, Record]:
-    """One round as a program of its own, never compiled: its trace is kept, and says what a round records and does."""
+    """One round as a separate program that is only traced: the trace shows what a round records and computes."""
     return simulation.step(state, w, key)
 
 
@@ -47,9 +47,9 @@ def rollout_first(
 ) -> tuple[State, Record]:
     """Plays the first `count` rows only; `count` is traced, so one program serves every number up to T.
 
-    The record has T rows all the same; those after the first `count` hold 0, as do entries that were not due: a nan
-    made on purpose would hide those that are not from `jax_debug_nans`, so the host writes it (`with_blanks`). The loop
-    runs `count` times, it does not mask: short chunks cost what they play. Forward mode only.
+    The record always has T rows. Rows after the first `count` hold 0, and so do entries that were not due. A deliberate
+    nan there would trip `jax_debug_nans`, so the host writes it (`with_blanks`). The loop runs `count` times and does
+    not mask, so the cost of a chunk is that of its rounds. Forward mode only.
     """
 
     def play(i: Array, carry: tuple[State, Record]) -> tuple[State, Record]:

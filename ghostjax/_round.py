@@ -23,7 +23,7 @@ from ghostjax._types import ConfigurationError, Key, Respond
 
 
 class Reading(NamedTuple):
-    """What a detector says of a signal of shape `[*s]`, once a round.
+    """The output of a detector for a signal of shape `[*s]`, once a round.
 
     `evidence` grows as the null hypothesis loses credit, `alarm` says that it is at or above the threshold, and `since`
     is the round in which the change is estimated to have begun, -1 as long as there is no evidence.
@@ -42,7 +42,7 @@ class Motion(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What governance decides, and all that it can do.
+    """The decision of governance, and all that it can do.
 
     `factor [n]` multiplies the weights of the next rounds: 0 quarantines, 1 leaves as it is. `back` is the age of the
     model to return to: of the snapshots taken before this round, the newest of that age or less is restored; -1
@@ -81,7 +81,7 @@ class People(NamedTuple):
 
 
 class Session(NamedTuple):
-    """What those who decide see at the end of a round: readings of detectors, the two clocks, randomness of their own.
+    """The input of governance at the end of a round: readings of detectors, the two clocks, and a random key.
 
     `readings` are named as `Simulation.detectors` names them; `round` counts rounds played, `age` those behind the
     present model. `power [n]` is what each member counted for before this round, all present: 1 for an ordinary one, 0
@@ -99,7 +99,7 @@ class Session(NamedTuple):
 
 
 class State(NamedTuple):
-    """All that the next round needs: one field per stage, `()` for a stage without memory or that is absent.
+    """All that the next round needs: one field per stage, `()` for a stage that is absent or has no memory.
 
     `round` counts the rounds played and never rewinds; `age`, the rounds behind the present model, does when a
     snapshot is restored (`()` without governance, where both are the same). `readings` are the last ones of the
@@ -134,7 +134,7 @@ class Audit(NamedTuple):
 
 
 class Before(NamedTuple):
-    """What the adversary knows when its nodes draw their examples, before any message of the round.
+    """The adversary's knowledge when its nodes draw their examples, before any message of the round.
 
     `models` are where updates will be computed (`[d]` shared or `[n, d]`), `byzantine` the identities that it holds,
     `readings` the public readings of the last round, `key` the randomness of this draw.
@@ -148,7 +148,7 @@ class Before(NamedTuple):
 
 
 class View(NamedTuple):
-    """What the adversary may look at in a round.
+    """The adversary's knowledge in a round.
 
     `messages` are the rows that every identity would send if it were honest (non-finite rows zeroed), `weights` what
     each counts for, `byzantine` the identities that the adversary holds, `models` where the updates were computed
@@ -181,7 +181,7 @@ class View(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """What the adversary sends: a row per identity, and in gossip optionally a vector per victim.
+    """The adversary's messages: a row per identity, and in gossip optionally a vector per receiver.
 
     Only rows of Byzantine identities count; honest rows are restored by the round. With `by_receiver`, every Byzantine
     neighbour of receiver i sends it `by_receiver[i]` instead; `senders` narrows this to some of them. `ballots` are
@@ -195,12 +195,12 @@ class Sent(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What reached the receivers.
+    """The messages that reached the receivers.
 
     `x` are finite rows, `weights` what each counts for, `lost` the weight of rows that were not finite. `edges [n, k]`
     is a factor on each slot of a receiver, None where nothing was lost on an edge. With `by_receiver`, the identities
-    `senders` told receiver i the vector `by_receiver[i]`. `deviates` marks who sent something else than the protocol's
-    message; `altered` says that a channel changed rows, so that a node's own model is not its row here.
+    `senders` sent receiver i the vector `by_receiver[i]`. `deviates` marks identities that sent something else than the
+    protocol's message. `altered` says that a channel changed rows, so that a node's own model is not its row here.
     """
 
     x: Float[Array, "n d"]
@@ -214,7 +214,7 @@ class Received(NamedTuple):
 
 
 HIDDEN = ("byzantine", "owner", "honest", "losses", "updates", "lost", "task", "respond", "by_receiver", "outnumbered")
-"""What participants do not see of a round."""
+"""The fields of a round that participants do not see."""
 
 
 class Seen(NamedTuple):
@@ -239,8 +239,8 @@ class Seen(NamedTuple):
     def __getattr__(self, name: str) -> Any:
         if name in HIDDEN:
             raise ConfigurationError(
-                f"detector: signal reads {name!r}: participants do not see it; use what messages, weights, models, the "
-                "result and evaluate(...) tell"
+                f"detector: signal reads {name!r}: participants do not see it; use messages, weights, models, the "
+                "result or evaluate(...)"
             )
         raise AttributeError(name)
 

@@ -1,4 +1,4 @@
-"""What `rule(x, w)` and `attack(x, byzantine, w)` take: arrays, and what numpy makes one of."""
+"""The arguments of `rule(x, w)` and `attack(x, byzantine, w)`: arrays, and values that numpy turns into arrays."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def messages(x: Any, call: str) -> Float[Array, "n d"]:
 
 
 def weights(w: Any, x: Float[Array, "n d"], call: str) -> Float[Array, " n"]:
-    """`w`, or 1 each, in the dtype of the messages `x`. Errors: another length; what is negative or not finite."""
+    """`w`, or 1 each, in the dtype of the messages `x`. Errors: another length, a negative or non-finite weight."""
     n = x.shape[0]
     if w is None:
         return jnp.asarray(np.ones(n, x.dtype))

@@ -153,11 +153,11 @@ class Simulation(eqx.Module):
     def outputs(self) -> dict[str, Output]:
         """What every entry of the record is, as protocol, task, metrics and stages declare it."""
         people = (self.identity, self.channel, self.detectors, self.governance, self.electorate)
-        return outputs_of(self.task, self.protocol, self.metrics, *people, told=self.attack.per_receiver)
+        return outputs_of(self.task, self.protocol, self.metrics, *people, per_receiver=self.attack.per_receiver)
 
     @property
     def principals(self) -> Int[Array, " n"]:
-        """The principal behind each identity: `owner`, or each its own."""
+        """The principal behind each identity: `owner`, or a different one for each."""
         return jnp.arange(self.num_nodes, dtype=jnp.int32) if self.owner is None else self.owner
 
     @property

@@ -1,4 +1,4 @@
-"""Where a training begins when it does not begin anew: a model that was trained, or a whole state."""
+"""The start of a training that continues earlier work: a trained model, or a whole state."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ from ghostjax._types import ConfigurationError, Key, require
 def started(simulation: Simulation, key: Key, given: Any, call: str) -> State:
     """The state before round 0 that `given` stands for: a `State`, a flat model or a tree of parameters.
 
-    A `State` brings its memories (momentum, optimizer, attack) and loses its clock: its round becomes 0. A model
-    takes the place of the one that `key` would draw, and all memories are those of `simulation.init(key)`. In gossip
-    one model `[d]` is where every node begins, and `[n, d]` are models of their own.
+    A `State` keeps its memories (momentum, optimizer, attack), and its round becomes 0. A model takes the place of the
+    one that `key` would draw, and all memories are those of `simulation.init(key)`. In gossip all nodes begin from one
+    model `[d]`, or each from its row of `[n, d]`.
 
-    Errors: `ConfigurationError` naming the first leaf whose shape or dtype is another one here.
+    Errors: `ConfigurationError` naming the first leaf whose shape or dtype differs from the simulation's.
     """
     if isinstance(given, State):
         like = jax.eval_shape(simulation.init, key)

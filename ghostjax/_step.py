@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 
 Record = dict[str, Array]
-"""What one round leaves behind: `present`, `lost`, `margin` and `outnumbered`, and what metrics and stages returned."""
+"""The record of one round: `present`, `lost`, `margin`, `outnumbered`, and the entries of metrics and stages."""
 
 
 class Learned(NamedTuple):
-    """What nodes made of their data: their next memory, where they were `[d]` or `[n, d]`, updates, local losses.
+    """The result of local learning: next memory, models before the step `[d]` or `[n, d]`, updates, local losses.
 
     `objective(models, draw)` are losses and gradients on the draw-th batch of this round.
     """
@@ -123,7 +123,7 @@ def held(state: State, parts: tuple[PyTree, PyTree]) -> tuple[PyTree, PyTree]:
 
 
 def learn(sim: "Simulation", state: State, at: Moment) -> Learned:
-    """What nodes learn from their data, which the adversary may have rewritten where it holds the node."""
+    """Every node learns from its data. The adversary may have rewritten the data of its nodes."""
     start, ravel = sim.protocol.models(state.protocol), sim.ravel
 
     def objective(models: Array, draw: Any) -> tuple[Array, Array]:
@@ -139,11 +139,11 @@ def learn(sim: "Simulation", state: State, at: Moment) -> Learned:
 def corrupt(
     sim: "Simulation", state: State, learned: Learned, messages: Array, w: Array, respond: Any, at: Moment
 ) -> tuple[PyTree, Sent]:
-    """What leaves: the adversary's rows for its identities, the messages of all others."""
+    """The rows that are sent: the adversary's for its identities, the protocol's messages for all others."""
     seen, weights, _ = present(messages, w)
     held = sim.byzantine
 
-    def own(models: Array) -> tuple[Array, Array]:
+    def objective(models: Array) -> tuple[Array, Array]:
         losses, gradients = learned.objective(models, 0)
         return jnp.where(held, losses, 0), jnp.where(held[:, None], gradients, 0)
 
@@ -156,7 +156,7 @@ def corrupt(
         key=at("attack"),
         round=at.round,
         mixing=sim.protocol.mixing(weights),
-        objective=own,
+        objective=objective,
         readings=state.readings or {},
         audit=lambda theta: sim.task.audited(sim.ravel.unravel(theta)),
         verdict=state.verdict or None,
@@ -168,7 +168,7 @@ def corrupt(
 def carry(
     sim: "Simulation", state: State, sent: Sent, messages: Array, w: Array, at: Moment
 ) -> tuple[PyTree, Received]:
-    """What arrives of what was sent, with finite rows: here, once, is a row that is not finite absent."""
+    """The messages that arrive. Here, and only here, a row that is not finite becomes absent."""
     channel, carried, altered = (), Carried(sent.by_sender, w), False
     if sim.channel is not None:
         graph: Any = sim.protocol.topology
@@ -191,7 +191,7 @@ def carry(
 def observe(
     sim: "Simulation", learned: Learned, received: Received, result: Array, models: Array, receive: Any, at: Moment
 ) -> tuple[Round, Record]:
-    """The round as metrics see it, and what they and the guarantee of the rule say of it."""
+    """The round as metrics see it, and the record of metrics and of the rule's guarantee."""
     weights = received.weights
     margins = sim.protocol.guarantee(weights, received.edges, sim.byzantine)
     round = _round(sim, learned, received, result, models, margins, receive, at)
@@ -206,7 +206,7 @@ def _round(
     sim: "Simulation", learned: Learned, received: Received, result: Array, models: Array, margins: Any,
     receive: Callable[[Received], Any], at: Moment,
 ) -> Round:  # fmt: skip
-    told = received.by_receiver
+    by_receiver = received.by_receiver
     return Round(
         index=at.round,
         key=at("metrics"),
@@ -224,14 +224,14 @@ def _round(
         next_models=models,
         kappa=margins.kappa,
         outnumbered=margins.outnumbered,
-        respond=lambda x, told=told: receive(received._replace(x=x, by_receiver=told))[1],
-        by_receiver=told,
+        respond=lambda x, by_receiver=by_receiver: receive(received._replace(x=x, by_receiver=by_receiver))[1],
+        by_receiver=by_receiver,
         mixing=sim.protocol.mixing(received.weights),
     )
 
 
 def watch(sim: "Simulation", state: State, round: Round) -> tuple[PyTree, PyTree, Record]:
-    """What detectors say of the round as participants see it."""
+    """The readings of detectors, from the round as participants see it."""
     if not sim.detectors:
         return (), (), {}
     seen = round._replace(age=None if sim.governance is None else state.age).blind()

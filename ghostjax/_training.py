@@ -1,4 +1,4 @@
-"""A training: what is trained, how long, from which key, and who takes part; looked at once for all who play it."""
+"""A training: simulation, rounds, key, participation and start, checked once for every caller."""
 
 import dataclasses
 import enum
@@ -15,11 +15,11 @@ from ghostjax._types import ConfigurationError, require
 
 
 LARGEST = 2**31 - 1
-"""Rounds that an int32 counts."""
+"""The largest number of rounds: an int32 counts them."""
 
 
 class Unset(enum.Enum):
-    """The default of a parameter whose absence has to be seen."""
+    """The default of a parameter whose absence differs from None."""
 
     unset = "unset"
 
@@ -28,16 +28,16 @@ class Unset(enum.Enum):
 class Training:
     """`rounds` rounds of `simulation` from the root `key`, under `participation`, beginning with `state`.
 
-    It is data and plays nothing: `gj.simulate(training)`, `gj.attribution.adjoint(training)` and
-    `gj.attribution.leave_one_out(training)` do, and a `Run` remembers its own, `run.training`.
+    It is data and runs nothing: `gj.simulate(training)`, `gj.attribution.adjoint(training)` and
+    `gj.attribution.leave_one_out(training)` run it. A `Run` remembers the training that made it, `run.training`.
 
     `participation` says how much every identity counts in every round: None for 1 everywhere, an array `[n]` or
     `[rounds, n]` of counts, `gj.stake(shares)`, `"by_examples"`, `gj.sampled(share)` or `gj.churn(...)`. `weights`
-    `[rounds, n]` are the numbers that it comes to. `state` is where the training begins: None for
-    `simulation.init(key)`, a model (flat `[d]`, in gossip also `[n, d]`, or as a tree of parameters), or a `gj.State`
-    whose memories come along and whose round becomes 0.
+    `[rounds, n]` are the resulting numbers. `state` is where the training begins: None for
+    `simulation.init(key)`, a model (flat `[d]`, in gossip also `[n, d]`, or a tree of parameters), or a `gj.State`,
+    which keeps its memories and whose round becomes 0.
 
-    **Errors:** `ConfigurationError` in one line for each of them, before anything compiles.
+    **Errors:** `ConfigurationError` in one line for each argument, before anything compiles.
 
     ```python
     >>> import ghostjax as gj
@@ -58,7 +58,7 @@ class Training:
     participation: Any = None
     state: Any = None
     call: dataclasses.InitVar[str] = "Training"
-    """Who looks, for the errors."""
+    """The call that errors name."""
     weights: np.ndarray = dataclasses.field(init=False)
     declared: AbstractParticipation | None = dataclasses.field(init=False)
     """The participation as a declaration, None for everybody."""
@@ -75,9 +75,9 @@ class Training:
             object.__setattr__(self, name, value)
 
     def resized(self, rounds: int, participation: Any = None, *, played: int, call: str = "Training") -> "Training":
-        """The same training with other rounds, of which the first `played` keep their weights.
+        """The same training with another number of rounds; the first `played` keep their weights.
 
-        Rows of weights are cut; for more rounds they have to be given anew.
+        For fewer rounds the rows of weights are cut. For more rounds new rows have to be given.
         """
         rounds = whole(rounds, call, "rounds", 1, LARGEST)
         given = self.participation if participation is None else participation
@@ -104,7 +104,7 @@ def as_training(
     participation: Any = None,
     state: Any = None,
 ) -> Training:
-    """`given` if it is a training, which then says everything; otherwise one of a simulation and what is beside it."""
+    """`given` if it is a training; then no other argument is allowed. Otherwise a training made of all arguments."""
     if not isinstance(given, Training):
         return Training(given, rounds, 0 if key is Unset.unset else key, participation, state, call=call)
     beside = {"rounds": rounds, "participation": participation, "state": state}
@@ -112,5 +112,5 @@ def as_training(
     beside |= {} if key is Unset.unset else {"key": key}
     if beside:
         name, value = next(iter(beside.items()))
-        raise ConfigurationError(f"{call}: {name}={shown(value)}: the training says it already; leave it out")
+        raise ConfigurationError(f"{call}: {name}={shown(value)}: the training contains it already; leave it out")
     return given

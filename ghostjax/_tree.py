@@ -54,7 +54,7 @@ class Ravel(eqx.Module):
 
 
 def replaced(module: Any, **values: Any) -> Any:
-    """A copy of `module` with other values in some fields, which are not looked at again."""
+    """A copy of `module` with other values in some fields, which are not checked again."""
     other = copy.copy(module)
     for name, value in values.items():
         object.__setattr__(other, name, value)
@@ -67,7 +67,7 @@ def select(condition: Array, on_true: PyTree, on_false: PyTree) -> PyTree:
 
 
 def select_rows(mask: Bool[Array, " n"], on_true: PyTree, on_false: PyTree) -> PyTree:
-    """Rows of one tree where `mask`, those of another elsewhere; a leaf that both share is left as it is."""
+    """Rows of one tree where `mask`, rows of the other elsewhere. A leaf that both share is returned as it is."""
 
     def pick(a: Array, b: Array) -> Array:
         return b if a is b else jnp.where(mask.reshape(-1, *(1,) * (b.ndim - 1)), a, b)

@@ -45,7 +45,7 @@ def as_real(value: Any) -> Array:
     dtype = jnp.result_type(float)
     if isinstance(value, jax.Array | Tracer):
         return jnp.asarray(value, dtype)
-    # Placed, not computed: a knob whose nan has a meaning is no nan that `jax_debug_nans` looks for.
+    # Placed on the device and not computed there: `jax_debug_nans` looks for computed nan, and a knob may mean nan.
     with np.errstate(over="ignore"):  # beyond the dtype a number becomes inf
         return jax.device_put(np.asarray(value, dtype))
 
@@ -66,9 +66,9 @@ def real_field(
 ) -> Any:
     """A traced real knob of a module: mass, radius, step size, probability.
 
-    A module that is `Checked` refuses numbers outside `[low, high]`, and nan and inf unless they are said to be meant.
-    A knob in the unit of weights or of messages says so: it changes along where these are scaled to stay in the range
-    of floats.
+    A module that is `Checked` refuses numbers outside `[low, high]`, and nan and inf unless the field allows them.
+    A knob in the unit of weights or of messages declares it (`unit`). It is scaled with them where they are scaled to
+    stay in the range of floats.
     """
     knob = {"static": False, "whole": False, "low": low, "high": high, "nan": nan, "inf": inf, "unit": unit}
     return eqx.field(converter=_number_or_as_it_came(as_real), metadata={"knob": knob}, **kwargs)
@@ -98,10 +98,10 @@ def _whole(values: np.ndarray) -> bool:
 
 
 def _number_or_as_it_came(convert: Callable[[Any], Array]) -> Callable[[Any], Any]:
-    """`convert` for numbers; all else is left for `Checked` to refuse by the knob's name.
+    """`convert` for numbers; other values are left for `Checked` to refuse by the knob's name.
 
-    Numbers are numbers of Python and numpy, and arrays of them: numpy would read a text, and call None nan. A whole
-    knob takes no number that it would have to round.
+    Numbers are those of Python and numpy, and arrays of them. numpy itself would parse a text and turn None into nan.
+    A whole knob takes no number that it would have to round.
     """
 
     def converter(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Whether a folder holds what it says, whatever ghostjax wrote there."""
+"""Checks the folder of a run or sweep against its seals."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ from ghostjax._types import require
 def verify(directory: str | Path) -> list[str]:
     """One line for every fault of the run or sweep in `directory`; an empty list if all is whole.
 
-    Every file is read and compared with the sha256 by which another one binds it, and files are compared with each
-    other: a changed byte, a missing file, a file of another run and a sealed file of odd content are faults. What is
-    not finished is no fault. Nothing is changed.
+    Every file is read and compared with the sha256 that another file holds of it, and files are compared with each
+    other. Faults are a changed byte, a missing file, a file of another run, and a sealed file whose content cannot be.
+    Unfinished work is no fault. Nothing is changed.
 
-    **A sha256 is no signature.** It tells damage, and files that do not belong together. Whoever can write the folder
-    can write other numbers and seals that fit them; against that, compare with a copy, or with the hash of the folder
-    kept elsewhere.
+    **A sha256 is no signature.** It detects damage, and files that do not belong together. Somebody who can write to
+    the folder can write other numbers and matching seals. Against that, compare with a copy, or with a hash of the
+    folder that is kept elsewhere.
 
     Errors: `ConfigurationError` where nothing in `directory` was written by ghostjax.
 

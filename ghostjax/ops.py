@@ -1,7 +1,7 @@
-"""What an author of a rule, an attack, a metric or a detector computes with: knobs, moments, distances, windows.
+"""Building blocks for authors of rules, attacks, metrics and detectors: knobs, moments, distances, windows.
 
-Everything here takes weights `w [n]` as the package does: `w[i] = 0` means that row i is absent. Where rows may hold
-numbers that are not finite, they are put aside first (a round and `rule(x, w)` do it before a member sees them).
+Everything here takes weights `w [n]` as the package does: `w[i] = 0` means that row i is absent. Rows must be finite.
+A round and `rule(x, w)` make a non-finite row absent before a member sees it.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ def real_field(**options: Any) -> Any:
     """A traced real knob of a module: `low=`, `high=`, `nan=`, `inf=`, `unit="mass" | "length"`, `default=`.
 
     One compiled program serves all its values, a sweep maps over them, and a derivative in them exists. A value outside
-    of the range is refused in one line when the module is made. A knob in the unit of weights or of messages says so.
+    of the range is refused in one line when the module is made. A knob in the unit of weights or messages sets `unit`.
 
     ```python
     >>> import ghostjax as gj
@@ -97,7 +97,7 @@ def squared_distances(x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Ar
 
 
 def window_mean(x: Float[Array, "n d"], w: Float[Array, " n"], trim: Float[Array, ""]) -> Float[Array, " d"]:
-    """Per coordinate, the mean of what is left of the sorted values without mass `trim` at both ends.
+    """Per coordinate, sorts the values, drops mass `trim` at both ends and averages the rest.
 
     Where nothing is left it is the median. Reverse-mode derivatives are those of removal.
 

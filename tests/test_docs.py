@@ -31,7 +31,7 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
         exec(compile("\n" * line + block.group(1), str(page), "exec"), names)
     if page.name == "README.md":  # what its first example says is true
         attackers = names["simulation"].byzantine.nonzero()[0].tolist()
-        assert sorted(names["blame"].ranking[:4].tolist()) == attackers == [20, 21, 22, 23]
+        assert sorted(names["scores"].ranking[:4].tolist()) == attackers == [20, 21, 22, 23]
         assert names["run"].result is ghostjax.RunResult.completed
     members = [value for value in names.values() if isinstance(value, type)]
     printed = [(check, m) for kind, check in BATTERIES.items() for m in members if defined_here(m, kind)]

@@ -191,13 +191,13 @@ def test_a_round_is_drawn_from_the_key_and_itself_alone(make):
         (lambda: gj.sampled(0.5, seed=-1), "sampled: seed=-1"),
         (lambda: gj.churn(-0.1, 0.5), "churn: arrive=-0.1"),
         (lambda: gj.churn(0.1, np.nan), "churn: depart=nan"),
-        (lambda: gj.churn(0, 0), "churn: arrive=0, depart=0: nobody ever comes or goes; give start"),
+        (lambda: gj.churn(0, 0), "churn: arrive=0, depart=0: no node ever arrives or departs; give start"),
         (lambda: gj.churn(0.1, 0.1, 2), "churn: start=2: a probability"),
         (lambda: gj.churn(0.1, 0.1, "all"), "churn: start="),
         (lambda: weights_of(gj.sampled(0.5), 1, N, "call"), "call: participation=Sampled: it is drawn by the key"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused(make, line, as_users_run):
-    with pytest.raises(gj.ConfigurationError, match=f"^{line}") as told:
+    with pytest.raises(gj.ConfigurationError, match=f"^{line}") as caught:
         make()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)

@@ -30,8 +30,8 @@ def test_values_are_shown(name):
 
 
 def test_large_and_traced_values_are_shown_by_shape():
-    lanes = eqx.filter_vmap(rules.TrimmedMean)(jnp.arange(20.0))
-    assert repr(lanes) == "TrimmedMean(f=f32[20], share=f32[20])"
+    stacked = eqx.filter_vmap(rules.TrimmedMean)(jnp.arange(20.0))
+    assert repr(stacked) == "TrimmedMean(f=f32[20], share=f32[20])"
     assert repr(eqx.filter_vmap(rules.TrimmedMean)(jnp.arange(3.0))) == "TrimmedMean(f=[0, 1, 2], share=[0, 0, 0])"
     seen = []
     jax.make_jaxpr(lambda f: seen.append(repr(rules.TrimmedMean(f=f))) or f)(1.0)

@@ -85,15 +85,15 @@ def test_no_attackers_beside_some_are_the_baseline_of_a_sweep(byzantine, as_user
             cells = build_cells(source, as_axes({"byzantine": byzantine}), [0, 1], 2, None)
             assert [cell.byzantine > 0 for cell in cells] == [False, False, True, True]
     for source in builders:
-        with pytest.warns(UserWarning, match=r"sweep: attack=SignFlip.*no identity is Byzantine in any cell") as told:
+        with pytest.warns(UserWarning, match=r"sweep: attack=SignFlip.*no identity is Byzantine in any cell") as caught:
             build_cells(source, as_axes({"byzantine": [0]}), [0, 1], 2, None)
-        assert len(told) == 1
+        assert len(caught) == 1
 
 
 def test_an_attack_that_nobody_carries_out_is_told_once():
-    with pytest.warns(UserWarning, match="so it never acts") as told:
+    with pytest.warns(UserWarning, match="so it never acts") as caught:
         build(attack=gj.attacks.LabelFlip(10))
-    assert len(told) == 1
+    assert len(caught) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         build()

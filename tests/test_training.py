@@ -60,7 +60,9 @@ def test_a_training_says_what_the_call_said():
 @pytest.mark.parametrize("beside", [{"rounds": 3}, {"key": 0}, {"participation": ROWS}, {"state": np.zeros(650)}])
 def test_a_training_says_everything(beside):
     training = gj.Training(SIMULATION, ROUNDS, 3)
-    with pytest.raises(gj.ConfigurationError, match=rf"simulate: {next(iter(beside))}=.*the training says it already"):
+    with pytest.raises(
+        gj.ConfigurationError, match=rf"simulate: {next(iter(beside))}=.*the training contains it already"
+    ):
         play(training, **beside)
 
 
@@ -127,8 +129,8 @@ def test_drawn_weights_are_those_of_the_run_whoever_plays_it(tmp_path):
     whole = play(SIMULATION, ROUNDS, 1, participation=who)
     swept = gj.sweep(SIMULATION, {}, ROUNDS, seeds=[0, 1], participation=who, progress=None).dataset
     np.testing.assert_array_equal(swept["loss"].sel(seed=1), whole.record["loss"])
-    lanes = gj.sweep(SIMULATION, {}, ROUNDS, seeds=[0, 1], participation=who, lanes=2, progress=None).dataset
-    np.testing.assert_allclose(lanes["loss"], swept["loss"], rtol=1e-5)
+    batched = gj.sweep(SIMULATION, {}, ROUNDS, seeds=[0, 1], participation=who, batch=2, progress=None).dataset
+    np.testing.assert_allclose(batched["loss"], swept["loss"], rtol=1e-5)
     play(SIMULATION, 3, 1, participation=who, directory=tmp_path)
     same(play(SIMULATION, ROUNDS, 1, participation=who, directory=tmp_path), whole)
     with pytest.raises(gj.ConfigurationError, match=r"participation\.seed: null -> 3"):
@@ -192,9 +194,9 @@ def test_a_start_of_another_shape_is_refused(state, line):
     if line is None:
         gj.Training(SIMULATION, 1, 0, state=state)
         return
-    with pytest.raises(gj.ConfigurationError, match=rf"^Training: {line}") as told:
+    with pytest.raises(gj.ConfigurationError, match=rf"^Training: {line}") as caught:
         gj.Training(SIMULATION, 1, 0, state=state)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_start_is_part_of_what_a_run_is(tmp_path):

@@ -35,5 +35,5 @@ class Bursts(AbstractChannel):
         broken = jnp.where(w > 0, after, state)
         if nbr is None:
             return broken, Carried(x, jnp.where(broken, 0, w))
-        # In gossip a node that is not heard still hears, and has its own model (slot 0).
+        # In gossip a node whose messages are lost still receives, and has its own model (slot 0).
         return broken, Carried(x, w, jnp.where(broken[nbr], 0, 1).astype(w.dtype))

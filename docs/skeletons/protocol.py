@@ -1,4 +1,4 @@
-"""A protocol: a server whose model follows the aggregate with a momentum of its own."""
+"""A protocol: a server whose model follows the aggregate with momentum."""
 
 from typing import Any, ClassVar, NamedTuple
 

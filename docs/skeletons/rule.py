@@ -22,6 +22,6 @@ class Central(AbstractGeometricRule):
         assert dist2 is not None
         spread = gj.ops.safe_divide(dist2 @ w, w.sum()) + jnp.square(self.floor.astype(w.dtype))
         a = gj.ops.safe_divide(w, spread)
-        # Where all messages are equal every one has its own weight.
+        # If all messages are equal, their coefficients are their weights.
         a = jnp.where(a.sum() > 0, a, w)
         return gj.ops.safe_divide(a, a.sum())

@@ -1,4 +1,4 @@
-"""A task whose nodes have objectives of their own: everybody pulls a little to its own side."""
+"""A task with a different objective per node: every node pulls towards its own aim."""
 
 import jax
 import jax.numpy as jnp

@@ -4,7 +4,10 @@ from ghostjax._kernels.border import finite_rows as finite_rows, present as pres
 from ghostjax._kernels.clipped_steps import clipped_steps as clipped_steps
 from ghostjax._kernels.dense import dense_product as dense_product
 from ghostjax._kernels.distance import squared_distances as squared_distances, unit_distances as unit_distances
-from ghostjax._kernels.geometric_median import in_sight as in_sight, median_coefficients as median_coefficients
+from ghostjax._kernels.geometric_median import (
+    median_coefficients as median_coefficients,
+    without_far_rows as without_far_rows,
+)
 from ghostjax._kernels.mass import kept_mass as kept_mass
 from ghostjax._kernels.median_rows import geometric_median as geometric_median
 from ghostjax._kernels.moments import (

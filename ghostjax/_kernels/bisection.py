@@ -1,9 +1,9 @@
 """Order statistics by bisection on order-preserving integer keys: any number of rows, any weights.
 
-The bits of a float, with those below the sign flipped for negative numbers, order like the float itself. The
-value sought is the largest v whose mass below, `sum_i w_i [key_i < v]`, is within a limit; one bit of v per
-step, so the cost does not depend on the data and limits may be traced. Columns are taken in tiles, so that the
-keys of one stay in cache over all steps; `MASS_TILE` and `WORK` were found by trial on CPU.
+The bits of a float, with those below the sign flipped for negative numbers, order like the float itself. The search
+finds the largest v whose mass below, `sum_i w_i [key_i < v]`, is within a limit. Each step fixes one bit of v, so the
+cost does not depend on the data, and limits may be traced. Columns are taken in tiles, so that the keys of a tile
+stay in cache over all steps. `MASS_TILE` and `WORK` were found by trial on CPU.
 """
 
 import jax.numpy as jnp
@@ -23,7 +23,7 @@ def to_keys(x):
 
 
 def from_keys(keys, dtype):
-    """The inverse of `to_keys`, which is its own."""
+    """The inverse of `to_keys`: flipping the same bits once more."""
     return lax.bitcast_convert_type(keys ^ ((keys >> (8 * keys.dtype.itemsize - 1)) & jnp.iinfo(keys.dtype).max), dtype)
 
 
@@ -48,8 +48,8 @@ def mass(weights, mask):
 def block_sum(term, dtype, *arrays):
     """The sum over rows of `term(*arrays)`, the first `[n, tile]`, in balanced trees of blocks of rows.
 
-    Blocks are small and copied before they are used: XLA on CPU divides more work between threads, and takes a loop
-    that reads a part of something large in place for one that reads the whole.
+    Blocks are small and copied before use, for two reasons. XLA on CPU divides larger work between threads. It also
+    costs a loop that reads a part of a large array as if the loop read all of it.
     """
     n, tile = arrays[0].shape
     size = min(n, 32, max(1, WORK // tile))
@@ -69,7 +69,7 @@ def block_sum(term, dtype, *arrays):
 def window_value(x, weights, a, b, trim, left, scale):
     """The window mean from its thresholds, summed in numbers times `scale`; their midpoint where a >= b.
 
-    Relative to `a` only what lies between the thresholds is added, and what the window holds of `b`: nothing cancels.
+    All sums are relative to `a`: the values between the thresholds, and the part of the window at `b`. Nothing cancels.
     """
     a2, b2 = a[None, :], b[None, :]
     low, high = scale * a, scale * b
@@ -112,7 +112,7 @@ def mass_window(x, weights, trim, slack, left, scale):
 def tiled(kernel, x, outputs, tile):
     """`kernel` of column tiles `[n, tile]`, the first `outputs` of its arrays `[tile]` as arrays `[d]`.
 
-    The last tile overlaps its neighbour instead of being padded; its columns are computed twice, alike.
+    The last tile overlaps its neighbour instead of being padded. Shared columns are computed twice, with equal bits.
     """
     d = x.shape[1]
     tile = min(tile, d)

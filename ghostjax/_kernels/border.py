@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Float
 
 
 def finite_rows(x: Float[Array, "n d"]) -> Bool[Array, " n"]:
-    """Whether all that a row holds is finite."""
+    """Whether every number of a row is finite."""
     # 0 times a finite number is 0, times inf or nan it is nan: one product instead of an [n, d] mask and its
     # reduction, which is slower on CPU. Full precision, since rounding to fewer digits could overflow to inf.
     zeros = jnp.zeros(x.shape[1], x.dtype)

@@ -19,8 +19,8 @@ def clipped_steps(
 ) -> Float[Array, " d"]:
     """`v` after `steps` times `v <- v + sum_i s_i (x_i - v)`, `s_i = share_i min(1, tau / ||x_i - v||)`, from `start`.
 
-    Two reads of x a step. Derivative in reverse mode only: it keeps the centres `[steps, d]` and the distances
-    `[steps, n]`, never a difference `[n, d]`, and costs two reads a step and one more to write that of x.
+    A step reads x twice. The derivative (reverse mode only) keeps the centres `[steps, d]` and the distances
+    `[steps, n]`, never a difference `[n, d]`. It reads x twice a step, and once more to write the cotangent of x.
     """
     return jax.lax.fori_loop(0, steps, lambda _, v: _step(x, share, tau, v)[0], start)
 

@@ -1,4 +1,4 @@
-"""The window mean of every receiver where everybody may hear everybody: equal receivers share one network."""
+"""The window mean of every receiver in a graph with a slot for every row: equal receivers share one network."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from ghostjax._kernels.weights import all_alike, SLACK
+from ghostjax._kernels.weights import all_equal, SLACK
 
 
 Kernel = Callable[[Array, Array, Array, int, Array], tuple[Array, ...]]
@@ -26,9 +26,9 @@ def complete_window(
 
     Sums are those of numbers times `scale`.
 
-    Receivers that weigh all rows like the one that hears most, up to rounding, take its result. In a complete
-    graph of equal edges these are all of them, and one network is run; the others, such as an adversary that does not
-    believe its own message, run theirs one after the other.
+    The leader is the receiver with the largest mass. A receiver with the same weights as the leader, up to rounding,
+    takes its result. In a complete graph of equal edges all receivers do, and one network runs. The others run their
+    networks one after the other; a Byzantine node that gives its own message weight 0 is one of them.
     """
     n, d = x.shape
     everybody = jnp.arange(n)
@@ -42,12 +42,12 @@ def complete_window(
             lambda x, w, t, kernel=kernel: kernel(x, w, t, outputs, scale)
             for kernel in (equal_weights, general_weights)
         ]
-        return lax.cond(all_alike(dense[i]), *kernels, x, dense[i], trim[i])
+        return lax.cond(all_equal(dense[i]), *kernels, x, dense[i], trim[i])
 
     def advance(step: Array, found: tuple[Array, ...]) -> tuple[Array, ...]:
         # The leader comes first. One call of the kernels serves it and those unlike it: two would compile twice.
         i = (leader + step) % n
-        own = lax.cond(same[i] & (step > 0), lambda: tuple(y[leader] for y in found), lambda: serve(i))
-        return tuple(y.at[i].set(row) for y, row in zip(found, own, strict=True))
+        rows = lax.cond(same[i] & (step > 0), lambda: tuple(y[leader] for y in found), lambda: serve(i))
+        return tuple(y.at[i].set(row) for y, row in zip(found, rows, strict=True))
 
     return lax.fori_loop(0, n, advance, tuple(jnp.zeros((n, d), x.dtype) for _ in range(outputs)))

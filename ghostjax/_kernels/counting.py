@@ -1,11 +1,13 @@
-"""Order statistics of rows that all count the same, by counting: any number of rows.
+"""Order statistics of rows of equal weight, by counting: any number of rows.
 
-Like bisection by mass, but in digits of 7 bits: the largest v with at most `rank` rows below is found from its
-highest digit down, one bit per step, among the rows that share the digits found so far. Those below and above them
-saturate at -128 and 127, beyond every digit (-64 .. 63), so that one byte per row says all, whatever the float, and
-a vector instruction compares as many rows as it has bytes. The cost does not depend on the data and ranks may be
-traced. Loops rather than unrolled rows keep the program small; their bodies are chains, since XLA on CPU hands what
-could run side by side to another thread, at a price above the work. `TILE` and `BLOCK` were found by trial on CPU.
+The search finds, per column, the largest key v with at most `rank` rows below it (`to_keys` orders floats as integers).
+It goes digit by digit (7 bits, highest first), and within a digit bit by bit: `v <- v + 2^j if #(rows < v + 2^j) <=
+rank`. **Invariant** before a digit: the higher digits of v are known, and every row is one byte. A row that shares the
+known digits holds its next digit, -64 .. 63; a row below or above them holds -128 or 127, beyond every digit. So one
+count of bytes per bit counts all rows below, and a vector instruction compares as many rows as it has bytes. The cost
+does not depend on the data, and ranks may be traced. Loops keep the program small. Their bodies are chains, because
+XLA on CPU runs independent parts in other threads, which costs more than the work. `TILE` and `BLOCK` were found by
+trial on CPU.
 """
 
 import jax.numpy as jnp
@@ -19,9 +21,9 @@ TILE, BLOCK, DIGIT = 256, 64, 7
 
 
 def in_blocks(keys, x, present, start):
-    """`keys [blocks, BLOCK, tile]` filled with those of columns `start ..`; the largest for absent rows.
+    """`keys [blocks, BLOCK, tile]` filled with the keys of columns `start ..`; absent rows hold the largest key.
 
-    The last block overlaps the one before, whose rows are absent in it.
+    The last block overlaps the one before. A row that both contain is absent in the last, so that it counts once.
     """
     n = x.shape[0]
     blocks, size, tile = keys.shape
@@ -29,31 +31,31 @@ def in_blocks(keys, x, present, start):
     def fill(i, keys):
         first = jnp.minimum(i * size, n - size)
         rows = lax.dynamic_slice(x, (first, start), (size, tile))
-        # -0.0 has a key of its own, below that of 0.0, which compares as equal.
+        # -0.0 becomes 0.0: the two compare as equal, and their keys differ.
         rows = jnp.where(rows == 0, 0, rows)
         counted = lax.dynamic_slice_in_dim(present, first, size) & (first + jnp.arange(size) >= i * size)
-        own = jnp.where(counted[:, None], to_keys(rows), jnp.iinfo(keys.dtype).max)
-        return lax.dynamic_update_index_in_dim(keys, own, i, 0)
+        row_keys = jnp.where(counted[:, None], to_keys(rows), jnp.iinfo(keys.dtype).max)
+        return lax.dynamic_update_index_in_dim(keys, row_keys, i, 0)
 
     return lax.fori_loop(0, blocks, fill, keys)
 
 
 def in_digits(digits, keys):
-    """`digits [levels, *keys.shape]` filled with those of the keys, highest first."""
+    """`digits [levels, *keys.shape]` filled with the digits of the keys, highest first, each less 64."""
     levels, blocks = digits.shape[:2]
 
     def fill(step, digits):
         level, i = step // blocks, step % blocks
         shift = (DIGIT * (levels - 1 - level)).astype(keys.dtype)
-        own = lax.dynamic_index_in_dim(keys, i, 0, keepdims=False) ^ jnp.iinfo(keys.dtype).min
-        digit = (lax.shift_right_logical(own, shift) & 127).astype(jnp.int8) - jnp.int8(64)
+        block = lax.dynamic_index_in_dim(keys, i, 0, keepdims=False) ^ jnp.iinfo(keys.dtype).min
+        digit = (lax.shift_right_logical(block, shift) & 127).astype(jnp.int8) - jnp.int8(64)
         return lax.dynamic_update_slice(digits, digit[None, None], (level, i, 0, 0))
 
     return lax.fori_loop(0, levels * blocks, fill, digits)
 
 
 def count_below(rows, v):
-    """The number of bytes below `v` per column; of one block they fit into a byte as well."""
+    """The number of bytes below `v` per column. Counts of one block fit into a byte as well."""
     blocks, size, tile = rows.shape
 
     def count(i, counts):
@@ -76,9 +78,9 @@ def key_of_rank(digits, rank, dtype):
 
         def narrow(j, rows):
             old = lax.dynamic_index_in_dim(rows, j, 0, keepdims=False)
-            own = lax.dynamic_slice(digits, (i, j, 0, 0), (1, 1, size, tile))[0, 0]
-            own = jnp.where(old < v[None, :], jnp.int8(-128), jnp.where(old > v[None, :], jnp.int8(127), own))
-            return lax.dynamic_update_index_in_dim(rows, own, j, 0)
+            digit = lax.dynamic_slice(digits, (i, j, 0, 0), (1, 1, size, tile))[0, 0]
+            digit = jnp.where(old < v[None, :], jnp.int8(-128), jnp.where(old > v[None, :], jnp.int8(127), digit))
+            return lax.dynamic_update_index_in_dim(rows, digit, j, 0)
 
         rows = lax.fori_loop(0, blocks, narrow, rows)
         steps = jnp.where(i == 0, first, DIGIT)
@@ -102,8 +104,8 @@ def key_of_rank(digits, rank, dtype):
 def rank_window(x, present, window, outputs, scale):
     """Window mean and thresholds of rows that all count 1, the first `outputs` of them; 0 where there are none.
 
-    Relative to the lower threshold only what lies between the two is added, and what the window holds of the upper, in
-    numbers times `scale`.
+    Sums are relative to the lower threshold a, of numbers times `scale`: `y = a + (sum_{a < x_i < b} (x_i - a) +
+    at_b (b - a)) / mass`, with `at_b` the part of the window at the upper threshold b.
     """
     n, d = x.shape
     tile, blocks, size = min(TILE, d), -(-n // BLOCK), BLOCK
@@ -115,7 +117,7 @@ def rank_window(x, present, window, outputs, scale):
 
     def body(i, carry):
         keys, digits, results = carry
-        # The last tile overlaps its neighbour; its columns are computed twice, alike.
+        # The last tile overlaps its neighbour. The shared columns are computed twice, with equal bits.
         start = jnp.minimum(i * tile, d - tile)
         keys = in_blocks(keys, x, present, start)
         digits = in_digits(digits, keys)

@@ -12,9 +12,9 @@ from jaxtyping import Array, Float
 def dense_product(x: Float[Array, "b i"], w: Float[Array, "i o"]) -> Float[Array, "b o"]:
     """`x @ w`, differentiable like it in either mode and any order.
 
-    The gradient in `w` is `x^T g`. Mapped over nodes, XLA on CPU computes it from `x` and `g` as they lie by a slow
-    batched product; from a transposed copy of one of them, which a barrier keeps from being folded back, by a fast
-    one (`benchmarks/dense.py`).
+    The gradient in `w` is `x^T g`. Mapped over nodes, XLA on CPU computes it by a slow batched product from `x` and `g`
+    in their layout, and by a fast one from a transposed copy of one of them. A barrier keeps XLA from removing the
+    copy (`benchmarks/dense.py`).
     """
     return x @ w
 

@@ -15,7 +15,7 @@ RECENTRED = 4
 
 
 def squared_distances(x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, "n n"]:
-    """`D_ij = ||x_i - x_j||^2` with an exactly zero diagonal; beyond the float range see `unit_distances`."""
+    """`D_ij = ||x_i - x_j||^2` with an exactly zero diagonal. `unit_distances` covers the whole float range."""
     distances, scale = unit_distances(x, w)
     return _within(distances / scale / scale)
 
@@ -28,23 +28,23 @@ def unit_distances(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float
     highest, since the reduced-precision modes of accelerators would lose them again. Squares that overflow count as
     1e-8 of the largest number: sums of them, and their products with a weight of 0, stay finite.
 
-    A far message drags the mean along, and with it the digits of everybody. Where the row with the nearest
-    half of the mass is too far from the centre to tell its neighbours apart, the product is formed again around it.
+    A far message moves the mean, and all distances lose digits. The middle row is the one whose nearest half of the
+    mass is nearest. If rounding hides the distances around it, the product is formed again, centred at the middle row.
 
-    s is 1 but where squares leave the float range: there half of the mass decides, and unless it lies between 1e-15 and
-    1e15 apart, s is the power of two that brings it near 1.
+    s is 1 unless squares leave the float range. There the spread of half of the mass decides: outside of 1e-15 .. 1e15,
+    s is the power of two that brings it near 1.
     """
     w = balanced(w)
     mean = jax.lax.stop_gradient(weighted_mean(x, w))
     norms, distances = _around(x, mean)
     fixed = jax.lax.stop_gradient(norms)
-    blind, _ = _blind(fixed, jax.lax.stop_gradient(distances), w)
+    blind, _ = _unresolved(fixed, jax.lax.stop_gradient(distances), w)
     info = jnp.finfo(x.dtype)
     top = jnp.where(w > 0, fixed, 0).max(initial=0)
     ordinary = (top >= x.shape[1] * (float(info.tiny) / float(info.eps))) & (top < _largest(x.dtype))
 
     def again() -> tuple[Array, Array]:
-        centre, scale = _trusted(x, w, mean)
+        centre, scale = _middle_centre(x, w, mean)
         return _around(x, centre, scale)[1], scale
 
     return jax.lax.cond(blind | ~ordinary, again, lambda: (distances, jnp.ones((), x.dtype)))
@@ -66,19 +66,19 @@ def _around(x: Array, centre: Array, scale: Scale = None) -> tuple[Array, Array]
     return norms, jnp.where(jnp.eye(x.shape[0], dtype=bool), 0, distances)
 
 
-def _blind(norms: Array, distances: Array, w: Array) -> tuple[Array, Array]:
-    """Whether rounding hides the distances of the row with the nearest half of the mass, and which row that is."""
+def _unresolved(norms: Array, distances: Array, w: Array) -> tuple[Array, Array]:
+    """Whether rounding hides the distances around the middle row (`unit_distances`), and its index."""
     radius = nearest_radius(distances, w, w.sum() / 2)
     row = jnp.argmin(jnp.where(w > 0, radius, jnp.inf))
     return jnp.finfo(norms.dtype).eps * norms[row] > 1e-4 * radius[row], row
 
 
-def _trusted(x: Array, w: Array, mean: Array) -> tuple[Array, Array]:
-    """A row with half of the mass around it, found from centre to centre until rounding hides nothing, and s."""
+def _middle_centre(x: Array, w: Array, mean: Array) -> tuple[Array, Array]:
+    """The middle row, found from centre to centre until rounding hides no distance around it, and s."""
     x, w = jax.lax.stop_gradient(x), jax.lax.stop_gradient(w)
 
     def middle(centre: Array) -> Array:
-        """How far the middle row is, as the largest of its coordinates."""
+        """The size of the middle row: the largest of its coordinates."""
         rows, factor = near_one(x, centre)
         size = jnp.minimum(jnp.abs(rows).max(1, initial=0) / factor, jnp.finfo(x.dtype).max)
         order = jnp.argsort(jnp.where(w > 0, size, jnp.inf))
@@ -86,7 +86,7 @@ def _trusted(x: Array, w: Array, mean: Array) -> tuple[Array, Array]:
 
     def look(centre: Array) -> tuple[Array, Array]:
         # In units of the middle row, the squares of half of the mass neither overflow nor vanish.
-        return _blind(*_around(x, centre, power_near(middle(centre))), w)
+        return _unresolved(*_around(x, centre, power_near(middle(centre))), w)
 
     def unfinished(carry: tuple[Array, Array, Array, Array]) -> Array:
         step, _, blind, _ = carry

@@ -1,8 +1,8 @@
-"""Lanes: a kernel that stays one kernel under `vmap`.
+"""A kernel that stays one kernel under `vmap`.
 
-A fused network is fast only while nothing fuses with it: a consumer that broadcasts its result makes XLA
-recompute it once per row. It therefore runs in a branch or loop of its own, which plain `vmap` would undo (a
-batched `cond` runs both branches as a select).
+A fused network is fast only as a separate kernel: XLA fuses it with a consumer that broadcasts its result, and then
+recomputes it once per row. The network therefore runs in a separate branch or loop. Plain `vmap` would undo that, since
+a batched `cond` runs both branches as a select. Hence a batching rule of our own: a loop on CPU.
 """
 
 import jax
@@ -12,7 +12,7 @@ from jax.custom_batching import custom_vmap
 
 
 def batch_as_loop(kernel, together):
-    """`kernel` as a function whose batched form is a loop over lanes on CPU and `together` elsewhere.
+    """`kernel` as a function whose batched form is a loop over the batch on CPU and `together` elsewhere.
 
     `together` takes every argument with a leading batch axis and must itself be safe to batch again.
     """
@@ -21,11 +21,11 @@ def batch_as_loop(kernel, together):
     @mapped_kernel.def_vmap
     def rule(size, batched, *args):
         def one_by_one(*args):
-            def lane(own):
-                own = iter(own)
-                return mapped_kernel(*[next(own) if b else a for a, b in zip(args, batched, strict=True)])
+            def one(mapped):
+                mapped = iter(mapped)
+                return mapped_kernel(*[next(mapped) if b else a for a, b in zip(args, batched, strict=True)])
 
-            return lax.map(lane, [a for a, b in zip(args, batched, strict=True) if b])
+            return lax.map(one, [a for a, b in zip(args, batched, strict=True) if b])
 
         def all_at_once(*args):
             return together(

@@ -1,4 +1,4 @@
-"""The geometric median in coefficient space: everything about it is in the distances between rows."""
+"""The geometric median in coefficient space: the distances between rows determine it."""
 
 from functools import partial
 from typing import Any
@@ -13,21 +13,21 @@ from ghostjax._kernels.nearest import nearest_radius
 
 STEPS = 100
 """Largest number of Newton steps; hard inputs take ten."""
-EASY = 12
-"""Number of Weiszfeld's steps before Newton's: they cost less, and ordinary inputs need no others."""
+WEISZFELD_STEPS = 12
+"""Number of Weiszfeld's steps before Newton's: they cost less, and for ordinary inputs they suffice."""
 
 
-def in_sight(dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array, ""]) -> Float[Array, " n"]:
-    """`w`, and 0 for rows so far from the nearest half of the mass that D no longer tells their direction.
+def without_far_rows(dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array, ""]) -> Float[Array, " n"]:
+    """`w`, and 0 for rows so far from the nearest half of the mass that rounding in D hides their direction.
 
     A row at distance R changes the squared radii of the others by its coefficient, about 1 / R, times the rounding of
-    R^2. From R = 1e-3 / eps times the radius of the half on (8e3 in float32) that would decide where they are.
+    R^2. Beyond R = 1e-3 / eps times the radius of the half (8e3 in float32) this error would decide the result.
     """
     d = jax.lax.stop_gradient(dist2)
     radius = nearest_radius(d, w, w.sum() / 2)
     row = jnp.argmin(jnp.where(w > 0, radius, jnp.inf))
     reach = jnp.maximum(radius[row], jnp.square(jax.lax.stop_gradient(nu))) * jnp.square(1e-3 / jnp.finfo(d.dtype).eps)
-    # A half without extent tells no scale, unless it is more than a half: then the median is within nu of it.
+    # Half of the mass at one point gives no scale. If it is more than half, the median is within nu of that point.
     heavy = jnp.where(d[row] == 0, w, 0).sum() > w.sum() * (0.5 + 4 * jnp.finfo(w.dtype).eps)
     return jnp.where((d[row] > reach) & ((radius[row] > 0) | heavy), 0, w)
 
@@ -38,9 +38,9 @@ def median_coefficients(
 ) -> Float[Array, " n"]:
     """`a` with `a @ x` the minimiser z of `sum_i w_i h(||z - x_i||)`; sums to 1 (0 where all are absent).
 
-    For z = a @ x with sum a = 1, `||x_i - z||^2 = (D a)_i - a D a / 2` and the products of differences to z follow,
-    so Newton's step, which is a combination of them, needs D alone. The cost is convex: a search along each step makes
-    it fall, from anywhere. Derivative by the implicit function theorem (reverse mode only), never by unrolling.
+    For z = a @ x with sum a = 1, `||x_i - z||^2 = (D a)_i - a D a / 2`, and the products of differences to z follow.
+    Newton's step is a combination of them, so it needs D alone. The cost is convex: with a line search along each step
+    it falls, from any start. Derivative by the implicit function theorem (reverse mode only), never by unrolling.
     """
     return solve(dist2, w, nu, smoothing)[0]
 
@@ -74,13 +74,13 @@ def newton_solve(
     system = ridge * jnp.eye(n, dtype=dist2.dtype) - bent
     factor = jnp.linalg.cholesky(system, symmetrize_input=False)
     sigma = jax.scipy.linalg.cho_solve((factor, True), root * right) / total
-    # Rounding can spoil definiteness only where the problem is flat; then the first term of the series stands alone.
+    # Rounding can spoil definiteness only where the problem is flat. There the first term of the series is used.
     q = root * jnp.where(jnp.isfinite(sigma).all(), sigma, 0)
     return q, (right + gram @ q) / total
 
 
 def _at_row(dist2: Array, w: Array) -> tuple[Array, Array]:
-    """Whether the unsmoothed median is one of the rows, and which: the pull of the others does not exceed its weight.
+    """Whether the unsmoothed median is a row, and which: the pull of the others on it does not exceed its weight.
 
     With u_k = w_i / d_ik for the rows elsewhere, the squared pull on row k is s_k (u_k . D_k) - u_k D u_k / 2.
     """
@@ -88,7 +88,7 @@ def _at_row(dist2: Array, w: Array) -> tuple[Array, Array]:
     u = jnp.where(elsewhere, w[:, None] / jnp.sqrt(jnp.where(elsewhere, dist2, 1)), 0)
     pull2 = u.sum(0) * (u * dist2).sum(0) - 0.5 * (u * (dist2 @ u)).sum(0)
     here = jnp.where(elsewhere, 0, w[:, None]).sum(0)
-    # Strictly: between two rows that hold each other in balance every point is a median, and rounding must not choose.
+    # Strictly: two rows of equal weight have every point between them as a median, and rounding must not choose one.
     held = (w > 0) & (pull2 < jnp.square(here) * (1 - 64 * jnp.finfo(dist2.dtype).eps))
     return held.any(), jnp.argmax(held)
 
@@ -96,11 +96,11 @@ def _at_row(dist2: Array, w: Array) -> tuple[Array, Array]:
 def solve(
     dist2: Float[Array, "n n"], w: Float[Array, " n"], nu: Float[Array, ""], smoothing: Smoothing
 ) -> tuple[Float[Array, " n"], Bool[Array, ""], Int[Array, ""]]:
-    """The coefficients, whether the median is a row and has to stay there, and the number of steps taken."""
+    """The coefficients, whether the median is fixed at a row, and the number of steps taken."""
     total = w.sum()
     start = w / jnp.where(total > 0, total, 1)
     epsilon = jnp.finfo(dist2.dtype).eps
-    # Whatever absent rows hold stays out of every sum.
+    # Absent rows may hold anything: they stay out of every sum.
     dist2 = jnp.where((w[:, None] > 0) & (w[None, :] > 0), dist2, 0)
     fixed = jnp.zeros((), bool)
     if smoothing == "none":
@@ -114,7 +114,7 @@ def solve(
         step, a, _, moved, pull, stalled = carry
         r2 = squares_to(dist2, a)
         b, c = pulls(r2, w, nu, smoothing)
-        # A row that z sits on by chance holds it back by no more than its weight: the search takes that into account.
+        # If z is at a row by chance, the row pulls back by at most its weight. The line search accounts for that.
         b = jnp.where(b > 0.5 * w / jnp.sqrt(jnp.finfo(b.dtype).tiny), 0, b)
         mass = b.sum()
         mass = jnp.where(mass > 0, mass, 1)
@@ -127,7 +127,7 @@ def solve(
         first = jnp.where(square > 0, jnp.minimum(1, farthest), 1)
         t, blind, pull_now = line_search(r2, along, square, w, nu, smoothing, first, True)
         length = t * jnp.sqrt(square)
-        # The distances are known to the rounding of D: no better where neither the step nor the pull shrinks any more.
+        # The distances are exact up to the rounding of D: stop where neither the step nor the pull shrinks any more.
         stalled = jnp.where(blind & (length >= 0.5 * moved) & (pull_now >= 0.5 * pull), stalled + 1, 0)
         done = (length <= 8 * epsilon * total / mass) | (stalled >= 2)
         return step + 1, a + t * (beta - beta.sum() * a), done, length, pull_now, stalled
@@ -137,17 +137,17 @@ def solve(
         mass = pull.sum()
         return pull / jnp.where(mass > 0, mass, 1)
 
-    def easy(carry: tuple[Array, ...]) -> tuple[Array, ...]:
+    def weiszfeld(carry: tuple[Array, ...]) -> tuple[Array, ...]:
         step, a, _ = carry
         after = shares(a)
         return step + 1, after, jnp.abs(after - a).sum() <= 16 * epsilon
 
     infinite, none = jnp.full((), jnp.inf, dist2.dtype), jnp.zeros((), jnp.int32)
     begin = none, start, fixed | (total <= 0)
-    _, start, done = jax.lax.while_loop(lambda carry: (carry[0] < EASY) & ~carry[2], easy, begin)
+    _, start, done = jax.lax.while_loop(lambda carry: (carry[0] < WEISZFELD_STEPS) & ~carry[2], weiszfeld, begin)
     begin = (none, start, done, infinite, infinite, none)
     steps, a, *_ = jax.lax.while_loop(unfinished, advance, begin)
-    # Weiszfeld's step keeps z and, among the coefficients that give z, makes them shares: positive, equal for equals.
+    # Many coefficients give this z. Weiszfeld's step keeps z and makes them shares: positive, and equal for equal rows.
     a = jnp.where(fixed, a, shares(a))
     return jnp.where(total > 0, a, 0), fixed, steps
 
@@ -168,9 +168,9 @@ def _forward(dist2: Array, w: Array, nu: Array, smoothing: Smoothing) -> tuple[A
 
 
 def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array, Array, Array]:
-    # At the fixed point a = b / B. With lam the cotangent of a after all of its own reactions, centred at a,
-    # (B I - G C) lam / B = cotangent, centred; b then has the cotangent lam / B, and r^2 has -c lam / (2 B). A median
-    # that is a row stays there and has no derivative.
+    # At the fixed point a = b / B. Let lam be the total cotangent of a, centred at a: (B I - G C) lam / B = cotangent,
+    # centred. Then b has the cotangent lam / B, and r^2 has -c lam / (2 B). A median that is fixed at a row has no
+    # derivative.
     dist2, w, nu, a, fixed = saved
     nu = jnp.asarray(nu, dist2.dtype)
     r2 = squares_to(dist2, a)

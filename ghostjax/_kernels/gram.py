@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 
 
 TILE = 2**20
-"""Numbers in a tile on CPU. The centred copy of more than one is fresh memory at every call, whose pages cost more than
-the product: tiles are centred in cache."""
+"""Numbers in a tile on CPU. Tiles are centred in cache. A centred copy of all rows would be new memory at every call,
+and its page faults cost more than the product."""
 
 
 Scale = Float[Array, ""] | None
@@ -40,7 +40,7 @@ def _backward(saved: tuple[Array, Array, Scale], cotangent: Array) -> tuple[Arra
     tile = TILE // n
 
     def fill(i: Array, dx: Array) -> Array:
-        # The last tile overlaps the one before; its columns are computed twice, alike.
+        # The last tile overlaps the one before. The shared columns are computed twice, with equal bits.
         start = jnp.minimum(i * tile, d - tile)
         return lax.dynamic_update_slice(dx, _matmul(both, _centred(x, centre, start, tile, scale)), (0, start))
 

@@ -13,9 +13,9 @@ def kept_mass(
 
         kept_i = clip(c_i, low, high) - clip(c_i - w_i, low, high),
 
-    so `sum kept = high - low` for `0 <= low <= high <= W` and a row of weight 0 keeps nothing. The
-    cumulated weight is found by comparing all pairs, O(n^2), which beats a sort in XLA on CPU and lets
-    `low` and `high` be traced.
+    so `sum kept = high - low` for `0 <= low <= high <= W`, and a row of weight 0 keeps nothing. The cumulated weight
+    comes from comparing all pairs, O(n^2). This is faster than a sort in XLA on CPU, and `low` and `high` may be
+    traced.
     """
     index = jnp.arange(key.shape[0])
     before = (key[None, :] < key[:, None]) | ((key[None, :] == key[:, None]) & (index[None, :] < index[:, None]))

@@ -23,7 +23,7 @@ def pulls(
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """`b = w / s` and `c = b / s^2`, 0 where h is flat: the Hessian is `sum_i b_i I - c_i d_i d_i^T`.
 
-    A row at the point itself, closer than numbers have cubes for, bends nothing.
+    A row at the point itself, so close that the cube of its distance underflows, adds no curvature.
     """
     s2 = lengths2(r2, nu, smoothing)
     b = w / jnp.sqrt(s2)
@@ -49,14 +49,14 @@ def line_search(
     first: Float[Array, ""],
     trusted: bool,
 ) -> tuple[Float[Array, ""], Bool[Array, ""], Float[Array, ""]]:
-    """How far to go along p, whether rounding hides the descent, and the pull along p.
+    """The step length along p, whether rounding hides the descent, and the pull along p.
 
-    With `slope_i = (x_i - z) . p` and `square = p . p`, all that the cost is along the line is in
-    `r_i^2(t) = r_i^2 - 2 t slope_i + t^2 square`. The search is by bisection on the sign of the derivative, which
-    a convex cost allows, from `first` on; it stops where the cost is lower and at most .3 of the pull is left.
+    With `slope_i = (x_i - z) . p` and `square = p . p`, the cost along the line depends on t only through
+    `r_i^2(t) = r_i^2 - 2 t slope_i + t^2 square`. The search bisects on the sign of the derivative, which a convex cost
+    allows, and begins at `first`. It stops where the cost is lower and at most .3 of the pull is left.
 
-    Where the descent drowns in the rounding of the cost, a `trusted` first length is taken as it is. Otherwise the pull
-    decides alone: in a sum of unit vectors far rows drown nothing, but it needs distances that are measured well.
+    If the descent is below the rounding of the cost, a `trusted` first length is taken unchanged. Otherwise the pull
+    alone decides: it is a sum of unit vectors, so far rows do not hide it, but it needs accurate distances.
     """
     epsilon = jnp.finfo(r2.dtype).eps
     length = jnp.sqrt(square)
@@ -92,6 +92,6 @@ def line_search(
         enough(value, derivative),
     )
     _, low, _, t, _, found = jax.lax.while_loop(unfinished, advance, start)
-    # At a kink no point passes; below it the cost falls.
+    # At a kink no length satisfies both conditions. The largest length below it, where the cost still falls, is taken.
     t = jnp.where(found, t, low)
     return t, blind, jnp.abs(steep) / jnp.where(length > 0, length, 1)

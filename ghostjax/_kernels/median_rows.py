@@ -1,4 +1,16 @@
-"""The geometric median of rows, by their distances where rows are few and by reads of the rows where they are many."""
+"""The geometric median of rows: by their distances where rows are few, by reads of the rows where they are many.
+
+Reads of rows (`over_rows`): nonlinear conjugate gradients on the convex cost `sum_i w_i h(r_i)`, `r_i = ||x_i - z||`.
+With the pulls `b_i = w_i / r_i` and `B = sum b`, a step is
+
+    s = sum_i (b_i / B) x_i - z,    p <- s + max(mix, 0) p,    z <- z + t p,
+
+s being Weiszfeld's step (the gradient over -B), `mix` Polak and Ribiere's, t from a line search. A step reads x twice.
+**Invariant:** `r2` holds `(r_i / unit)^2`, `unit` the radius of half of the mass, so that squares stay in the float
+range. `r2` is updated along the line; if some square fell by a factor of 64 it lost digits and is `stale`: then it is
+measured again, in a new unit, and the direction starts anew. The loop ends when a step is below rounding, or when
+rounding hides the descent three times running. A last Weiszfeld step on measured distances removes gathered rounding.
+"""
 
 from functools import partial
 from typing import Any
@@ -8,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from ghostjax._kernels.distance import unit_distances
-from ghostjax._kernels.geometric_median import d_smoothing, in_sight, newton_solve, solve, squares_to
+from ghostjax._kernels.geometric_median import d_smoothing, newton_solve, solve, squares_to, without_far_rows
 from ghostjax._kernels.median_cost import lengths2, line_search, pulls, Smoothing
 from ghostjax._kernels.moments import combined, weighted_mean
 from ghostjax._kernels.norms import row_norms
@@ -27,15 +39,15 @@ def geometric_median(
 ) -> Float[Array, " d"]:
     """The minimiser z of `sum_i w_i h(||z - x_i||)`, and 0 where all are absent.
 
-    Up to `DENSE` rows Newton's method in n numbers after one Gram product; beyond, conjugate gradients with Weiszfeld's
-    step as the gradient, two reads of x a step and nothing of size n^2. Derivative by the implicit function theorem
-    (reverse mode only), in few reads of x and one write.
+    Up to `DENSE` rows, Newton's method in n numbers after one Gram product. Beyond, conjugate gradients with
+    Weiszfeld's step as the gradient: two reads of x a step, and nothing of size n^2. Derivative by the implicit
+    function theorem (reverse mode only), in few reads of x and one write.
     """
     w = balanced(w)
     if x.shape[0] > DENSE:
         return _median(x, w, nu, None, smoothing)
     dist2, scale = unit_distances(jax.lax.stop_gradient(x), jax.lax.stop_gradient(w))
-    return _median(x, in_sight(dist2, w, nu * scale), nu, (dist2, scale), smoothing)
+    return _median(x, without_far_rows(dist2, w, nu * scale), nu, (dist2, scale), smoothing)
 
 
 Distances = tuple[Array, Array] | None
@@ -58,8 +70,8 @@ def _forward(x: Array, w: Array, nu: Array, distances: Distances, smoothing: Smo
 
 
 def _backward(smoothing: Smoothing, saved: Any, cotangent: Array) -> tuple[Array, Array, Array, Distances]:
-    # H y = cotangent with H = B I - sum_i c_i d_i d_i^T; a row's pull moves z by y for each unit of it. A median that
-    # is a row follows that row and nothing else.
+    # Implicit differentiation: H y = cotangent with the Hessian H = B I - sum_i c_i d_i d_i^T, d_i = x_i - z. A unit of
+    # pull moves z by y. A median that is fixed at a row follows that row and no other.
     x, w, nu, dist2, z, r2, unit, fixed, row = saved
     seen, radius = jnp.where(jnp.isfinite(r2), w, 0), jnp.asarray(nu / unit, r2.dtype)
     b, c = pulls(r2, seen, radius, smoothing)
@@ -113,12 +125,12 @@ def _conjugate_gradients(x: Array, z: Array, unit: Array, mass: Array, c: Array,
 def _measure(x: Array, w: Array, z: Array) -> tuple[Array, Array]:
     """Squared distances to z in units of the radius of half of the mass, and that radius.
 
-    Squares of distances beyond 1e19 units overflow: such rows pull on nothing.
+    Squares of distances beyond 1e19 units overflow. Such rows have no pull.
     """
     r = row_norms(x, z)
     order = jnp.argsort(jnp.where(w > 0, r, jnp.inf))
     half = r[order[jnp.argmax(jnp.cumsum(w[order]) >= 0.5 * w.sum())]]
-    # Half of the mass at z itself tells no unit. The inverse of a unit is a normal number.
+    # Half of the mass at z itself gives no unit; the farthest row does. The inverse of a unit is a normal number.
     info = jnp.finfo(r.dtype)
     unit = jnp.where(half > 2 * info.tiny, half, jnp.maximum(jnp.where(w > 0, r, 0).max(), 1))
     unit = jnp.minimum(unit, 0.125 * info.max)
@@ -128,7 +140,7 @@ def _measure(x: Array, w: Array, z: Array) -> tuple[Array, Array]:
 def over_rows(
     x: Float[Array, "n d"], w: Float[Array, " n"], nu: Float[Array, ""], smoothing: Smoothing
 ) -> tuple[Float[Array, " d"], Bool[Array, ""], Int[Array, ""], Int[Array, ""]]:
-    """The median, whether it is a row and has to stay there, the row nearest to it, and the number of steps taken."""
+    """The median, whether it is fixed at a row, the row nearest to it, and the number of steps taken."""
     total = w.sum()
     epsilon = jnp.finfo(x.dtype).eps
 
@@ -144,12 +156,11 @@ def over_rows(
         r2 = jnp.where(seen > 0, r2, 1)
         radius = nu / unit
         b, c = pulls(r2, seen, radius, smoothing)
-        # A row that z sits on by chance holds it back by no more than its weight: the search takes that into account.
+        # If z is at a row by chance, the row pulls back by at most its weight. The line search accounts for that.
         b = jnp.where(lengths2(r2, radius, smoothing) <= epsilon**2, 0, b)
         mass = b.sum()
         share = b / jnp.where(mass > 0, mass, 1)
-        # Weiszfeld's step in units: the gradient over -B. Polak and Ribiere's mixture with the last direction, none
-        # after distances were measured again, in other units.
+        # Weiszfeld's step, in units. No mixture with the last direction after a new measurement: its unit was another.
         # Where the unit is huge, numbers are made smaller before they are added.
         h = jnp.where(unit > 2.0**60, jnp.asarray(2.0**-70, x.dtype), 1)
         s = jnp.where(mass > 0, (h * (share @ x) - h * z) / (h * unit), 0)
@@ -159,14 +170,14 @@ def over_rows(
         p = jnp.where(s @ p > 0, p, s)
         square = p @ p
         slope = jnp.where(seen > 0, (x @ (h * p) - z @ (h * p)) / (h * unit), 0)
-        # The length that a quadratic has, and no more than the farthest row.
+        # The exact length for a quadratic cost, limited by the distance of the farthest row.
         bend = mass * square - c @ jnp.square(slope)
         first = jnp.where(bend > epsilon * mass * square, b @ slope / jnp.where(bend > 0, bend, 1), 1)
         farthest = jnp.sqrt(jnp.where(seen > 0, r2, 0).max() / jnp.where(square > 0, square, 1))
         first = jnp.where(square > 0, jnp.clip(first, epsilon, farthest), 1)
         t, blind, pull_now = line_search(r2, slope, square, seen, radius, smoothing, first, False)
         after = jnp.maximum(r2 + t * (t * square - 2 * slope), 0)
-        # Squares of distances that became much smaller have lost their digits: they are measured again.
+        # Squares that became much smaller have lost their digits: they are measured again.
         stale = (jnp.where(seen > 0, r2 - 64 * after, 0) > 0).any()
         after = jnp.where(lost, jnp.inf, after)
         length = t * jnp.sqrt(square)
@@ -181,7 +192,7 @@ def over_rows(
     start = none, total <= 0, z, jnp.zeros_like(w), jnp.ones_like(total), jnp.ones((), bool)
     origin = jnp.zeros_like(z)
     steps, _, z, *_ = jax.lax.while_loop(unfinished, advance, (*start, origin, origin, zero, infinite, infinite, none))
-    # One step of Weiszfeld's on distances that are measured takes what rounding has gathered on the way.
+    # One Weiszfeld step on measured distances removes the rounding that the loop gathered.
     r2, unit = _measure(x, w, z)
     b, _ = pulls(r2, w, nu / unit, smoothing)
     near = jnp.argmin(jnp.where(w > 0, r2, jnp.inf))
@@ -198,7 +209,7 @@ def _held(x: Array, w: Array, row: Array) -> Array:
     r = row_norms(x, row)
     info = jnp.finfo(x.dtype)
     here = r <= 2 * info.tiny
-    # In units of the nearest row elsewhere, and sums of numbers that are a power of two smaller.
+    # In units of the nearest other row. Numbers are made a power of two smaller before they are added.
     factor, small = power_near(jnp.where(here, info.max, r).min()), 2.0**-30
     u = jnp.where(here, 0, small * w / (r * factor))
     pull = (u @ x - u.sum() * row) * factor / small

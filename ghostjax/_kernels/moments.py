@@ -11,19 +11,19 @@ from ghostjax._kernels.span import balanced, within
 
 
 def shares(w: Float[Array, " n"]) -> Float[Array, " n"]:
-    """`w_i / sum_i w_i`, also where the sum is beyond the largest number, and zero where all weights are."""
+    """`w_i / sum_i w_i`, also where the sum overflows; 0 where all weights are 0."""
     w = balanced(w)
     total = w.sum()
     return jnp.where(total > 0, w / jnp.where(total > 0, total, 1), 0)
 
 
 def combined(a: Float[Array, "*m n"], x: Float[Array, "n d"]) -> Float[Array, "*m d"]:
-    """`a @ x` for coefficients that are not negative and sum to 1 or 0: finite if x is."""
+    """`a @ x` for coefficients that are not negative and sum to 1 or 0. It is finite if x is."""
     return within(a @ x)
 
 
 def weighted_mean(x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
-    """`sum_i w_i x_i / sum_i w_i`, and zero where all weights are."""
+    """`sum_i w_i x_i / sum_i w_i`, and 0 where all weights are 0."""
     return combined(shares(w), x)
 
 

@@ -1,4 +1,4 @@
-"""How far each row must reach to cover a given mass of its nearest rows, without sorting."""
+"""The radius around each row that covers a given mass of its nearest rows, without sorting."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ def nearest_radius(dist2: Float[Array, "n n"], w: Float[Array, " n"], keep: Floa
     """Per row j the squared distance t_j at which the mass of its nearest rows (itself at 0) reaches `keep`.
 
     The bits of a non-negative float grow with its value, so the largest v with mass(D_j < v) < keep is found bit by
-    bit: one masked vector-matrix product a bit, exact, with `keep` traced. D is symmetric, so distances of j are
-    taken down column j. Sorting the rows of D instead costs more than the Gram product that made it. No derivative
-    (the radius is constant between ties).
+    bit. Each bit costs one masked vector-matrix product. The result is exact, and `keep` may be traced. D is symmetric,
+    so the distances of j are column j. A sort of the rows of D would cost more than the Gram product that made it. No
+    derivative (the radius is constant between ties).
     """
     dist2, keep = jax.lax.stop_gradient(dist2), jax.lax.stop_gradient(keep)
     bits = jnp.finfo(dist2.dtype).bits
@@ -27,7 +27,7 @@ def nearest_radius(dist2: Float[Array, "n n"], w: Float[Array, " n"], keep: Floa
         return jnp.where(below < keep, candidate, found)
 
     found = jax.lax.fori_loop(0, bits - 1, set_bit, jnp.zeros(dist2.shape[0], integer))
-    # With all of the mass kept, rounding in the sums can leave no bit refused: nothing lies beyond the farthest row.
+    # If all mass is kept, rounding in the sums may accept every bit. The farthest row is the upper limit.
     farthest = jnp.where(absent, jnp.zeros((), integer), keys).max(0)
     return jax.lax.bitcast_convert_type(jnp.minimum(found, farthest), dist2.dtype)
 
@@ -37,9 +37,9 @@ def nearest_mixing(dist2: Float[Array, "n n"], w: Float[Array, " n"], keep: Floa
 
         M_ij = w_i ([D_ij < t_j] + [D_ij = t_j] (keep - mass(D_j < t_j)) / mass(D_j = t_j)) / keep
 
-    Rows at the same distance as the last one share what is left of the mass. Memory O(n^2), one product with x.
+    Rows at the same distance as the last one share the rest of the mass. Memory O(n^2), one product with x.
     """
-    # A mass of zero or less is the limit of small ones: the row itself, and those that equal it.
+    # A mass of 0 or less means the limit of small masses: the row itself, and rows equal to it.
     keep = jnp.clip(keep, jnp.finfo(w.dtype).eps * w.sum(), w.sum())
     radius = nearest_radius(dist2, w, keep)[None, :]
     dist2 = jax.lax.stop_gradient(dist2)

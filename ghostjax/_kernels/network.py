@@ -17,8 +17,8 @@ from ghostjax._kernels.order import clipped, pair, smaller
 
 
 SELECTED_ROWS = 96
-"""Largest number of rows that are compared by selection, of three operations, instead of by minimum and maximum; XLA
-splits fused kernels of more than some four thousand operations."""
+"""Up to this many rows, two rows are compared by selection (three operations) and not by minimum and maximum. XLA
+splits fused kernels of more than about four thousand operations."""
 
 
 def tree_reduce(values, op=lax.add):
@@ -32,7 +32,7 @@ def tree_reduce(values, op=lax.add):
 
 @functools.partial(jax.jit, static_argnums=0)
 def _merged(exchange, first, second):
-    """Two ascending lists as one, the first at least as long: their even places, their odd ones, then neighbours."""
+    """Merges two ascending lists, the first at least as long: even places, odd places, then neighbours."""
     if not second:
         return first
     if len(first) == 1:
@@ -47,9 +47,8 @@ def _merged(exchange, first, second):
 def network(exchange, values):
     """The values in ascending order by Batcher's odd-even merge sort; `exchange(a, b)` puts two into order.
 
-    Halves are functions of their own, so each length is traced and lowered once and called wherever it stands. Halves
-    as equal as can be need fewer comparisons than powers of two with the last places empty: of 9 rows 26 instead of 28,
-    of 65 rows 565 instead of 679.
+    Each half is a separate function, so each length is traced and lowered once. Halves of nearly equal length need
+    fewer comparisons than powers of two with empty last places: 26 instead of 28 for 9 rows, 565 instead of 679 for 65.
     """
     if len(values) == 1:
         return values
@@ -82,7 +81,7 @@ def sort_weighted(rows, weights):
 
 
 def columns(values):
-    """`values[..., i, None]` for each i, in one operation: indexing costs many times its tracing."""
+    """`values[..., i, None]` for each i, in one operation: tracing an index for each would cost many times more."""
     axis = values.ndim - 1
     return lax.split(values, [1] * values.shape[axis], axis)
 
@@ -97,7 +96,7 @@ def scaled(factor, row):
 def present_rows(rows, weights):
     """Rows of weight 0 replaced by the largest finite number, so that they take the last ranks.
 
-    Not by inf: a coefficient of 0 removes a rank from a sum. Weights are `[*r, 1]`.
+    A coefficient of 0 removes such a rank from a sum; with inf the sum would be nan. Weights are `[*r, 1]`.
     """
     top = lax.full_like(rows[0], jnp.finfo(rows[0].dtype).max)
     zero = lax.full_like(weights[0], 0)
@@ -111,33 +110,34 @@ def present_rows(rows, weights):
 def rank_sum(rows, weights, *coefficients):
     """`sum_r coefficients[..., r] x_(r)` over the ascending values of the rows present, which must be finite.
 
-    `weights` and `coefficients` are `[*r, n]`. Two sums are the parts of one complex array: still one output.
+    `weights` and `coefficients` are `[*r, n]`. Two sums are returned as one complex array, so that the network has one
+    output.
     """
     ordered = sort_rows(present_rows(rows, columns(weights)))
-    sums = [tree_reduce([scaled(c, row) for c, row in zip(columns(own), ordered, strict=True)]) for own in coefficients]
+    sums = [tree_reduce([scaled(c, row) for c, row in zip(columns(one), ordered, strict=True)]) for one in coefficients]
     return sums[0] if len(sums) == 1 else lax.complex(*sums)
 
 
 def rank_sums(source, split, coefficients):
     """`rank_sum` of the rows and weights `split(*source)` for each of a list of coefficients.
 
-    One network, compiled once and run as often as there are coefficients.
+    One network is compiled, and it runs once for each.
     """
 
-    def one(own):
-        # Without this tie to the loop XLA moves the sorting out of it and returns all sorted rows.
-        inputs, own = lax.optimization_barrier((source, own))
+    def one(coefficient):
+        # The barrier ties the inputs to the loop. Otherwise XLA moves the sort out of it and returns all sorted rows.
+        inputs, coefficient = lax.optimization_barrier((source, coefficient))
         rows, weights = split(*inputs)
-        return rank_sum(rows, weights, own)
+        return rank_sum(rows, weights, coefficient)
 
     return [one(coefficients[0])] if len(coefficients) == 1 else list(lax.map(one, jnp.stack(coefficients)))
 
 
 def weighted_thresholds(rows, weights, trim, slack):
-    """The smallest values whose cumulated weight exceeds `trim`, respectively all but reaches the same at the top.
+    """Lower and upper threshold: the smallest values whose cumulated weight exceeds `trim`, and reaches W - `trim`.
 
-    `slack` is the rounding error allowed for in both comparisons. The total is the cumulated one, per
-    coordinate: another order of summation could exceed it and leave the upper value undefined.
+    `slack` is the rounding error allowed in both comparisons. W is the cumulated weight of the coordinate: a sum in
+    another order could exceed it, and no value would reach the upper threshold.
     """
     absent_last = [jnp.where((v > 0)[..., None], row, jnp.inf) for row, v in zip(rows, weights, strict=True)]
     ordered, masses = sort_weighted(absent_last, weights)
@@ -152,16 +152,16 @@ def weighted_thresholds(rows, weights, trim, slack):
 
 
 def excess(row, weight, a, b, scale):
-    """What a row adds to the sum of `winsorised`."""
+    """The term of a row in the sum of `winsorised`."""
     return jnp.where(weight > 0, weight * (scale * clipped(row, a, b) - scale * a), 0)
 
 
 def winsorised(total, a, b, trim, mass, scale):
     """The window mean from its thresholds, `a + (sum_i w_i (clip(x_i, a, b) - a) - trim (b - a)) / mass`.
 
-    The sum is one of numbers times `scale`. Clipping counts a border value with all the weight beyond it, of which
-    `trim` does not belong to the window;
-    relative to `a` nothing cancels but what lies between the thresholds. Where a >= b the window is the median.
+    The sum is one of numbers times `scale`. Clipping counts a threshold with all the weight beyond it, of which `trim`
+    is outside the window; the last term takes it off. All terms are relative to `a`, so large offsets do not cancel.
+    Where a >= b the window is the median.
     """
     low, high = scale * a, scale * b
     mean = (low + (total - trim * (high - low)) / jnp.where(mass > 0, mass, 1)) / scale

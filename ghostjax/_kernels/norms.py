@@ -16,8 +16,8 @@ Measured = tuple[Float[Array, " n"], Float[Array, " n"]]
 def row_norms(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -> Float[Array, " n"]:
     """`||x_i - centre||` per row, between the smallest normal and the largest finite number; one read of x.
 
-    Where squares of some row leave the float range, below 1e-15 or above 1e15, that row is scaled by the power of two
-    near its largest entry: one more read. The lower bound keeps the derivative finite (zero) where a row is the centre.
+    A row whose squares leave the float range (norms below 1e-15 or above 1e15) is scaled by the power of two near its
+    largest entry, at the cost of one more read. The lower bound keeps the derivative of a row at the centre zero.
     """
     return lengths(measured(x, centre), x.dtype)
 
@@ -28,16 +28,16 @@ def measured(x: Float[Array, "n d"], centre: Float[Array, " d"] | None = None) -
 
 
 def lengths(found: Measured, dtype: jnp.dtype) -> Float[Array, " n"]:
-    """Norms of which the largest finite number stands for all beyond it."""
+    """Norms, with the largest finite number for every larger one."""
     norms, scale = found
     return jnp.minimum(norms / scale, jnp.asarray(jnp.finfo(dtype).max, norms.dtype)).astype(dtype)
 
 
 def capped(x: Float[Array, "n d"], found: Measured, limit: Float[Array, ""]) -> Float[Array, "n d"]:
     """Rows whose norms are `found`, scaled down to norm `limit` at most."""
-    # In two factors: limit / norm alone would be rounded to 0 for the longest rows.
+    # In two factors: the single factor limit / norm would be rounded to 0 for the longest rows.
     norms, scale = found
-    # A row that is short enough is divided by nothing: its norm may be so small that the derivative overflows.
+    # A short row is not divided: its norm may be so small that the derivative of the quotient overflows.
     long = at_least_float32(limit) / jax.lax.stop_gradient(norms) < 1 / scale
     share = jnp.where(long, at_least_float32(limit) / jnp.where(long, norms, 1), 1 / scale)
     return x * scale.astype(x.dtype)[:, None] * share.astype(x.dtype)[:, None]
@@ -45,7 +45,7 @@ def capped(x: Float[Array, "n d"], found: Measured, limit: Float[Array, ""]) -> 
 
 @jax.custom_jvp
 def _norms(x: Array, centre: Array | None) -> tuple[Array, Array]:
-    # Sums of terms of one array alone are fast in XLA whatever the shape.
+    # XLA sums terms of one array fast for every shape.
     squares = jnp.square(x).sum(1) if centre is None else squared_distances_to(x, centre)
     info = jnp.finfo(x.dtype)
     # Each of d squares may lose as much as the smallest normal number.
@@ -74,7 +74,7 @@ def _tangent(primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
     if not isinstance(dx, SymbolicZero):
         moved = moved + ((x if centre is None else x - centre[None, :]) * dx).sum(1)
     if centre is not None and not isinstance(dcentre, SymbolicZero):
-        moved = moved - row_sums(lambda row, centre, own: (row - centre) * own, x, centre, dcentre)
+        moved = moved - row_sums(lambda row, centre, d_centre: (row - centre) * d_centre, x, centre, dcentre)
     return (norms, scale), (scale * scale * moved / norms, jnp.zeros_like(scale))
 
 

@@ -1,4 +1,4 @@
-"""What 16-bit messages are computed in."""
+"""The precision in which 16-bit messages are aggregated."""
 
 import jax.numpy as jnp
 from jaxtyping import Array

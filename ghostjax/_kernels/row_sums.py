@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 
 
 MANY, LONG = 64, 2**15
-"""Numbers of rows and of columns beyond which rows are summed one at a time on CPU, found by trial: there XLA's kernel
-for sums of terms of two arrays takes several times as long, below it less."""
+"""Beyond these numbers of rows and of columns, rows are summed one at a time on CPU. Found by trial: XLA's kernel for
+sums of terms of two arrays takes several times as long there, and less below."""
 
 
 def row_sums(terms: Callable[..., Array], x: Float[Array, "n d"], *vectors: Float[Array, " d"]) -> Float[Array, " n"]:

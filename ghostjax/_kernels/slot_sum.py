@@ -39,5 +39,5 @@ def _sum(x: Array, nbr: Array, a: Array) -> Array:
 
 
 def slot_squares(dist2: Float[Array, "m m"], nbr: Int[Array, "n k"]) -> Float[Array, "n k k"]:
-    """Squared distances between the rows that each receiver hears, from those between all rows."""
+    """Squared distances between the rows in the slots of each receiver, from those between all rows."""
     return dist2[nbr[:, :, None], nbr[:, None, :]]

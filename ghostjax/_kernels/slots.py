@@ -13,14 +13,14 @@ from ghostjax._kernels.fence import batch_as_loop
 from ghostjax._kernels.network import excess, rank_sum, tree_reduce, weighted_thresholds, winsorised
 from ghostjax._kernels.slots_grad import slots_pullback
 from ghostjax._kernels.span import retried
-from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
+from ghostjax._kernels.weights import all_equal, masses, rank_coefficients, ranks
 from ghostjax._kernels.window import NETWORK_ROWS
 
 
 WEIGHTED_SLOTS = 32
-"""Largest number of rows of a network that carries weights; larger ones take long to compile, and XLA splits some."""
+"""Largest number of rows of a network that carries weights. Larger ones take long to compile, and XLA splits some."""
 PAIRED_ROWS = 64
-"""Largest number of rows of a network with two sums; larger ones take five times as long as with one."""
+"""Largest number of rows of a network with two sums. Larger ones take five times as long as with one sum."""
 
 
 def window_mean_slots(
@@ -29,10 +29,10 @@ def window_mean_slots(
     """`window_mean(x[nbr[i]], w[i], trim[i])` for each receiver i; a slot of weight 0 is padding or a lost edge.
 
     The network runs across slots, `row_j = x[nbr[:, j]]`, for all receivers at once, so nothing of size
-    `[n, k, d]` exists. Receivers may hear different numbers of neighbours; the fast form holds while each of
-    them weighs its own neighbours alike. With more than 128 slots, or more than 32 of unlike weights, receivers
-    are served one after the other; where there are as many slots as rows, those that weigh all rows alike are served
-    once. Derivatives are those of `window_mean`, reverse mode only.
+    `[n, k, d]` exists. Receivers may have different numbers of neighbours. The fast form needs equal weights within
+    each receiver. With more than 128 slots, or more than 32 of unequal weights, receivers are served one after the
+    other. If there are as many slots as rows, all receivers with equal weights are served by one network. Derivatives
+    are those of `window_mean`, reverse mode only.
     """
     dtype = x.dtype
     wide = jnp.float32 if jnp.finfo(dtype).bits < 32 else dtype
@@ -79,18 +79,18 @@ def _complete(x, nbr):
 
 
 def _each(kernel, outputs, x, nbr, w, trim, scale):
-    """`kernel` of each receiver's own rows, one receiver at a time."""
+    """`kernel` of the rows of each receiver, one receiver at a time."""
 
     def one(receiver):
-        at, *own = receiver
-        found = kernel(x[at], *own, outputs, scale)
+        at, *arguments = receiver
+        found = kernel(x[at], *arguments, outputs, scale)
         return found[0] if outputs == 1 else lax.complex(*found)
 
     return lax.map(one, (nbr, w, trim))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _alike(outputs, x, nbr, w, trim, scale):
+def _equal_weights(outputs, x, nbr, w, trim, scale):
     k = nbr.shape[1]
     if k > (NETWORK_ROWS if outputs == 1 else PAIRED_ROWS):
         return _each(window.equal_weights, outputs, x, nbr, w, trim, scale)
@@ -100,8 +100,8 @@ def _alike(outputs, x, nbr, w, trim, scale):
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _mixed(outputs, x, nbr, w, trim, scale):
-    """By a network that carries weights, where they are few."""
+def _general_weights(outputs, x, nbr, w, trim, scale):
+    """By a network that carries weights, if there are few slots."""
     if nbr.shape[1] > WEIGHTED_SLOTS:
         return _each(window.general_weights, outputs, x, nbr, w, trim, scale)
     trim, left, slack = masses(w, trim)
@@ -114,22 +114,22 @@ def _mixed(outputs, x, nbr, w, trim, scale):
     return jnp.where(some, winsorised(total, a, b, trim[..., None], left[..., None], scale), 0)
 
 
-def _separate_lanes(outputs):
+def _fenced_separate(outputs):
     """The window means of all receivers (`outputs` 1), or their thresholds as one complex array (2)."""
 
     def kernel(x, nbr, w, trim):
         x, w = lax.optimization_barrier((x, w))
-        forms = [functools.partial(form, outputs) for form in (_alike, _mixed)]
+        forms = [functools.partial(form, outputs) for form in (_equal_weights, _general_weights)]
 
         def attempt(scale):
-            return (lax.cond(all_alike(w), *forms, x, nbr, w, trim, scale),)
+            return (lax.cond(all_equal(w), *forms, x, nbr, w, trim, scale),)
 
         if outputs == 2:
             return attempt(jnp.ones((), x.dtype))[0]
         return retried(attempt, nbr.shape[1], x.dtype)[0]
 
     def disjoint(x, nbr, w, trim):
-        """A batch of graphs is one graph of as many components."""
+        """A batch of graphs is one graph: each graph of the batch is a component of it."""
         b, m, d = x.shape
         n, k = nbr.shape[1:]
         shifted = nbr + m * jnp.arange(b, dtype=nbr.dtype)[:, None, None]
@@ -140,11 +140,11 @@ def _separate_lanes(outputs):
     return fenced
 
 
-_separate = _separate_lanes(1)
-_separate_thresholds = _separate_lanes(2)
+_separate = _fenced_separate(1)
+_separate_thresholds = _fenced_separate(2)
 
 
-def _shared_lanes(outputs):
+def _fenced_shared(outputs):
     def kernel(x, nbr, w, trim):
         x, w = lax.optimization_barrier((x, w))
 
@@ -157,5 +157,5 @@ def _shared_lanes(outputs):
     return fenced
 
 
-_shared = _shared_lanes(1)
-_shared_with_thresholds = _shared_lanes(3)
+_shared = _fenced_shared(1)
+_shared_with_thresholds = _fenced_shared(3)

@@ -1,5 +1,5 @@
-"""Powers of two that bring numbers to where their squares and sums stay within the float range; products with them
-are exact, so that ordinary numbers keep their bits."""
+"""Powers of two that scale numbers so that squares and sums stay in the float range. Products with a power of two are
+exact, so ordinary numbers keep their bits."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ ORDINARY = 50
 
 
 def power_near(size: Float[Array, "..."], ordinary: int = 0) -> Float[Array, "..."]:
-    """The power of two by which `size >= 0` comes to lie in [1, 2), and 1 where it is between `2^+-ordinary`, or 0.
+    """The power of two that brings `size >= 0` into [1, 2), and 1 where size is 0 or within `2^+-ordinary`.
 
-    Both it and its inverse are normal numbers. A quotient by `size` itself would not do: XLA may take it for a product
-    with the inverse, which is rounded to 0 for the largest numbers.
+    It and its inverse are normal numbers. A quotient by `size` itself would be wrong: XLA may replace it by a product
+    with the inverse, and the inverse of the largest numbers is rounded to 0.
     """
     info = jnp.finfo(size.dtype)
     integer = {16: jnp.int16, 32: jnp.int32, 64: jnp.int64}[info.bits]
@@ -30,12 +30,12 @@ def power_near(size: Float[Array, "..."], ordinary: int = 0) -> Float[Array, "..
 
 
 SPAN = 30
-"""Weights whose largest is between 2^-30 and 2^30 are left as they are. Beyond, sums and products leave the range of
-floats, and one identity is below the rounding of all, or above the sum of a billion of them."""
+"""Weights are left as they are if the largest is between 2^-30 and 2^30. Beyond, sums and products leave the range of
+floats, and one identity is below the rounding of the others, or above the sum of a billion of them."""
 
 
 def mass_unit(w: Float[Array, "*m n"]) -> Float[Array, ""]:
-    """The power of two by which no sum of weights overflows, and what counts identities decides as before."""
+    """The power of two by which weights are scaled so that no sum overflows. A knob in identities is scaled with it."""
     top = w.max(initial=0)
     factor = power_near(top, SPAN)
     return jnp.where(factor == 1, factor, factor * jnp.where(top > 1, 2.0**SPAN, 2.0**-SPAN).astype(w.dtype))
@@ -44,10 +44,10 @@ def mass_unit(w: Float[Array, "*m n"]) -> Float[Array, ""]:
 def near_one(
     x: Float[Array, "n d"], centre: Float[Array, " d"] | None
 ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
-    """Rows, less a centre, times a power of two by which the largest number of each lies between 1 and 2; and these.
+    """Rows, less a centre, each times the power of two that brings its largest number into [1, 2); and these powers.
 
-    They are made smaller before the centre is subtracted: a difference of the largest numbers overflows. What cancels
-    leaves nothing or a unit of rounding, whose squares are far from the end of the range.
+    Rows are scaled before the centre is subtracted, since a difference of the largest numbers overflows. A difference
+    that cancels is 0 or a unit of rounding, and its square is far from the end of the range.
     """
     top = jnp.abs(x).max(1, initial=0)
     if centre is None:
@@ -58,12 +58,12 @@ def near_one(
 
 
 def balanced(w: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Weights in proportion, the largest between 1 and 2: for what depends on proportions only."""
+    """Weights scaled so that the largest is in [1, 2): for results that depend on proportions only."""
     return w * power_near(w.max(initial=0))
 
 
 def within(y: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`y` without what rounding adds to the largest finite number."""
+    """`y`, clipped to the finite numbers: rounding may have exceeded the largest."""
     largest = jnp.finfo(y.dtype).max
     return jnp.clip(y, -largest, largest)
 
@@ -71,18 +71,18 @@ def within(y: Float[Array, "..."]) -> Float[Array, "..."]:
 def when(needed: Bool[Array, ""], slow: Callable[[], PyTree], fast: PyTree) -> PyTree:
     """`slow()` if `needed`, else `fast`; no derivative.
 
-    Mapped over lanes it runs only if one of them needs it: a mapped `cond` always would.
+    Mapped over a batch, `slow` runs only if one of the batch needs it. A mapped `cond` would always run it.
     """
     done = jnp.zeros_like(needed)
     return lax.while_loop(lambda carry: carry[0], lambda _: (done, slow()), (needed, fast))[1]
 
 
 def retried(attempt: Callable[[Array], tuple[Array, ...]], rows: int, dtype: jnp.dtype) -> tuple[Array, ...]:
-    """`attempt(1)`, whose first array holds sums of rows; those that overflow are taken from sums of smaller terms.
+    """`attempt(1)`, whose first array holds sums of rows. A sum that overflows is replaced by one of smaller terms.
 
     `attempt(scale)` multiplies terms by a power of two and divides their sum by it. It is compiled once.
     """
-    # Room for twice the largest number from every row, each with a weight of up to 2^30.
+    # Terms are small enough for twice the largest number in every row, each with a weight of up to 2^30.
     small = 2.0 ** -(32 + rows.bit_length())
     shapes = jax.eval_shape(attempt, jax.ShapeDtypeStruct((), dtype))
 

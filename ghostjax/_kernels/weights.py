@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 SLACK = 4
 """Masses closer than this many units of rounding of the total count as equal: 0.1 + 0.1 + 0.1 is 0.3.
 
-Above 64 rows in proportion to their number, since each of them adds its rounding to a sum.
+Above 64 rows the tolerance grows with their number, since each row adds its rounding to a sum.
 """
 
 
@@ -22,7 +22,7 @@ class Ranks(NamedTuple):
     mass: Float[Array, "..."]
 
 
-def all_alike(w: Float[Array, "... n"]) -> Bool[Array, ""]:
+def all_equal(w: Float[Array, "... n"]) -> Bool[Array, ""]:
     """Whether the positive weights of each receiver are one number."""
     return ((w == 0) | (w == w.max(-1, keepdims=True))).all()
 

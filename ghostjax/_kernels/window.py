@@ -1,4 +1,12 @@
-"""Mean of the values inside a window of mass, per coordinate: the trimmed mean and the median."""
+"""Mean of the values inside a window of mass, per coordinate: the trimmed mean and the median.
+
+`equal_weights` serves rows of equal weight: up to `NETWORK_ROWS` by a sorting network whose output is the sum of the
+ranks kept, above by counting. `general_weights` serves the rest, by bisection for the two thresholds of mass. `_choose`
+decides between the two at run time (weights are traced), and `_fenced` keeps each a separate kernel under `vmap`. Each
+exists in three forms, because a network has one output: the mean alone (forward), the thresholds alone (the backward
+pass across slots), and all three (forward with residuals). **Invariant:** both compute `y` from the same thresholds
+a <= b with sums relative to a, so a large common offset costs no digits; a >= b means the median.
+"""
 
 import functools
 
@@ -12,7 +20,7 @@ from ghostjax._kernels.counting import rank_window
 from ghostjax._kernels.fence import batch_as_loop
 from ghostjax._kernels.network import rank_sums
 from ghostjax._kernels.span import retried
-from ghostjax._kernels.weights import all_alike, masses, rank_coefficients, ranks
+from ghostjax._kernels.weights import all_equal, masses, rank_coefficients, ranks
 from ghostjax._kernels.window_grad import window_pullback
 
 
@@ -25,9 +33,9 @@ def window_mean(x: Float[Array, "n d"], w: Float[Array, " n"], trim: Float[Array
 
         y = sum_i kept_i x_i / (W - 2 trim),    kept_i = the part of w_i inside [trim, W - trim]
 
-    Where `2 trim >= W` nothing is left and y is the limit, the median: the mean of the smallest values whose
-    cumulated weight reaches, respectively exceeds, `W / 2`. Where W = 0 it is 0. Masses equal but for rounding
-    count as equal. Every argument may be traced; rows of weight 0 may hold anything.
+    Where `2 trim >= W` nothing is left, and y is the limit, the median: the mean of two values, the smallest whose
+    cumulated weight reaches `W / 2` and the smallest whose exceeds it. Where W = 0, y is 0. Masses that differ by
+    rounding count as equal. Every argument may be traced; rows of weight 0 may hold anything.
 
     **Derivatives** (reverse mode only) are those of removal, in O(n d): for `a` and `b` the least and largest
     values kept,
@@ -75,7 +83,7 @@ def _chosen(values, outputs):
 
 @functools.partial(jax.jit, static_argnums=3)
 def equal_weights(x, w, trim, outputs, scale=1.0):
-    """For rows that all count the same the window mean (`outputs` 1), its two thresholds (2), or all of these (3).
+    """For rows of equal weight: the window mean (`outputs` 1), its two thresholds (2), or all three (3).
 
     Sums are those of numbers times `scale`, a power of two.
     """
@@ -99,21 +107,21 @@ def general_weights(x, w, trim, outputs, scale=1.0):
 
 
 def _choose(equal_weights, general_weights, sums):
-    """One kernel per kind of weights. The barriers keep XLA from deciding it, and inlining it, for constant weights,
-    and from computing the rows anew inside the network."""
+    """One kernel per kind of weights. The barrier hides constant weights from XLA, which would decide and inline the
+    branch, and keeps it from computing the rows again inside the network."""
 
     def kernel(x, w, trim):
         x, w = lax.optimization_barrier((x, w))
 
         def attempt(scale):
-            return lax.cond(all_alike(w), equal_weights, general_weights, x, w, trim, scale)
+            return lax.cond(all_equal(w), equal_weights, general_weights, x, w, trim, scale)
 
         return retried(attempt, x.shape[-2], x.dtype) if sums else attempt(jnp.ones((), x.dtype))
 
     return kernel
 
 
-def _lanes(outputs):
+def _fenced(outputs):
     one = [
         lambda x, w, trim, scale, kernel=kernel: kernel(x, w, trim, outputs, scale)
         for kernel in (equal_weights, general_weights)
@@ -129,6 +137,6 @@ def _lanes(outputs):
     return batch_as_loop(_choose(*one, sums=sums), batch)
 
 
-_forward = _lanes(1)
-thresholds = _lanes(2)
-_forward_with_thresholds = _lanes(3)
+_forward = _fenced(1)
+thresholds = _fenced(2)
+_forward_with_thresholds = _fenced(3)

@@ -1,4 +1,13 @@
-"""The derivative of a window mean, from its thresholds."""
+"""The derivative of a window mean, from its thresholds.
+
+With trim T, total W, mass M = W - 2 T and thresholds a < b per column, the window mean is
+
+    y = (sum_{a < x_i < b} w_i x_i + (mass(x <= a) - T) a + (W - T - mass(x < b)) b) / M.
+
+So a unit of weight contributes 1 / M strictly inside, `(mass(x <= a) - T) / (mass(x = a) M)` at a, and likewise at b:
+rows equal to a threshold share its part in proportion to their weights. A median between two rows (M = 0) gives each
+side one half. Four masses per column therefore suffice, and the pass over rows needs no sort and no second array.
+"""
 
 from typing import Any, NamedTuple
 
@@ -10,7 +19,7 @@ from ghostjax._kernels.weights import masses, SLACK
 
 
 class Shares(NamedTuple):
-    """What one unit of weight contributes to the window mean, per coordinate: at `a`, between, and at `b`."""
+    """The contribution of a unit of weight to the window mean, per coordinate: at `a`, between, and at `b`."""
 
     a: Any
     b: Any
@@ -39,7 +48,7 @@ def positive(values):
 def shares(below_b, at_a, upto_a, at_b, a, b, crossed, trim, mass, total, top):
     """Contributions from the masses at and below the thresholds `a <= b`; `crossed` marks a median between two rows.
 
-    `slope` turns `clip(x_i, a, b) - y` into the derivative in w, and `fixed` is where y does not move with the trim.
+    `slope` times `clip(x_i, a, b) - y` is the derivative in w, and `fixed` marks columns where y is constant in trim.
     """
     median = crossed | (mass <= SLACK * jnp.finfo(mass.dtype).eps * total)
     left, right = positive(upto_a - trim), positive(total - trim - below_b)

@@ -1,7 +1,7 @@
 """Participation: how much every identity counts in every round.
 
-Rules and attacks count identities (a weight of 1 is one present identity). What is in another unit, stake or numbers
-of examples, is rescaled here, once; what is drawn is drawn here, before the first round.
+Rules and attacks count identities (a weight of 1 is one present identity). Numbers in another unit (stake, examples)
+are rescaled here, once. Random participation is drawn here, before the first round.
 """
 
 from ghostjax._participation._base import AbstractParticipation as AbstractParticipation

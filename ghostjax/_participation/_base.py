@@ -1,4 +1,4 @@
-"""What a declaration of participation is: weights of any number of rounds, made on the host before the first one."""
+"""The base class of participation: weights of any number of rounds, made on the host before the first round."""
 
 import abc
 from typing import ClassVar
@@ -12,11 +12,11 @@ class AbstractParticipation(abc.ABC):
     """How much every identity counts in every round, in units of identities."""
 
     counts: ClassVar[bool] = True
-    """Whether the unit is declared; weights of which it is not are looked at for shares."""
+    """Whether the unit is declared. Weights without a unit are checked for looking like shares."""
 
     @property
     def drawn(self) -> bool:
-        """Whether the weights depend on the key of the run, so that every cell of a sweep has its own."""
+        """Whether the weights depend on the key of the run, so that they differ between the cells of a sweep."""
         return False
 
     @abc.abstractmethod

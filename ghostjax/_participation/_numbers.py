@@ -1,4 +1,4 @@
-"""Arrays of weights as a user hands them in."""
+"""Arrays of weights as a user passes them in."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from ghostjax._types import require
 
 
 def numbers(values: Any, call: str, parameter: str) -> np.ndarray:
-    """`values` as an array of numbers; text, ragged lists and the like are refused."""
+    """`values` as an array of numbers. Text and ragged lists are refused."""
     try:
         array = np.asarray(values)
-    except (ValueError, TypeError):  # ragged, or not to be read
+    except (ValueError, TypeError):  # ragged, or no numbers
         array = np.asarray(None)
     if array.dtype.kind == "V" and jnp.issubdtype(array.dtype, jnp.floating):
         array = array.astype(np.float32)
@@ -23,6 +23,6 @@ def numbers(values: Any, call: str, parameter: str) -> np.ndarray:
 
 
 def check_sign(values: np.ndarray, call: str, parameter: str) -> None:
-    """Refuses what is negative or not finite."""
+    """Refuses negative and non-finite weights."""
     wrong = values[~np.isfinite(values) | (values < 0)]
     require(not wrong.size, call, parameter, wrong.flat[0] if wrong.size else "", "weights are finite and not negative")

@@ -1,4 +1,4 @@
-"""Numbers of the stream "participation": those of a round depend on the key and the round alone."""
+"""Random numbers of the stream "participation": they depend on the key and the round alone."""
 
 from typing import Any
 
@@ -12,21 +12,21 @@ from ghostjax._types import Key
 
 
 BLOCK = 256
-"""Rounds that are drawn by one program, so that every number of rounds shares it."""
+"""Rounds that one program draws. All numbers of rounds share this program."""
 
 
 def seed_of(seed: Any, call: str) -> int | None:
-    """`seed` if it is one, None where the run's key is to be used."""
+    """`seed` if one is given, None to use the run's key."""
     return None if seed is None else whole(seed, call, "seed", 0, SEEDS - 1)
 
 
 def uniforms(key: Key | None, seed: int | None, rounds: int, n: int) -> np.ndarray:
-    """`[rounds, n]` independent numbers, uniform in `[0, 1)`, in float32 whatever the format of the run.
+    """`[rounds, n]` independent numbers, uniform in `[0, 1)`, in float32 for every float format of the run.
 
     They depend on the `seed` if there is one, and otherwise on the run's `key`.
     """
     key = key if seed is None else jax.random.key(seed)
-    assert key is not None  # who draws by key is asked with one
+    assert key is not None  # a declaration that draws by key always gets one
 
     def block(first: int) -> np.ndarray:
         draw = lambda t: jax.random.uniform(stream(key, "participation", t), (n,), jnp.float32)

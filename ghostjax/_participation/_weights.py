@@ -1,4 +1,4 @@
-"""From whatever a user gives to the counts of rules: the one place where participation is looked at."""
+"""Turns participation, as a user gives it, into weights that count identities; the one place where it is checked."""
 
 import dataclasses
 from typing import Any
@@ -18,7 +18,7 @@ WAY_OUT = "weights count identities, 1 for one that is present; for shares write
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Weights(AbstractParticipation):
-    """Numbers as a user wrote them, `[rounds, n]` or `[n]`: counts, unless all of them look like shares."""
+    """Numbers as a user wrote them, `[rounds, n]` or `[n]`: counts. Numbers that look like shares are refused."""
 
     counts = False
     weights: np.ndarray
@@ -74,13 +74,13 @@ def weights_of(
 
 
 def require_counts(weights: np.ndarray, call: str) -> None:
-    """Refuses weights that can hardly be counts: in every round all who are present count less than one half."""
+    """Refuses weights that are unlikely to be counts: in every round all present identities have less than one half."""
     largest = float(weights.max(initial=0))
     require(not 0 < largest < 0.5, call, "participation", f"largest weight {largest:g}", WAY_OUT)
 
 
 def as_given(participation: Any, call: str) -> Any:
-    """Participation as a cell of a sweep is named by it: raw weights as an array, anything else as it is."""
+    """Participation in the form that enters the name of a sweep's cell: raw weights as an array, others unchanged."""
     known = participation is None or isinstance(participation, str | AbstractParticipation)
     return participation if known else numbers(participation, call, "participation")
 

@@ -36,26 +36,26 @@ class Churn(AbstractParticipation):
         there = u[0] < start
         weights[0] = there
         for t in range(1, rounds):
-            # One number decides both moves, of which each node can make one only.
+            # One number decides both moves, since a node can make only one of them.
             there = np.where(there, u[t] >= self.depart, u[t] < self.arrive)
             weights[t] = there
         return weights
 
 
 def churn(arrive: float, depart: float, start: Any = None, seed: int | None = None) -> Churn:
-    """Participation of nodes that leave and come back, each by a Markov chain of its own.
+    """Participation of nodes that leave and come back, each by an independent Markov chain.
 
         P(there at t + 1 | away at t) = arrive,    P(away at t + 1 | there at t) = depart
 
-    `start` is the probability to be there in round 0, one for all nodes or `[n]` (a mask says it for sure). Unless
-    given it is the share of rounds that a node is there in the long run, `arrive / (arrive + depart)`, so that all
-    rounds are alike:
+    `start` is the probability to be there in round 0: one number for all nodes, or `[n]` (a mask fixes it). The default
+    is the long-run share of rounds that a node is there, `arrive / (arrive + depart)`. Then all rounds have the same
+    distribution:
 
         P(there at t) = p + (start - p) (1 - arrive - depart)^t,    p = arrive / (arrive + depart)
 
-    A stay lasts `1 / depart` rounds on average, an absence `1 / arrive`. Nodes are independent. Who is there counts 1;
-    a round in which nobody is there changes nothing, and the result code says so. The draws come from the stream
-    "participation" of the run's key, or of a `seed`, by round: see `sampled`.
+    A stay lasts `1 / depart` rounds on average, an absence `1 / arrive`. Nodes are independent. A node that is there
+    counts 1. A round in which nobody is there changes nothing, and the result code says so. The draws come from the
+    stream "participation" of the run's key, or of a `seed`, by round: see `sampled`.
 
     **Errors:** probabilities outside [0, 1], no `start` where both are 0.
 
@@ -71,7 +71,7 @@ def churn(arrive: float, depart: float, start: Any = None, seed: int | None = No
     """
     arrive, depart = (float(number(p, "churn", name, 0, 1)) for name, p in {"arrive": arrive, "depart": depart}.items())
     if start is None:
-        remedy = "nobody ever comes or goes; give start, the probability to be there"
+        remedy = "no node ever arrives or departs; give start, the probability to be there"
         require(arrive + depart > 0, "churn", "arrive", f"{arrive:g}, depart={depart:g}", remedy)
         start = arrive / (arrive + depart)
     values = numbers(start, "churn", "start")

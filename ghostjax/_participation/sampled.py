@@ -1,4 +1,4 @@
-"""A share of the nodes, drawn anew every round."""
+"""A random share of the nodes in every round."""
 
 import dataclasses
 
@@ -30,13 +30,14 @@ class Sampled(AbstractParticipation):
 
 
 def sampled(share: float, seed: int | None = None) -> Sampled:
-    """Participation of a share of the nodes: every round m of them, all sets of m alike, anew and independently.
+    """Participation of a random share of the nodes: m of them in every round, uniformly and independently.
 
         m = max(1, round(share n)),    P(i takes part) = m / n,    P(i and j do) = m (m - 1) / (n (n - 1))
 
-    Who takes part counts 1, so that `f=4` stays four of those who are there. The draws come from the stream
-    "participation" of the run's key, by round: a run that is continued, or cut in chunks, has those of an uninterrupted
-    one, and each seed of a sweep has its own. With a `seed` they come from that instead, the same under every key.
+    A node that takes part counts 1, so `f=4` means four of the nodes that take part. The draws come from the stream
+    "participation" of the run's key, by round. A run that is continued, or cut in chunks, therefore has the draws of an
+    uninterrupted one, and they differ between the seeds of a sweep. With a `seed` they come from the seed instead, and
+    are the same under every key.
 
     **Guarantee:** exact up to ties of 23-bit numbers, which go to the lower index.
     **Errors:** a share outside (0, 1].
@@ -54,5 +55,5 @@ def sampled(share: float, seed: int | None = None) -> Sampled:
     arXiv:1602.05629 (their fraction C of clients).
     """
     number(share, "sampled", "share", 0, 1)
-    require(share > 0, "sampled", "share", share, "give a share above 0, or nobody is ever there")
+    require(share > 0, "sampled", "share", share, "give a share above 0, otherwise nobody takes part")
     return Sampled(float(share), seed_of(seed, "sampled"))

@@ -1,4 +1,4 @@
-"""Participation in proportion to something else: stake, numbers of examples."""
+"""Participation in proportion to stake or to numbers of examples."""
 
 import dataclasses
 from typing import Any
@@ -13,7 +13,7 @@ from ghostjax._types import Key, require
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Counts(AbstractParticipation):
-    """Weights in units of identities, whatever their size: `[rounds, n]`, or `[n]` for all rounds."""
+    """Weights in units of identities, of any size: `[rounds, n]`, or `[n]` for all rounds."""
 
     weights: np.ndarray
 
@@ -24,9 +24,9 @@ class Counts(AbstractParticipation):
 def stake(shares: Any) -> Counts:
     """Participation by stake: `w_i = s_i / mean(s)`, so that the average registered identity counts 1.
 
-    `shares` `[n]` or `[rounds, n]` are in any unit; all n identities are registered, those with stake 0 too. With a
-    row per round the mean is that of each identity's largest share, so that one who stays away for a round does not
-    change the others. A rule's `f=4` stays four average identities.
+    `shares` `[n]` or `[rounds, n]` are in any unit. All n identities are registered, also those with stake 0. With a
+    row per round, the mean is taken over each identity's largest share, so an identity that is away for a round does
+    not change the weights of the others. A rule's `f=4` means four average identities.
 
     **Errors:** shares that are no numbers, negative, not finite, or all 0.
 

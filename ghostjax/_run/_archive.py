@@ -32,7 +32,7 @@ class CorruptFile(Exception):
 
 
 def pack(arrays: Mapping[str, Any], manifest: Mapping[str, Any]) -> bytes:
-    """The bytes of a file; equal input gives equal bytes."""
+    """The bytes of a file. Equal input gives equal bytes."""
     plain, kinds = {}, {}
     for name, array in arrays.items():
         plain[name], kind = _to_plain(array)
@@ -68,7 +68,7 @@ def unpack_bytes(content: bytes, path: Path) -> tuple[dict[str, Any], dict[str, 
         raise CorruptFile(f"{path}: its checksum does not fit its {len(content)} bytes")
     try:
         return _opened(content)
-    except Exception as error:  # sealed all the same: by somebody else, and it may hold anything
+    except Exception as error:  # somebody else may have sealed any content
         why = str(error).splitlines() or [type(error).__name__]
         raise CorruptFile(f"{path}: its checksum fits and its content does not ({why[0]})") from error
 
@@ -108,15 +108,15 @@ def content_digest(arrays: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def write_own(path: Path, content: bytes) -> None:
-    """`write_atomic` in a folder that ghostjax keeps: a folder that stands where the file belongs is moved aside."""
+def write_managed(path: Path, content: bytes) -> None:
+    """`write_atomic` in a folder that ghostjax keeps: a folder in the place of the file is moved aside."""
     if path.is_dir() and not path.is_symlink():
         quarantine(path, CorruptFile(f"{path}: a folder where a file belongs"))
     write_atomic(path, content)
 
 
 def quarantine(path: Path, why: Exception) -> None:
-    """Moves a corrupt file aside, kept for whoever wants to know, and says so in one line."""
+    """Moves a corrupt file aside, keeps it for inspection, and warns in one line."""
     aside = path.with_name(f"{path.name}.corrupt")
     for again in range(2, 1000):
         if not os.path.lexists(aside):
@@ -133,7 +133,7 @@ def quarantine(path: Path, why: Exception) -> None:
 
 
 def _to_plain(array: Any) -> tuple[np.ndarray, dict[str, Any] | None]:
-    """An array of a dtype that `.npy` knows, and what it was if it was another."""
+    """An array of a dtype that `.npy` knows, and the original dtype if it was another."""
     if isinstance(array, jax.Array) and jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return np.asarray(jax.random.key_data(array)), {"key": str(jax.random.key_impl(array))}
     array = np.asarray(array)

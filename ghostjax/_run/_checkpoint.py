@@ -12,7 +12,7 @@ import numpy as np
 
 from ghostjax._border import folder
 from ghostjax._files import remove
-from ghostjax._run._archive import content_digest, CorruptFile, pack, quarantine, unpack, write_own
+from ghostjax._run._archive import content_digest, CorruptFile, pack, quarantine, unpack, write_managed
 from ghostjax._run._chunk import named_leaves
 from ghostjax._run._describe import differences
 from ghostjax._run._present import Present
@@ -27,7 +27,7 @@ NAME = re.compile(r"checkpoint-(\d{8,})\.npz")
 
 
 class CheckpointStatus(NamedTuple):
-    """What lies in a run's folder: rounds played, rounds wanted, the newest usable file and its manifest."""
+    """The state of a run's folder: rounds played, rounds planned, the newest usable file and its manifest."""
 
     round: int
     rounds: int
@@ -41,7 +41,7 @@ class CheckpointStatus(NamedTuple):
 
 
 class Checkpoint(NamedTuple):
-    """A checkpoint that was read: the arrays of the state, the record so far and the files that hold that."""
+    """A checkpoint that was read: the arrays of the state, the record so far, and the files of the record."""
 
     status: CheckpointStatus
     arrays: dict[str, Any]
@@ -50,9 +50,9 @@ class Checkpoint(NamedTuple):
 
 
 class Keeper:
-    """Writes the checkpoints of one run: the state each time, of the record only what is new.
+    """Writes the checkpoints of one run: each time the whole state and the new rows of the record.
 
-    The last `KEPT` are kept. `done` rounds are on the disk; `last` is the piece of the record that they end with.
+    The last `KEPT` are kept. `done` rounds are on the disk; `last` is the last piece of their record.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Keeper:
         return time.monotonic() - self._when >= self._seconds
 
     def save(self, state: Any, pieces: list[dict[str, np.ndarray]], done: int) -> Path:
-        """Keeps the state after `done` rounds, with the rows since the last call, and says where."""
+        """Writes the state after `done` rounds with the rows since the last call, and returns the file."""
         rows = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
         last = write_segment(self._directory, rows, self.done, done, self._last)
         arrays = {f"state{name}": leaf for name, leaf in named_leaves(state)}
@@ -83,7 +83,7 @@ class Keeper:
             "state": content_digest(arrays),
         }
         path = self._directory / f"checkpoint-{done:08d}.npz"
-        write_own(path, pack(arrays, manifest))
+        write_managed(path, pack(arrays, manifest))
         self._prune()
         self.done, self._last, self._when = done, last, time.monotonic()
         return path
@@ -103,13 +103,13 @@ def checkpoint_status(directory: str | Path) -> CheckpointStatus | None:
 
 
 def listed(directory: Path) -> list[Path]:
-    """All that is named as a checkpoint, the oldest first."""
+    """All files with the name of a checkpoint, the oldest first."""
     found = ((NAME.fullmatch(path.name), path) for path in directory.glob("checkpoint-*.npz"))
     return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
 def newest(directory: Path) -> Checkpoint | None:
-    """The newest usable checkpoint; corrupt ones on the way are set aside."""
+    """The newest usable checkpoint. Corrupt newer ones are set aside."""
     for path in reversed(listed(directory)):
         try:
             return read(path)
@@ -121,7 +121,7 @@ def newest(directory: Path) -> Checkpoint | None:
 
 
 def read(path: Path) -> Checkpoint:
-    """The checkpoint at `path`; `CorruptFile` if anything of it, or of the record that it binds, is not as written."""
+    """The checkpoint at `path`. `CorruptFile` if a byte of it, or of the record that it binds, has changed."""
     arrays, manifest = unpack(path)
     require(
         manifest.get("schema") == SCHEMA,
@@ -169,7 +169,7 @@ def restore(arrays: dict[str, Any], like: Any, path: Path) -> Any:
                 f"simulate: directory={path.parent}: {path.name} holds {seen} for state{name} where this simulation "
                 f"has {target.dtype}{list(target.shape)}; give another directory"
             )
-        # A copy: on CPU the device array could otherwise be a view of the file's bytes, and it is donated.
+        # A copy, since the state is donated: on CPU a device array could be a view of the file's bytes.
         value = jnp.copy(value) if isinstance(value, jax.Array) else jnp.array(value)
         return jax.device_put(value, target.sharding)
 
@@ -178,9 +178,9 @@ def restore(arrays: dict[str, Any], like: Any, path: Path) -> Any:
 
 
 def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path, allow_layout_change: bool) -> None:
-    """Refuses a checkpoint of another run; warns where only versions differ.
+    """Refuses a checkpoint of another run. Warns if only versions differ.
 
-    `new` says in `weights` who took part in the rounds that `old` has played.
+    `new["weights"]` is the digest of participation in the rounds that `old` has played.
     """
     require(
         new["rounds"] >= old["round"],
@@ -214,14 +214,14 @@ def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path, allow_
 
 
 def check_program(old: dict[str, Any], new: dict[str, Any], directory: Path, allow_layout_change: bool) -> None:
-    """Refuses to continue where a round, as it is traced now, is not that of the recorded rounds."""
+    """Refuses to continue if a round traces to another program than the recorded rounds did."""
     if old["program"] == new["program"]:
         return
     other = changed(old["environment"], new["environment"], (*VERSIONS, *LAYOUT))
     if other and allow_layout_change:
         warnings.warn(f"continuing with another program ({'; '.join(other)}): bits differ", stacklevel=3)
         return
-    why = f" ({'; '.join(other)})" if other else ": its code, or something that this calls, is not what it was"
+    why = f" ({'; '.join(other)})" if other else ": its code, or a function that it calls, has changed"
     out = ", or allow_layout_change=True to mix both" if other else ""
     raise ConfigurationError(
         f"simulate: directory={directory}: the program of the simulation has changed{why}; give another directory, or "

@@ -1,4 +1,4 @@
-"""The compiled pieces that the host strings together, and how long each may take."""
+"""The compiled chunks that the host plays one after the other, and their lengths."""
 
 import time
 from collections.abc import Iterator
@@ -18,20 +18,20 @@ from ghostjax._types import Key, require
 
 
 CAPACITY = 64
-"""Compiled rows of an automatic chunk; how many of them are played is traced."""
-AIM = 1.0
-"""Seconds that an automatic chunk should take: signals, progress and heartbeats wait for its end."""
+"""Compiled rows of an automatic chunk. The number of them that is played is traced."""
+CHUNK_SECONDS = 1.0
+"""Seconds that an automatic chunk should take. Signals, progress and heartbeats wait for its end."""
 
 
 @compiled
 def begin(simulation: Simulation, key: Key) -> State:
-    """The state before the first round; compiled once per structure."""
+    """The state before the first round. Compiled once per structure."""
     return simulation.init(key)
 
 
 @compiled(donate="all-except-first")
 def advance(constants: tuple[Simulation, Key, Any, Any], state: State) -> tuple[State, Record]:
-    """Plays a chunk; compiled once per structure, whatever the knobs, the key and the number of rounds.
+    """Plays a chunk. Compiled once per structure, for all values of the knobs, keys and numbers of rounds.
 
     The state is donated: the next one is written in its place.
     """
@@ -39,8 +39,8 @@ def advance(constants: tuple[Simulation, Key, Any, Any], state: State) -> tuple[
     return rollout_first(simulation, key, rows, state, count)
 
 
-def own(state: Any, *foreign: Any) -> Any:
-    """`state` with every leaf in a buffer of its own, so that all of it can be donated.
+def unshared(state: Any, *foreign: Any) -> Any:
+    """`state` without shared buffers, so that all of it can be donated.
 
     A leaf that is also in `foreign` (a knob, the key), or twice in the state, is copied.
     """
@@ -56,7 +56,7 @@ def own(state: Any, *foreign: Any) -> Any:
 
 
 class ChunkSizer:
-    """How many rounds each chunk plays: `chunk` of them, or as many as take about `AIM` seconds."""
+    """How many rounds each chunk plays: `chunk` of them, or as many as take about `CHUNK_SECONDS` seconds."""
 
     def __init__(self, chunk: int | str, call: str):
         self._fixed = not isinstance(chunk, str)
@@ -71,7 +71,7 @@ class ChunkSizer:
         return min(self._next, left)
 
     def begin(self) -> None:
-        """Before a first chunk, which may be compiled: its time says nothing."""
+        """Before a first chunk: it may compile, so its time is not used."""
         self._clock = None
 
     def lap(self, rounds: int) -> None:
@@ -82,13 +82,13 @@ class ChunkSizer:
         self._clock = now
 
     def rest(self) -> None:
-        """What the host did since the last chunk ended is no time of a chunk."""
+        """Excludes the time since the last chunk ended, in which the host worked."""
         if self._clock is not None:
             self._clock = time.monotonic()
 
     def _learn(self, rounds: int, seconds: float) -> None:
         if not self._fixed:
-            fitting = int(AIM * rounds / max(seconds, 1e-6))
+            fitting = int(CHUNK_SECONDS * rounds / max(seconds, 1e-6))
             self._next = max(1, min(fitting, 8 * rounds, self.capacity))
 
 
@@ -105,7 +105,7 @@ def joined(pieces: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def fetched(record: Record, count: int) -> dict[str, np.ndarray]:
-    """The rows that a chunk played, on the host."""
+    """The rows of the record that a chunk played, on the host."""
     return {name: np.array(np.asarray(column)[:count]) for name, column in record.items()}
 
 

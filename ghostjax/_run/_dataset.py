@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 LONGEST = 200
-"""Bytes of a name that files take."""
+"""The largest number of bytes that a name in a file may have."""
 COORDINATES = ("round", "node", "byzantine")
 
 
 def declared_dims(simulation: Simulation, record: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """The dimensions of each entry of `record` (arrays, or their shapes) after the round, as the metrics declare them.
 
-    What could not be stored is refused here.
+    Names and dimensions that no file could store are refused here.
     """
     outputs = simulation.outputs
     for name in record:
@@ -47,7 +47,7 @@ def _check_name(name: Any) -> None:
 
 
 def _check_sizes(n: int, record: Mapping[str, Any], dims: Mapping[str, tuple[str, ...]]) -> None:
-    """Dimensions have one size each, and no entry has the name of one."""
+    """Checks that a dimension has one size, and that no entry has the name of a dimension."""
     sizes: dict[str, int] = {"node": n}
     for name, column in record.items():
         for dim, size in zip(dims[name], column.shape[1:], strict=True):
@@ -85,7 +85,7 @@ def labelled(
 
 
 def plain(column: np.ndarray) -> np.ndarray:
-    """A column in a dtype that files know: bfloat16 and the like as float32."""
+    """A column in a dtype that files know: narrow floats such as bfloat16 become float32."""
     return column.astype(np.float32) if column.dtype.kind == "V" or column.dtype.name.startswith("bf") else column
 
 
@@ -95,7 +95,7 @@ def write_dataset(dataset: "xarray.Dataset", path: Path) -> None:
 
 
 def dataset_bytes(dataset: "xarray.Dataset") -> bytes:
-    """The netCDF file of `dataset`, in memory: what cannot be stored is found here."""
+    """The netCDF file of `dataset`, in memory. It fails here for data that cannot be stored."""
     buffer = io.BytesIO()
     names = {name: stored_name(str(name)) for name in {*dataset.variables, *dataset.dims}}
     dataset.rename({old: new for old, new in names.items() if old != new}).to_netcdf(buffer, engine="h5netcdf")
@@ -103,7 +103,7 @@ def dataset_bytes(dataset: "xarray.Dataset") -> bytes:
 
 
 def dataset_of(content: bytes) -> "xarray.Dataset":
-    """What `dataset_bytes` wrote; only bytes whose checksum was compared may come here, since HDF5 trusts them."""
+    """The dataset that `dataset_bytes` wrote. Compare the checksum of the bytes first: HDF5 trusts them."""
     import xarray
 
     dataset = xarray.load_dataset(io.BytesIO(content), engine="h5netcdf")

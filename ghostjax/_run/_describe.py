@@ -1,4 +1,4 @@
-"""Any module as a nested plain dict: what a run was, readable, comparable and hashable."""
+"""Any module as a nested plain dict, which can be read, compared and hashed."""
 
 import dataclasses
 import enum
@@ -20,14 +20,14 @@ from ghostjax._border import public_name
 
 
 KNOWN = {"ghostjax", "jax", "jaxlib", "numpy", "optax", "flax", "equinox", "builtins", "functools"}
-"""Packages whose functions are named by their version; all others are named by their source too."""
+"""Packages whose functions are described by their version. Other functions are described by their source too."""
 SMALL = 16
-"""Arrays of at most so many numbers are spelled out; larger ones are named by their sha256."""
+"""Arrays of at most so many numbers are spelled out. Larger ones are described by their sha256."""
 _DIGESTS: dict[int, tuple[weakref.ref, str]] = {}
 
 
 class Describer:
-    """Turns objects into plain data, remembering the digests of large arrays that it has seen."""
+    """Turns objects into plain data, and caches the digests of large arrays."""
 
     def __init__(self):
         self._digests: dict[int, tuple[weakref.ref, str]] = {}
@@ -47,7 +47,7 @@ class Describer:
             return value.name
         if isinstance(value, type):
             return public_name(value)
-        if id(value) in self._open:  # a closure that holds itself
+        if id(value) in self._open:  # a closure that contains itself
             return f"above {len(self._open) - self._open.index(id(value))}"
         self._open.append(id(value))
         try:
@@ -88,7 +88,7 @@ class Describer:
         if name.split(".")[0] not in KNOWN and "site-packages" not in _file(inner):
             found["source"] = _source(inner)
         closure, defaults = getattr(inner, "__closure__", None), getattr(inner, "__defaults__", None)
-        if closure and "<locals>" in name:  # a function made by a call: what the call was given is in its cells
+        if closure and "<locals>" in name:  # a function made by a call: the arguments of the call are in its cells
             found["closure"] = {
                 key: self(_contents(cell)) for key, cell in zip(inner.__code__.co_freevars, closure, strict=True)
             }
@@ -99,10 +99,10 @@ class Describer:
         return name if len(found) == 1 else found
 
     def _digest(self, value: Any) -> str:
-        # jax arrays never change, so their digests outlive this object; those of numpy arrays do not.
+        # jax arrays never change, so their digests are kept beyond this object. numpy arrays may change.
         known = _DIGESTS if isinstance(value, jax.Array) else self._digests
         seen = known.get(id(value))
-        if seen is None or seen[0]() is not value:  # an id is only a name while the object lives
+        if seen is None or seen[0]() is not value:  # an id is unique only while the object lives
             digest = hashlib.sha256(np.ascontiguousarray(np.asarray(value)).tobytes()).hexdigest()
             forget = lambda _, name=id(value), known=known: known.pop(name, None)
             seen = known[id(value)] = weakref.ref(value, forget), digest
@@ -123,16 +123,16 @@ class Describer:
 def describe(value: Any) -> Any:
     """Any module as nested plain data: `{"type": "ghostjax.aggregators.TrimmedMean", "f": 2.0, ...}`.
 
-    Small arrays are spelled out, larger ones given by shape, dtype and sha256; functions by their qualified
-    name, those of the user also by the sha256 of their source and what their closures hold. What these call is not
-    part of it: whether a file was made by the same program is told by `program_digest`, which is compared before
-    anything is used again.
+    Small arrays are spelled out; larger ones are given by shape, dtype and sha256. Functions are given by their
+    qualified name, and functions of the user also by the sha256 of their source and by the contents of their closures.
+    Functions that these call are not part of it. `program_digest` covers them: it is compared before a file is used
+    again.
     """
     return Describer()(value)
 
 
 def canonical(description: Any) -> str:
-    """One text per description: the text that is hashed."""
+    """The text of a description that is hashed: equal descriptions have equal texts."""
     return json.dumps(description, sort_keys=True, separators=(",", ":"))
 
 
@@ -172,7 +172,7 @@ def _file(value: Any) -> str:
 def _source(value: Any) -> str:
     try:
         text = inspect.getsource(value)
-        if getattr(value, "__name__", "") == "<lambda>":  # a line can hold several, and all have its source
+        if getattr(value, "__name__", "") == "<lambda>":  # functions on one line share its source
             text += bytecode(value.__code__)
     except (OSError, TypeError):  # typed at a prompt, or compiled
         text = bytecode(getattr(value, "__code__", None)) or repr(value)
@@ -180,7 +180,7 @@ def _source(value: Any) -> str:
 
 
 def bytecode(code: Any) -> str:
-    """What a function's code does, as text that does not depend on where it stands."""
+    """A function's code as text that does not depend on its file or line."""
     if code is None:
         return ""
     constants = [bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]

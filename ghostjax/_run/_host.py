@@ -1,4 +1,4 @@
-"""Between two chunks: rows for the sinks, checkpoints, and who wants to stop."""
+"""The host between two chunks: it passes rows to sinks, writes checkpoints, and decides whether to stop."""
 
 import contextlib
 import warnings
@@ -17,16 +17,16 @@ FAR = 2**31 - 1
 
 
 class Host:
-    """Collects the rows of a run, hands them to its sinks, writes its checkpoints, and tells when to stop.
+    """Collects the rows of a run, passes them to its sinks, writes its checkpoints, and decides when to stop.
 
-    A sink that raises gets no more rows, and the run stops; `check` raises its exception once all is saved. Leaving the
-    context before `end` was called ends every sink that began with None.
+    A sink that raises gets no more rows, and the run stops. `check` raises its exception after all is saved. If the
+    context is left before `end` was called, every sink that has begun gets `end(None)`.
     """
 
-    def __init__(self, sinks: Sequence[AbstractSink] = (), asked: Callable[[], bool] = lambda: False):
+    def __init__(self, sinks: Sequence[AbstractSink] = (), stop_requested: Callable[[], bool] = lambda: False):
         self.keeper: Keeper | None = None
         self.pieces: list[dict[str, np.ndarray]] = []
-        self._sinks, self._asked = sinks, asked
+        self._sinks, self._stop_requested = sinks, stop_requested
         self._begun: list[AbstractSink] = []
         self._failures: list[tuple[AbstractSink, Exception]] = []
         self._kept = 0
@@ -57,23 +57,23 @@ class Host:
         self._tell(lambda sink: sink.rows(rows, start))
 
     def stops(self, done: int) -> bool:
-        """Whether no further chunk should be played after `done` rounds."""
-        return bool(self._failures) or self.enough(done) or self._asked()
+        """Whether the run should stop after `done` rounds."""
+        return bool(self._failures) or self.enough(done) or self._stop_requested()
 
     def enough(self, done: int) -> bool:
         """Whether a sink ends the run after `done` rounds."""
         return done > 0 and any(sink.enough for sink in self._deciding(done))
 
     def room(self, done: int) -> int:
-        """Rounds that may be played before somebody has to look at their end."""
+        """Rounds that may be played before a sink or a checkpoint needs the state after them."""
         return min((sink.every - done % sink.every for sink in self._sinks if sink.every), default=FAR)
 
     def waits(self, done: int) -> bool:
-        """Whether all rows have to be seen before the round after `done` is played."""
+        """Whether all rows must reach the host before the round after `done` is played."""
         return bool(self._deciding(done)) or (self.keeper is not None and self.keeper.due())
 
     def settle(self, state: Any, done: int, last: bool = False) -> None:
-        """All rows of `done` rounds were seen, and `state` is the one after them: it is saved if that is due."""
+        """Saves `state` if a checkpoint is due. All rows of `done` rounds have reached the host, and it is theirs."""
         new = self.pieces[self._kept :]
         if self.keeper is None or not new or not (last or self.keeper.due()):
             return
@@ -82,16 +82,16 @@ class Host:
         self._tell(lambda sink: sink.saved(path, done))
 
     def check(self, directory: Path | None, done: int) -> None:
-        """Raises what a sink raised, with a note that says what became of the run."""
+        """Raises the exception of a sink, with a note that says which rounds are saved."""
         for sink, error in self._failures:
-            kept = f"its first {done} rounds are saved in {directory}, and the same call goes on from there"
+            kept = f"its first {done} rounds are saved in {directory}, and the same call continues from there"
             lost = "nothing of it is kept; with directory= it would have been saved"
             what = f"the run stopped; {kept if directory else lost}"
             error.add_note(f"raised by the sink {type(sink).__name__}: {what}")
             raise error
 
     def end(self, run: Any) -> None:
-        """After the last chunk; the run is whole whatever a sink does now."""
+        """After the last chunk. The run is complete, even if a sink fails now."""
         while self._begun:
             sink = self._begun.pop(0)
             try:

@@ -66,9 +66,9 @@ def load_run(directory: str | Path, simulation: Simulation | None = None) -> Run
 
 
 def read_saved(path: Path) -> tuple["xarray.Dataset", dict[str, Any], dict[str, Any]]:
-    """Record, arrays and the rest of a saved run; `CorruptFile` unless all is as it was sealed."""
+    """Record, arrays and plain data of a saved run. `CorruptFile` if anything differs from the seal."""
     seal = read_seal(path)
-    # Both are compared before either is opened: HDF5 may wait for ever in damaged bytes.
+    # Both checksums are compared before a file is opened: HDF5 may loop for ever in damaged bytes.
     final, results = (read_bound(path, seal, name) for name in ("final.npz", "results.nc"))
     arrays, manifest = unpack_bytes(final, path / "final.npz")
     try:
@@ -91,7 +91,7 @@ def read_saved(path: Path) -> tuple["xarray.Dataset", dict[str, Any], dict[str, 
 def _training(
     simulation: Simulation, plain: Any, arrays: dict[str, Any], key: Key, like: Any, path: Path
 ) -> Training | None:
-    """The training that was saved; None where an earlier version did not save one."""
+    """The training that was saved; None if an earlier version saved none."""
     if plain is None:
         return None
     try:
@@ -105,7 +105,7 @@ def _training(
 
 
 def unlike(ran: Any, simulation: Simulation) -> str:
-    """Where `simulation` differs from the description of the one that ran; empty if it does not."""
+    """The differences between `simulation` and the description of the one that ran."""
     lines = differences(ran, describe(simulation))
     return "; ".join(lines[:3]) + (f" and {len(lines) - 3} more" if len(lines) > 3 else "")
 

@@ -1,4 +1,4 @@
-"""The loop over chunks: the device plays one ahead while the host looks at the one before."""
+"""The loop over chunks: the device plays a chunk while the host processes the one before."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from ghostjax._run._host import Host
 
 
 class _Chunk(NamedTuple):
-    """Rounds `start` to `start + count`, dispatched; their record may still be computed."""
+    """Rounds `start` to `start + count`, dispatched. The device may still be computing their record."""
 
     record: Any
     start: int
@@ -21,28 +21,28 @@ def play(
     step: Callable[[Any, int, int], tuple[Any, Any]],
     fetch: Callable[[Any, int, int], dict[str, np.ndarray]],
     rounds: int,
-    pace: ChunkSizer,
+    sizer: ChunkSizer,
     state: Any,
     host: Host,
     done: int = 0,
 ) -> tuple[Any, int]:
-    """Plays rounds `done` to `rounds`, until all are played or the host stops it; the last state and how many were.
+    """Plays rounds `done` to `rounds`, until all are played or the host stops. Returns the last state and their number.
 
     `step(state, start, count)` dispatches a chunk, `fetch(record, start, count)` brings its rows to the host. At most
-    one chunk is dispatched whose rows are not with the host. Where the host waits for a round, none is: only then does
-    `state` belong to the rows that it has seen, for the next chunk is written in its place.
+    one dispatched chunk has rows that are not yet on the host. If the host waits for a round, there is none: the state
+    is donated to the next chunk, so it can be saved only before that is dispatched.
     """
     ahead: list[_Chunk] = []
-    pace.begin()
+    sizer.begin()
 
     def collect(leave: int) -> None:
         while len(ahead) > leave:
             chunk = ahead.pop(0)
             host.rows(fetch(chunk.record, chunk.start, chunk.count), chunk.start)
-            pace.lap(chunk.count)
+            sizer.lap(chunk.count)
 
     while done < rounds and not host.stops(done):
-        count = pace.take(min(rounds - done, host.room(done)))
+        count = sizer.take(min(rounds - done, host.room(done)))
         state, record = step(state, done, count)
         ahead.append(_Chunk(record, done, count))
         done += count
@@ -50,7 +50,7 @@ def play(
         if done < rounds and host.waits(done):
             collect(leave=0)
             host.settle(state, done)
-            pace.rest()
+            sizer.rest()
     collect(leave=0)
     host.settle(state, done, last=True)
     return state, done

@@ -1,4 +1,4 @@
-"""What a user wants kept beside the numbers, as data that a file can hold."""
+"""A user's configuration, kept beside the numbers, as data that a file can hold."""
 
 import datetime
 import enum
@@ -14,14 +14,14 @@ from ghostjax._types import ConfigurationError
 
 
 DEPTH = 50
-"""Levels of nesting that are followed; what goes deeper holds itself."""
+"""Levels of nesting that are followed. Deeper nesting means that an object contains itself."""
 
 
 def plain_config(config: Any, call: str) -> dict[str, Any] | None:
     """`config` as dicts, lists, text, numbers, booleans and None.
 
-    Numbers and arrays of numpy and jax become numbers and lists, tuples lists, paths and dates text. All else is
-    refused by its place.
+    Numbers and arrays of numpy and jax become numbers and lists, tuples become lists, paths and dates become text.
+    Anything else is refused, and the error names its place.
     """
     if config is None:
         return None

@@ -1,4 +1,4 @@
-"""Before the first round: everything that will be written is checked, and a small one is written in memory."""
+"""Checks before the first round: all that will be written can be written, tried in memory with one blank round."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ from ghostjax._types import ConfigurationError, Key, require
 
 
 def recorded_dims(simulation: Simulation, key: Key, state: Any) -> dict[str, tuple[str, ...]]:
-    """The dimensions of what will be recorded; names and shapes that could not be stored are refused."""
+    """The dimensions of the record's entries. Names and shapes that no file could store are refused."""
     return declared_dims(simulation, _blank(simulation, key, state))
 
 
@@ -40,9 +40,9 @@ def prepare(
 ) -> Keeper:
     """A keeper of checkpoints in a folder that can be written to, without the drafts of killed writers.
 
-    What is written last is written once now, in memory and with one blank round.
+    The files of a finished run are written once now, in memory and with one blank round.
     """
-    if found is None:  # otherwise it was written before the rounds that are there
+    if found is None:  # otherwise the check was made before the rounds that are there
         _rehearse(provenance, training.simulation, training.key, state)
     problem = unwritable(directory)
     require(problem is None, "simulate", "directory", directory, f"cannot be written to ({problem}); choose another")

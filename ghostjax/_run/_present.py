@@ -1,4 +1,4 @@
-"""Who took part, as a hash."""
+"""The hash of participation."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Present:
-    """Who took part in the first rounds, as a sha256 that grows with them."""
+    """The sha256 of the participation weights of the first rounds, updated round by round."""
 
     def __init__(self, weights: np.ndarray):
         self._weights, self._done, self._digest = weights, 0, hashlib.sha256()

@@ -1,4 +1,4 @@
-"""The program that runs, as a hash: what a user's code does when it is traced, wherever that code stands."""
+"""The hash of the program that runs: of the trace of a round, and so of all code that contributes to it."""
 
 import functools
 import hashlib
@@ -22,16 +22,16 @@ from ghostjax._types import Key
 
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 OUTSIDE = {"cli", "report", "formal", "testing"}
-"""Parts of the package that no number of a training depends on."""
+"""Parts of the package that do not affect the numbers of a training."""
 
 
 def program_digest(simulation: Simulation, key: Key | None = None, state: Any = None) -> str:
     """The sha256 of one round of `simulation` as it is traced now, with all constants.
 
-    Two simulations of one structure have equal digests whatever the values of their knobs, the key, the chunk and
-    the process; a helper function, a base class or a module's constant that changes what is computed changes the
-    digest, although no description shows it. `state` (that before any round, if it is at hand) spares tracing `init`;
-    the trace of the round is the one that the compiled program uses.
+    Two simulations of one structure have equal digests, for all values of knobs, key and chunk, in every process. A
+    changed helper function, base class or constant of a module changes the digest if it changes the computation,
+    although no description shows it. A given `state` (before any round) saves tracing `init`. The trace of the round
+    is the one that the compiled program uses.
 
     ```python
     program_digest(cell.simulation)                  # for a cell that is read back: compare with its manifest
@@ -47,7 +47,7 @@ def program_digest(simulation: Simulation, key: Key | None = None, state: Any = 
 
 @functools.cache
 def package_source() -> str:
-    """The sha256 of the package's own code, without the parts that no number depends on."""
+    """The sha256 of the package's source, without the parts that do not affect numbers."""
     root = Path(__file__).parents[1]
     files = sorted(path for path in root.rglob("*.py") if path.relative_to(root).parts[0] not in OUTSIDE)
     text = "\n".join(f"{path.relative_to(root).as_posix()} {sha256(path.read_bytes())}" for path in files)
@@ -55,11 +55,11 @@ def package_source() -> str:
 
 
 BODIES: weakref.WeakKeyDictionary[Jaxpr, str] = weakref.WeakKeyDictionary()
-"""The digest of each jaxpr that is alive. None ever changes, and traces that jax keeps are the same object again."""
+"""The digest of each live jaxpr. A jaxpr never changes, and jax returns a cached trace as the same object."""
 
 
 class _Digester:
-    """Hashes what a jaxpr computes: its equations in order, variables by the place where they appear first."""
+    """Hashes the computation of a jaxpr: its equations in order, variables numbered by first appearance."""
 
     def closed(self, closed: ClosedJaxpr) -> str:
         return self.jaxpr(closed.jaxpr, closed.consts)
@@ -107,7 +107,7 @@ class _Digester:
             return f"{value.__module__}.{value.__qualname__}:{sha256(bytecode(value.__code__).encode())}"
         if hasattr(value, "callback_func"):
             return self.param(value.callback_func)
-        if callable(value) and not isinstance(value, type):  # derivative rules: what they are asked for is traced
+        if callable(value) and not isinstance(value, type):  # derivative rules: their results are traced
             return type(value).__name__
         return ADDRESS.sub("0x", str(value))
 

@@ -1,4 +1,4 @@
-"""What a result depends on beside the simulation: versions, devices, number formats."""
+"""The environment of a result: versions, devices, number formats."""
 
 import platform
 from functools import cache
@@ -14,9 +14,9 @@ from ghostjax._run._program import package_source
 
 
 VERSIONS = ("ghostjax", "source", "jax", "jaxlib", "numpy", "python")
-"""A difference here may change bits; one is told."""
+"""A difference in one of these may change bits. It causes a warning."""
 LAYOUT = ("platform", "device", "devices", "mesh", "x64", "prng", "matmul_precision")
-"""A difference here does change bits; resuming is refused."""
+"""A difference in one of these changes bits. Resuming is refused."""
 
 
 def environment(*placed: Any) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def environment(*placed: Any) -> dict[str, Any]:
     }
 
 
-_version = cache(version)  # read from the disk once: it takes as long as a small round
+_version = cache(version)  # cached: reading it from the disk takes as long as a small round
 
 
 def meshes(placed: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a run ended: a code whose text is what the user reads."""
+"""The outcome of a run: a code with a text for the user."""
 
 import enum
 from typing import Any
@@ -9,21 +9,21 @@ from ghostjax._simulation import Simulation
 
 
 class RunResult(enum.Enum):
-    """The outcome of a run; the value says what was checked and what to change."""
+    """The outcome of a run. The value is a text: the checks that were made, and the parameter to change."""
 
     completed = (
-        "completed: the model is finite, every message counted, and no receiver heard more Byzantine weight than its "
-        "rule is set to bear"
+        "completed: the model is finite, every message counted, and no receiver got more Byzantine weight than its "
+        "rule assumes"
     )
     stopped = "stopped early, as a sink asked, and otherwise completed: see the number of rounds"
     lost_messages = "completed, but some messages were not finite and counted as absent: see `lost`"
     nobody_present = "completed, but in some rounds nobody was present and nothing changed: see `present`"
     void_guarantee = (
-        "completed, but in some rounds too little weight was present for what the rule guarantees: see `margin`"
+        "completed, but in some rounds too little weight was present for the guarantee of the rule: see `margin`"
     )
     outnumbered = (
-        "completed, but in some rounds more Byzantine weight was present than the rule is set to bear, or no minority: "
-        "see `outnumbered`; raise its f, or use a rule that bears it (the mean bears none)"
+        "completed, but in some rounds more Byzantine weight was present than the rule assumes, or at least half: "
+        "see `outnumbered`; raise its f, or use a rule that tolerates more (the mean tolerates none)"
     )
     diverged = (
         "the model or the last stated loss is not finite: lower the learning rate, or use a rule that bounds the attack"
@@ -39,8 +39,8 @@ class RunResult(enum.Enum):
 def judge(simulation: Simulation, record: dict[str, np.ndarray], state: Any) -> RunResult:
     """The most severe outcome of a run, from `completed` to `diverged`.
 
-    A network diverged when the model of an honest identity is not finite, or an output that is declared `finite`
-    (the stated loss) the last time that it was due.
+    A run diverged if the final model of an honest identity is not finite, or the last due value of an output that is
+    declared `finite` (the stated loss).
     """
     models = np.asarray(simulation.protocol.models(state.protocol))
     honest = judged(simulation.byzantine)
@@ -66,7 +66,7 @@ def _paused(simulation: Simulation, record: dict[str, np.ndarray]) -> np.ndarray
 
 
 def judged(byzantine: Any) -> np.ndarray:
-    """The nodes that a run is judged by: honest ones, or everybody where nobody is certain to be honest."""
+    """The nodes by which a run is judged: honest ones, or all if none is certain to be honest."""
     honest = ~np.asarray(byzantine)
     return honest if honest.any() else np.ones_like(honest)
 

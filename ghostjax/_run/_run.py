@@ -1,4 +1,4 @@
-"""What a run leaves behind."""
+"""The result of a run."""
 
 import dataclasses
 import json
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 
 SCHEMA = 2
-"""The layout of a saved run."""
+"""The version of the layout of a saved run."""
 FILES = frozenset({"final.npz", "results.nc"})
-"""What the seal of a run binds."""
+"""The files that the seal of a run binds."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """The result code, the record of every round, the final state and where it all came from.
+    """The result code, the record of every round, the final state and the provenance.
 
     `record` holds plain arrays with the round first; `dataset` the same with names, dimensions and the
     provenance. `state` and `simulation` are None for a run read from disk without its simulation.
@@ -59,15 +59,15 @@ class Run:
     byzantine: Bool[np.ndarray, " n"]
     simulation: Simulation | None = None
     outputs: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
-    """What the metrics declare of each entry: `long_name`, `units`, `better`, `every`."""
+    """The attributes that metrics declare of each entry: `long_name`, `units`, `better`, `every`."""
     training: Training | None = None
-    """What was played: simulation, rounds that were planned, key, participation, and where it began."""
+    """The training that was played: simulation, planned rounds, key, participation and start."""
     directory: Path | None = None
-    """Where the run is kept, if it is."""
+    """The folder of the run, if it has one."""
 
     @property
     def description(self) -> Mapping[str, Any]:
-        """The simulation as nested plain data, also of a run that was read without one."""
+        """The simulation as nested plain data; also known of a run that was read without its simulation."""
         return self.provenance["simulation"]
 
     @property
@@ -107,9 +107,9 @@ class Run:
     def evaluate(self, split: Split = "validation") -> dict[str, float]:
         """The goal of the final model on one split of the task; read "test" once, for tables.
 
-        In gossip the mean over the models of honest nodes (of all, where none is certain to be honest), and under
-        `worst_loss`, `worst_accuracy` and the like the value of the node that fares worst, where the task declares
-        which values are better.
+        In gossip it is the mean over the models of honest nodes (of all nodes if none is certain to be honest). If the
+        task declares which values are better, `worst_loss`, `worst_accuracy` and so on are the values of the worst
+        node.
         """
         if self.simulation is None:
             raise ConfigurationError("Run.evaluate: simulation=None: read the run with load_run(directory, simulation)")
@@ -127,7 +127,7 @@ class Run:
     def save(self, directory: str | Path) -> Path:
         """Writes `results.nc` (record and provenance), `final.npz` (models and state), and `seal.json` over both.
 
-        The seal comes last and binds them by sha256, so that a crash never leaves the record of one run with the
+        The seal is written last and binds both by sha256, so a crash never combines the record of one run with the
         model of another. Returns the folder.
         """
         path = folder(directory, "Run.save", "directory")
@@ -143,11 +143,11 @@ class Run:
         return path
 
     def extend(self, rounds: int, *, participation: Any = None, **options: Any) -> "Run":
-        """This run continued until it has `rounds` rounds, those played included, to the bits of one run of so many.
+        """This run continued until it has `rounds` rounds in all, with the bits of one uninterrupted run.
 
-        It needs to know its simulation (`load_run(directory, simulation)`). `participation` has to be given anew where
-        it was one row per round; its first rows are those that were played. `options` are those of `simulate`; a run
-        that is kept in a folder goes on there.
+        The run must know its simulation (`load_run(directory, simulation)`). If `participation` was one row per round,
+        give it again with more rows; the first rows are those that were played. `options` are those of `simulate`. A
+        run with a folder continues there.
 
         Errors: `ConfigurationError` for fewer rounds than were played.
         """
@@ -180,7 +180,7 @@ def _evaluated(simulation: Simulation, models: Float[Array, "*n d"], split: Spli
 
 
 def about(run: Run) -> dict[str, Any]:
-    """What the seal of a run says of its files."""
+    """The plain data about a run in its seal."""
     return {
         "kind": "run",
         "schema": SCHEMA,
@@ -191,6 +191,6 @@ def about(run: Run) -> dict[str, Any]:
 
 
 def identity(provenance: Mapping[str, Any]) -> str:
-    """The sha256 of what makes a run this one: key, participation, simulation, configuration, and where it began."""
+    """The sha256 that identifies a run: of key, participation, simulation, configuration and start."""
     parts = {name: provenance.get(name) for name in ("key", "participation", "simulation", "config")}
     return fingerprint(parts | ({"start": provenance["start"]} if provenance.get("start") else {}))

@@ -1,7 +1,7 @@
 """The seal of a folder: one small file, written last, that binds all others by their sha256.
 
-Files that do not belong together, or whose bytes changed, are found before any reader of their format sees them. A
-sha256 is no signature: whoever can write the folder can write a fitting seal.
+Mixed or changed files are detected before a reader of their format opens them. A sha256 is no signature: somebody who
+can write to the folder can write a matching seal.
 """
 
 import json
@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghostjax._files import read_plain, sha256
-from ghostjax._run._archive import CorruptFile, write_own
+from ghostjax._run._archive import CorruptFile, write_managed
 
 
 SEAL = "seal.json"
 
 
 class Seal(NamedTuple):
-    """`files` maps names in the folder to sha256; `about` is plain data that says what they are."""
+    """`files` maps names in the folder to sha256; `about` is plain data about them."""
 
     files: dict[str, str]
     about: dict[str, Any]
 
 
 def write_sealed(directory: Path, contents: Mapping[str, bytes], about: Mapping[str, Any], name: str = SEAL) -> None:
-    """Writes every file of `contents` and then the seal over all of them: until that stands, nothing is new."""
+    """Writes every file of `contents`, then the seal over all of them. The files count only once the seal is there."""
     for file, content in contents.items():
-        write_own(directory / file, content)
+        write_managed(directory / file, content)
     write_seal(directory, {file: sha256(content) for file, content in contents.items()}, about, name)
 
 
 def write_seal(directory: Path, files: Mapping[str, str], about: Mapping[str, Any], name: str = SEAL) -> None:
-    """Writes the seal over files that stand already; `files` are their sha256 by name."""
-    write_own(directory / name, _encoded(Seal(dict(files), dict(about))))
+    """Writes the seal over files that exist already; `files` are their sha256 by name."""
+    write_managed(directory / name, _encoded(Seal(dict(files), dict(about))))
 
 
 def read_seal(directory: Path, name: str = SEAL) -> Seal:
@@ -54,7 +54,7 @@ def read_seal(directory: Path, name: str = SEAL) -> Seal:
 
 
 def read_bound(directory: Path, seal: Seal, name: str) -> bytes:
-    """The bytes of file `name` if they are those that were sealed; `CorruptFile` if not."""
+    """The bytes of file `name`. `CorruptFile` if they are not those that were sealed."""
     try:
         content = read_plain(directory / name)
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def read_bound(directory: Path, seal: Seal, name: str) -> bytes:
 
 
 def broken(directory: Path, seal: Seal) -> list[str]:
-    """One line for every file of the seal that is missing or has other bytes."""
+    """One line for every file of the seal that is missing or has changed."""
     faults = []
     for name in seal.files:
         try:
@@ -78,7 +78,7 @@ def broken(directory: Path, seal: Seal) -> list[str]:
 
 
 def _plain_name(name: str) -> bool:
-    """Whether `name` stays in the folder: nothing outside is ever read."""
+    """Whether `name` is inside the folder. No file outside is ever read."""
     return bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
 
 

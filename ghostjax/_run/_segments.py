@@ -1,6 +1,6 @@
 """The record of a run in pieces: immutable sealed files, each of which names the one before it by its sha256.
 
-A checkpoint binds the last piece and thereby all of them, and what was written once is never written again.
+A checkpoint binds the last piece and thereby all of them. A row of the record is written once.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ghostjax._files import read_plain, remove, sha256
-from ghostjax._run._archive import CorruptFile, pack, unpack_bytes, write_own
+from ghostjax._run._archive import CorruptFile, pack, unpack_bytes, write_managed
 
 
 NAME = re.compile(r"record-(\d{8,})-(\d{8,})-[0-9a-f]{12}\.npz")
@@ -19,16 +19,16 @@ Link = tuple[str, str]
 
 
 def write_segment(directory: Path, rows: dict[str, np.ndarray], start: int, stop: int, before: Link | None) -> Link:
-    """Writes the rows of rounds `start` to `stop`, which follow those that `before` ends with."""
+    """Writes the rows of rounds `start` to `stop`; `before` is the piece that ends with round `start`."""
     content = pack(rows, {"start": start, "stop": stop, "before": before})
     digest = sha256(content)
     name = f"record-{start:08d}-{stop:08d}-{digest[:12]}.npz"
-    write_own(directory / name, content)
+    write_managed(directory / name, content)
     return name, digest
 
 
 def read_segments(directory: Path, last: Any, rounds: int) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The record of `rounds` rounds that ends with `last`, and the names of its files; `CorruptFile` unless whole."""
+    """The record of `rounds` rounds that ends with `last`, and its files. `CorruptFile` if a piece is damaged."""
     pieces: list[dict[str, np.ndarray]] = []
     names: list[str] = []
     stop = rounds
@@ -48,7 +48,7 @@ def read_segments(directory: Path, last: Any, rounds: int) -> tuple[dict[str, np
 
 
 def remove_others(directory: Path, kept: list[str]) -> None:
-    """Removes pieces that belong to no checkpoint any more."""
+    """Removes pieces that no checkpoint uses any more."""
     for path in directory.glob("record-*.npz"):
         if path.name not in kept and NAME.fullmatch(path.name) and not path.is_dir():
             remove(path)

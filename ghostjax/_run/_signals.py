@@ -1,4 +1,4 @@
-"""Being asked to stop: the request is noted, and obeyed between two chunks."""
+"""Signals that ask to stop: a signal is noted, and obeyed between two chunks."""
 
 import signal
 import threading
@@ -9,14 +9,14 @@ ASKING = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2")
 
 
 class Interruption:
-    """While open, SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 set `asked` instead of ending the process.
+    """While open, SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 set `requested` instead of ending the process.
 
-    A second SIGINT is a KeyboardInterrupt at once, since somebody sits there and is impatient. Does nothing
-    outside the main thread, where handlers cannot be set; the handlers found are put back on leaving.
+    A second SIGINT raises KeyboardInterrupt at once. Outside the main thread, where handlers cannot be set, this does
+    nothing. The former handlers are restored on leaving.
     """
 
     def __init__(self, enabled: bool = True):
-        self.asked = False
+        self.requested = False
         self._enabled = enabled and threading.current_thread() is threading.main_thread()
         self._found: dict[int, object] = {}
 
@@ -36,6 +36,6 @@ class Interruption:
         self._found.clear()
 
     def _note(self, number: int, frame: object) -> None:
-        if self.asked and number == signal.SIGINT:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True

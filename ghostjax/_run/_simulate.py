@@ -13,7 +13,7 @@ from ghostjax._declared import attributes_of
 from ghostjax._output import with_blanks
 from ghostjax._run import _checkpoint
 from ghostjax._run._archive import content_digest
-from ghostjax._run._chunk import advance, begin, ChunkSizer, fetched, joined, named_leaves, own, rows_of
+from ghostjax._run._chunk import advance, begin, ChunkSizer, fetched, joined, named_leaves, rows_of, unshared
 from ghostjax._run._describe import describe, fingerprint
 from ghostjax._run._host import Host
 from ghostjax._run._loop import play
@@ -49,35 +49,34 @@ def simulate(
     sinks: Sequence[AbstractSink] = (),
     config: Mapping[str, Any] | None = None,
 ) -> Run:
-    """Trains `simulation` for `rounds` rounds from the root `key` and returns what happened.
+    """Trains `simulation` for `rounds` rounds from the root `key` and returns the run.
 
-    A `gj.Training` in place of the simulation says rounds, key, participation and state itself. `participation`
-    `[rounds, n]` are the weights of identities per round (1 unless given; `[n]` holds for all rounds): how many
-    identities each counts for, 0 for an absent one. Declared are stake, `gj.stake(shares)`, FedAvg's weights,
-    `"by_examples"`, sampling, `gj.sampled(share)`, and churn, `gj.churn(arrive, depart)`; weights that are all below
-    1/2 are refused. A `state` is where round 0 begins: a flat model `[d]` or a tree of parameters, with fresh memories,
-    or a `gj.State` with its own, whose round becomes 0. The host looks in every `chunk`
-    rounds; "auto" takes as many as last about a second. Neither the chunk nor stopping and resuming changes a bit of
-    the result, and one compiled program serves all simulations of one structure, whatever their knobs, keys and
-    numbers of rounds.
+    A `gj.Training` in place of the simulation contains rounds, key, participation and state. `participation`
+    `[rounds, n]` are the weights of identities per round (default 1; `[n]` holds for all rounds): how many identities
+    each counts for, 0 for an absent one. Declarations are stake, `gj.stake(shares)`, FedAvg's weights, `"by_examples"`,
+    sampling, `gj.sampled(share)`, and churn, `gj.churn(arrive, depart)`. Weights that are all below 1/2 are refused. A
+    `state` is the start of round 0: a flat model `[d]` or a tree of parameters, with new memories, or a `gj.State` with
+    its memories, whose round becomes 0. The host gets control every `chunk` rounds; "auto" takes as many as last about
+    a second. Neither the chunk nor stopping and resuming changes a bit of the result. One compiled program serves all
+    simulations of one structure, for all values of knobs, keys and numbers of rounds.
 
-    With a `directory` (`~` is the home directory) the run survives: a checkpoint at most every
-    `checkpoint_seconds`, the last two kept, each written whole or not at all. After a crash, `kill -9` included, the
-    same call continues from the last one; SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 end the chunk, save, and return
-    `RunResult.interrupted`. A finished run is read back and not played again, and is there for `load_run`; with more
-    `rounds` it continues, to the bits of one run of so many. `resume=False` starts over. A checkpoint of another
-    simulation, key, participation or start is refused, naming the difference. So is one whose rounds were played by
-    another program, because a function, a base class or a constant that the simulation uses has changed. Another
-    device, mesh or float format is refused unless `allow_layout_change`; other versions of the libraries only warn
-    where the traced program is the same. A corrupt checkpoint is set aside with a warning and the one before it used.
+    With a `directory` (`~` is the home directory) the run survives a crash. A checkpoint is written at most every
+    `checkpoint_seconds`, whole or not at all, and the last two are kept. After a crash, `kill -9` included, the same
+    call continues from the last one. SIGTERM, SIGINT, SIGUSR1 and SIGUSR2 end the chunk, save, and return
+    `RunResult.interrupted`. A finished run is read back and not played again, and `load_run` reads it. With more
+    `rounds` it continues, with the bits of one uninterrupted run. `resume=False` starts over. A checkpoint of another
+    simulation, key, participation or start is refused, and the error names the difference. A checkpoint of another
+    program is refused too: a function, a base class or a constant that the simulation uses has changed. Another
+    device, mesh or float format is refused unless `allow_layout_change`. Other versions of the libraries only warn
+    if the traced program is the same. A corrupt checkpoint is set aside with a warning, and the one before it is used.
 
     `progress` is "auto" (a bar on a terminal, one line in a notebook, otherwise a line every ten seconds), "lines",
     None for silence, or a function `(done, total, latest)`. `sinks` follow the run (`gj.sinks`): logs, trackers, early
-    stopping. An exception in one of them ends the run, is raised with a note, and loses nothing that a directory can
-    keep. `config` is kept in the provenance: numbers of numpy become plain ones, arrays
-    and tuples lists, paths text.
+    stopping. An exception in a sink ends the run and is raised with a note; rounds that a directory can keep are saved.
+    `config` is kept in the provenance: numpy numbers become plain numbers, arrays and tuples become lists, paths become
+    text.
 
-    Errors: `ConfigurationError` before the first round, also for whatever could not be written after the last one.
+    Errors: `ConfigurationError` before the first round, also for data that could not be written after the last one.
 
     ```python
     >>> import ghostjax as gj
@@ -89,7 +88,7 @@ def simulate(
     ```
     """
     training = as_training("simulate", simulation, rounds, key, participation, state)
-    pace = ChunkSizer(chunk, "simulate")
+    sizer = ChunkSizer(chunk, "simulate")
     followers = _followers(progress, sinks, "simulate")
     number(checkpoint_seconds, "simulate", "checkpoint_seconds", 0, inf=True)
     choice(resume, (True, False), "simulate", "resume")
@@ -98,7 +97,7 @@ def simulate(
     path = None if directory is None else folder(directory, "simulate", "directory")
     found = None if path is None else _find(path, resume, provenance, training.weights, allow_layout_change)
     interruption = Interruption(path is not None)
-    with Host(followers, lambda: interruption.asked) as host:
+    with Host(followers, lambda: interruption.requested) as host:
         with interruption:
             state, root = first_state(training), training.key
             dims = recorded_dims(training.simulation, root, state)
@@ -112,7 +111,7 @@ def simulate(
             if found is not None:
                 state = _checkpoint.restore(found.arrays, state, found.status.path)
             host.begin(Beginning(training, provenance, begun, before, _name(provenance)), keeper)
-            state, done = _play(training, state, pace, host, begun)
+            state, done = _play(training, state, sizer, host, begun)
             host.check(path, done)
             run = _run(training, provenance, dims, state, host, done, path)
             if path is not None and run.result is not RunResult.interrupted and not stands(run, path):
@@ -122,24 +121,25 @@ def simulate(
 
 
 def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -> Run:
-    """`Run.extend`: in the folder of the run if it has one, otherwise from the state that it holds."""
+    """`Run.extend`: in the folder of the run if it has one, otherwise from its state."""
     rounds = whole(rounds, "Run.extend", "rounds", 1, LARGEST)
     require(rounds >= run.rounds, "Run.extend", "rounds", rounds, f"{run.rounds} are played; give at least as many")
     if run.training is None:
         raise ConfigurationError(
-            "Run.extend: simulation=None: what was trained is not known; read it with load_run(directory, simulation)"
+            "Run.extend: simulation=None: the simulation of this run is unknown; read it with "
+            "load_run(directory, simulation)"
         )
     training = run.training.resized(rounds, participation, played=run.rounds, call="Run.extend")
     if run.directory is not None or "directory" in options:
         return simulate(training, **{"directory": run.directory, "config": run.provenance.get("config"), **options})
     known = {"chunk", "progress", "sinks"}
     require(not options.keys() - known, "Run.extend", "options", sorted(options.keys() - known), f"use {sorted(known)}")
-    pace = ChunkSizer(options.get("chunk", "auto"), "Run.extend")
+    sizer = ChunkSizer(options.get("chunk", "auto"), "Run.extend")
     followers = _followers(options.get("progress", "auto"), options.get("sinks", ()), "Run.extend")
     provenance = {**run.provenance, "rounds": rounds, "participation": describe(training.declared)}
     with Host(followers) as host:
         host.begin(Beginning(training, provenance, run.rounds, run.record, _name(provenance)))
-        state, done = _play(training, jax.tree.map(jnp.copy, run.state), pace, host, run.rounds)
+        state, done = _play(training, jax.tree.map(jnp.copy, run.state), sizer, host, run.rounds)
         host.check(None, done)
         longer = _run(training, provenance, dict(run.dims), state, host, done, None)
         host.end(longer)
@@ -147,23 +147,23 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
 
 
 def first_state(training: Training) -> Any:
-    """The state before the first round, all of which can be donated."""
+    """The state before the first round, without shared buffers, so that it can be donated."""
     simulation, key = training.simulation, training.key
     state = begin(simulation, key) if training.state is None else training.state
-    return own(state, simulation, key, training.state)
+    return unshared(state, simulation, key, training.state)
 
 
-def _play(training: Training, state: Any, pace: ChunkSizer, host: Host, done: int) -> tuple[Any, int]:
-    """The rounds of `training` from `done` on, through the compiled chunk."""
+def _play(training: Training, state: Any, sizer: ChunkSizer, host: Host, done: int) -> tuple[Any, int]:
+    """Plays the rounds of `training` from `done` on, by the compiled chunk."""
     simulation, key, outputs = training.simulation, training.key, training.simulation.outputs
 
     def step(state: Any, start: int, count: int) -> Any:
-        return advance((simulation, key, *rows_of(training.weights, start, count, pace.capacity)), state)
+        return advance((simulation, key, *rows_of(training.weights, start, count, sizer.capacity)), state)
 
     def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
         return with_blanks(fetched(record, count), outputs, start)
 
-    return play(step, fetch, training.rounds, pace, state, host, done)
+    return play(step, fetch, training.rounds, sizer, state, host, done)
 
 
 def _run(
@@ -196,7 +196,7 @@ def _run(
 
 
 def _provenance(training: Training, config: Any) -> dict[str, Any]:
-    """Where the numbers of a run come from, as plain data."""
+    """The provenance of a run, as plain data."""
     start = None if training.state is None else content_digest(dict(named_leaves(training.state)))
     return {
         "environment": environment(training.simulation),
@@ -211,12 +211,12 @@ def _provenance(training: Training, config: Any) -> dict[str, Any]:
 
 
 def _name(provenance: Mapping[str, Any]) -> str:
-    """What a run and its continuations are called by those who keep something of it elsewhere."""
+    """The name under which sinks keep a run and its continuations elsewhere."""
     return fingerprint({part: provenance.get(part) for part in ("key", "simulation", "start")})[:16]
 
 
 def _followers(progress: How, sinks: Any, call: str) -> list[AbstractSink]:
-    """All sinks of a run, the one that shows it first."""
+    """All sinks of a run, the progress sink first."""
     given = members(sinks, AbstractSink, call, "sinks")
     shown = [] if known_progress(progress, call) is None else [Progress(progress)]
     return [*shown, *given]

@@ -1,4 +1,4 @@
-"""A training in a file: what beside its simulation is needed to play it again."""
+"""A training in a file, without its simulation: participation, rounds and start."""
 
 import dataclasses
 from typing import Any
@@ -50,6 +50,6 @@ def start_of(plain: dict[str, Any], arrays: dict[str, Any], like: Any) -> Any:
 
 
 def _compact(rows: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """The weights as they are played, in a byte each where they are small whole numbers."""
+    """The weights that are played, as bytes if they are small whole numbers."""
     small = ((rows >= 0) & (rows <= 255) & (rows == np.floor(rows))).all()
     return rows.astype(np.uint8 if small else dtype)

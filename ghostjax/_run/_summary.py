@@ -1,4 +1,4 @@
-"""What is known about a simulation before it runs: its graph and its data."""
+"""The summary of a simulation before it runs: its graph and its data."""
 
 from typing import Any
 

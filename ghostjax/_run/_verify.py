@@ -1,4 +1,4 @@
-"""Whether the folder of a run is what it says: every file read, nothing moved."""
+"""Checks the folder of a run: every file is read, and nothing is moved."""
 
 import os
 from pathlib import Path
@@ -15,12 +15,12 @@ from ghostjax._types import ConfigurationError
 
 
 def verify_run(directory: Path) -> list[str]:
-    """One line for every fault of the run in `directory`; none if what is there is whole, finished or not.
+    """One line for every fault of the run in `directory`; none if all files are whole, also of an unfinished run.
 
-    Looked at: the seal and the files that it binds; whether their content is what the seal says; of every checkpoint
-    its checksum, its content and the pieces of the record that it binds; whether checkpoints and results are of one
-    run, and agree on the rounds that both hold. A sha256 is no signature: who can write the folder can seal what he
-    writes.
+    The checks are: the seal and the files that it binds; their content against the seal; for every checkpoint its
+    checksum, its content and the pieces of the record that it binds; and that checkpoints and results belong to one run
+    and agree on the rounds that both hold. A sha256 is no signature: somebody who can write to the folder can seal any
+    content.
     """
     faults: list[str] = []
     saved = _saved(directory, faults)
@@ -28,7 +28,7 @@ def verify_run(directory: Path) -> list[str]:
     for path in listed(directory):
         try:
             checkpoints.append(read(path))
-        except FileNotFoundError:  # a link that leads nowhere
+        except FileNotFoundError:  # a broken link
             faults.append(f"{path.name}: leads nowhere")
         except CorruptFile as error:
             faults.append(str(error).replace(f"{directory}{os.sep}", ""))
@@ -46,7 +46,7 @@ def is_run(directory: Path) -> bool:
 
 
 def _saved(directory: Path, faults: list[str]) -> tuple[Any, dict[str, Any], dict[str, Any]] | None:
-    """The saved result, if it is whole; otherwise what is wrong with it joins `faults`."""
+    """The saved result if it is whole. Otherwise its faults are added to `faults`."""
     if not any(os.path.lexists(directory / name) for name in (SEAL, *FILES)):
         return None  # not finished yet
     try:
@@ -54,7 +54,7 @@ def _saved(directory: Path, faults: list[str]) -> tuple[Any, dict[str, Any], dic
     except CorruptFile as error:
         faults.append(str(error))
         return None
-    wrong = broken(directory, seal) or _unsaid(seal)
+    wrong = broken(directory, seal) or _foreign(seal)
     if not wrong:
         try:
             saved = read_saved(directory)
@@ -67,7 +67,7 @@ def _saved(directory: Path, faults: list[str]) -> tuple[Any, dict[str, Any], dic
     return None
 
 
-def _unsaid(seal: Seal) -> list[str]:
+def _foreign(seal: Seal) -> list[str]:
     if seal.files.keys() != FILES or seal.about.get("kind") != "run":
         return [f"{SEAL} is not that of a run: it binds {', '.join(sorted(seal.files)) or 'nothing'}"]
     if seal.about.get("schema") != SCHEMA:
@@ -76,7 +76,7 @@ def _unsaid(seal: Seal) -> list[str]:
 
 
 def _unlike(seal: Seal, saved: tuple[Any, dict[str, Any], dict[str, Any]]) -> list[str]:
-    """What the seal says and the files do not."""
+    """The statements of the seal that the files contradict."""
     dataset, _, parts = saved
     found = {
         "result": parts["result"].name,
@@ -89,7 +89,7 @@ def _unlike(seal: Seal, saved: tuple[Any, dict[str, Any], dict[str, Any]]) -> li
 
 
 def _compared(one: Checkpoint, last: Checkpoint, saved: tuple[Any, dict[str, Any], dict[str, Any]] | None) -> list[str]:
-    """Where a checkpoint disagrees with the last one, or with the saved result."""
+    """The contradictions between a checkpoint and the last one, or the saved result."""
     name, manifest = one.status.path.name, one.status.manifest
     faults = []
     for part in ("key", "simulation"):

@@ -1,4 +1,4 @@
-"""What `sweep` is handed beside simulation and axes: seeds, shard, lanes, chunk."""
+"""Checks of the arguments of `sweep` beside simulation and axes: seeds, shard, batch, chunk."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from ghostjax._types import require
 
 
 def check_names(names: Iterable[str], recorded: Iterable[Mapping[str, Output]]) -> None:
-    """No axis has the name of an entry that some cell records, or of a dimension of one."""
+    """Refuses an axis with the name of a recorded entry or of a dimension of one."""
     taken = {word for outputs in recorded for name, output in outputs.items() for word in (name, *output.dims)}
     for name in names:
         free = name not in taken
@@ -20,9 +20,9 @@ def check_names(names: Iterable[str], recorded: Iterable[Mapping[str, Output]]) 
 
 
 def seeds_of(seeds: Any) -> list[int]:
-    """A number of seeds, from 0 on, or the seeds themselves; no two alike."""
+    """The seeds: distinct numbers as given, or 0, 1, ... for a number of seeds."""
     if isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes) and getattr(seeds, "ndim", 1):
-        remedy = f"a seed lies between 0 and {SEEDS - 1}; no more of it would count"
+        remedy = f"a seed lies between 0 and {SEEDS - 1}; jax ignores higher bits"
         roots = []
         for seed in seeds:
             root = whole(seed, "sweep", "seeds")
@@ -30,7 +30,7 @@ def seeds_of(seeds: Any) -> list[int]:
             roots.append(root)
     else:
         count = whole(seeds, "sweep", "seeds", 0)
-        require(count <= SEEDS, "sweep", "seeds", count, "there are not so many seeds")
+        require(count <= SEEDS, "sweep", "seeds", count, "there are fewer seeds")
         roots = list(range(count))
     require(len(set(roots)) == len(roots) > 0, "sweep", "seeds", shown(roots), "give at least one seed, no two alike")
     return roots
@@ -45,10 +45,10 @@ def shard_of(shard: Any) -> tuple[int, int]:
     return index, count
 
 
-def check_pace(lanes: Any, chunk: Any) -> None:
-    """`lanes` is None or at least 1, `chunk` "auto" or at least 1."""
-    if lanes is not None:
-        whole(lanes, "sweep", "lanes", 1)
+def check_batch(batch: Any, chunk: Any) -> None:
+    """`batch` is None or at least 1, `chunk` "auto" or at least 1."""
+    if batch is not None:
+        whole(batch, "sweep", "batch", 1)
     if isinstance(chunk, str):
         choice(chunk, ("auto",), "sweep", "chunk")
     else:

@@ -16,7 +16,7 @@ from ghostjax._types import require
 TAKEN = {"round", "node", "seed", "done", "result", "num_byzantine"}
 """Names of the result's own dimensions and variables."""
 LONGEST = 200
-"""Characters of a name or of a text label: files take no more."""
+"""The largest number of characters of a name or a text label in files."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Axis:
     the true number of Byzantine identities together. `labels` are the coordinates (made from values unless given):
     texts, or numbers.
 
-    Errors: `ConfigurationError` for a name or a label that no file could hold, and for labels that are alike.
+    Errors: `ConfigurationError` for a name or a label that no file could hold, and for equal labels.
     """
 
     name: str
@@ -109,7 +109,7 @@ def labels_of(values: Sequence[Any]) -> list[Any]:
 
 
 def _listed(values: Any, call: str) -> list[Any]:
-    """`values` as a list: several of them, in an order."""
+    """`values` as a list. Only ordered collections are accepted."""
     if isinstance(values, np.ndarray | jax.Array) and values.ndim:
         array = np.asarray(values)
         # The shortest decimals that name these floats: 0.1, and not 0.10000000149.

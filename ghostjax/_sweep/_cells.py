@@ -28,11 +28,11 @@ class Loaded(NamedTuple):
 
 
 class CellStore:
-    """One idempotent file per cell, `cells/<name>.npz`; a claim `cells/<name>.claim` while somebody computes it.
+    """One idempotent file per cell, `cells/<name>.npz`, and a claim `cells/<name>.claim` while a worker computes it.
 
-    A finished cell never changes: of two workers that compute it after all (one was stopped for longer than its claim
-    lives), the first to finish puts its file there and the other's is dropped. Every file says its own name, which is
-    the hash of the configuration in it, and is set aside where that does not fit the name under which it lies.
+    A finished cell never changes. Two workers may compute the same cell if one was stopped for longer than the life of
+    its claim; the first to finish writes the file, and the other result is dropped. Every file contains its name, which
+    is the hash of the configuration in it. A file with another name than that is set aside.
     """
 
     def __init__(self, directory: Path | None):
@@ -42,11 +42,11 @@ class CellStore:
 
     @property
     def shared(self) -> bool:
-        """Whether cells are files, which other processes and later ones see."""
+        """Whether cells are files, which other processes can read."""
         return self._folder is not None
 
     def open(self) -> None:
-        """Makes the folder, without what killed writers left there."""
+        """Makes the folder, and removes the drafts of killed writers."""
         if self._folder is not None:
             os.makedirs(self._folder, exist_ok=True)
             remove_drafts(self._folder)
@@ -61,7 +61,7 @@ class CellStore:
                 self._claims.clear(path.stem)
 
     def load(self, name: str) -> Loaded | None:
-        """A finished cell, or None; a file that cannot be this cell is set aside."""
+        """A finished cell, or None. A file that cannot be this cell is set aside."""
         if self._folder is None:
             return self._memory.get(name)
         try:
@@ -73,11 +73,11 @@ class CellStore:
             return None
 
     def has(self, name: str) -> bool:
-        """Whether something lies where the cell does when it is finished."""
+        """Whether the path of the finished cell exists."""
         return name in self._memory if self._folder is None else os.path.lexists(self._path(name))
 
     def save(self, name: str, record: dict[str, np.ndarray], manifest: dict[str, Any], replace: bool = False) -> bool:
-        """Keeps a finished cell; False if there is one already, which stays unless it is to be replaced."""
+        """Writes a finished cell. False if there is one already; it stays unless `replace`."""
         manifest = {**manifest, "name": name}
         if self._folder is None:
             self._memory[name] = Loaded(record, manifest, "")
@@ -89,7 +89,7 @@ class CellStore:
         return create(self._path(name), content)
 
     def claim(self, name: str) -> Claim | None:
-        """The right to compute a cell, or None while somebody alive has it."""
+        """A claim to compute a cell, or None while a live worker has it."""
         return Claim(None, None) if self._claims is None else self._claims.take(name)
 
     def others(self, names: Iterable[str]) -> list[str]:
@@ -104,7 +104,7 @@ class CellStore:
 
 
 def read_cell(path: Path) -> Loaded:
-    """The cell in the file at `path`; `CorruptFile` if that is no cell, or another one."""
+    """The cell in the file at `path`. `CorruptFile` if that is no cell, or another one."""
     try:
         content = read_plain(path)
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def _fault(name: str, record: dict[str, Any], manifest: dict[str, Any]) -> str |
     """Why this cannot be the cell `name`, or None."""
     try:
         if manifest["name"] != name:
-            return f"holds the cell {str(manifest['name'])[:40]}, and not the one that its name says"
+            return f"holds the cell {str(manifest['name'])[:40]}, and not the cell of its name"
         config, dims, environment = manifest["config"], manifest["dims"], manifest["environment"]
         if fingerprint(config)[:16] != name:
             return "holds a configuration that has another name"

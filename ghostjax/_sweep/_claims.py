@@ -1,4 +1,4 @@
-"""Who works on which cell of a folder: claims that are taken, kept alive, given up, and taken over when left behind."""
+"""Claims: which worker computes which cell of a folder. A claim is taken, kept alive and released, or taken over."""
 
 import json
 import os
@@ -10,17 +10,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ghostjax._files import born, create, draft_path, read_plain, remove
+from ghostjax._files import create, draft_path, process_start, read_plain, remove
 from ghostjax._run._archive import CorruptFile, quarantine
 
 
 STALE = 600.0
-"""Seconds without a sign of life after which a claim counts as left behind."""
+"""Seconds without a heartbeat after which a claim counts as abandoned."""
 LONGEST = 86_400.0
-"""Seconds that a claim may ask for at most: who wrote more did not mean it."""
+"""The largest life of a claim in seconds. A larger number in a claim is taken for damage."""
 
 
-class Held(NamedTuple):
+class ClaimFile(NamedTuple):
     """A claim as it was seen: its bytes (None where they cannot be read), its time, and whether it is a plain file."""
 
     content: bytes | None
@@ -31,25 +31,25 @@ class Held(NamedTuple):
 class Claims:
     """The claims `<name>.claim` of one worker's folder.
 
-    A claim appears with its content or not at all (written aside, flushed, linked into place), is touched after every
-    chunk, and belongs to whoever's words it holds. It counts as **left behind** if its process on this machine is gone;
-    if its time is older than its life; or if this worker has seen it unchanged for that long by its own clock, so that
-    clocks that jump, and times in the future, make nobody wait for ever. Its life is `STALE`, or five of its worker's
-    longest chunks. A claim that cannot be read (empty after a power loss, a folder) has no owner, and is left behind by
-    its age.
+    A claim appears with its content or not at all (it is written aside, flushed and linked into place). Its content
+    names its owner, who touches it after every chunk. It counts as **abandoned** in three cases: its process on this
+    machine is gone; its mtime is older than its life; or this worker has seen it unchanged for that long by the
+    worker's own clock. The third case bounds the wait if clocks jump or mtimes lie in the future. The life of a claim
+    is `STALE`, or five of its worker's longest chunks. A claim that cannot be read (empty after a power loss, a folder)
+    has no owner, and becomes abandoned by its age.
     """
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._seen: dict[str, tuple[Held, float]] = {}
+        self._seen: dict[str, tuple[ClaimFile, float]] = {}
         self.longest = 0.0
 
     def path(self, name: str) -> Path:
-        """Where the claim of cell `name` stands."""
+        """The path of the claim of cell `name`."""
         return self._folder / f"{name}.claim"
 
     def take(self, name: str) -> "Claim | None":
-        """Creates the claim of cell `name`, or takes over one left behind; None while somebody alive has it."""
+        """Creates the claim of cell `name`, or takes over an abandoned one. None while a live worker has it."""
         path = self.path(name)
         held = look(path)
         if held is not None and not (self.left_behind(name, held) and _removed(path, held)):
@@ -59,22 +59,22 @@ class Claims:
             "id": uuid.uuid4().hex,
             "host": _machine(),
             "pid": os.getpid(),
-            "born": born(os.getpid()),
+            "born": process_start(os.getpid()),
             "life": life,
         }
         content = json.dumps(owner).encode()
         return Claim(self, path, content) if create(path, content) else None
 
     def clear(self, name: str) -> None:
-        """Removes a claim that its owner left behind, of a cell that is finished: nobody needs it."""
+        """Removes the abandoned claim of a finished cell."""
         held = look(self.path(name))
         if held is not None and self.left_behind(name, held):
             _removed(self.path(name), held)
 
-    def left_behind(self, name: str, held: Held) -> bool:
-        """Whether nobody alive works under this claim."""
+    def left_behind(self, name: str, held: ClaimFile) -> bool:
+        """Whether the claim is abandoned."""
         owner = _owner(held.content)
-        if owner["host"] == _machine() and owner["born"] is not None and born(owner["pid"]) != owner["born"]:
+        if owner["host"] == _machine() and owner["born"] is not None and process_start(owner["pid"]) != owner["born"]:
             return True
         if time.time() - held.changed / 1e9 > owner["life"]:
             return True
@@ -86,21 +86,21 @@ class Claims:
 
 
 class Claim:
-    """The right to compute one cell."""
+    """A worker's claim to compute one cell."""
 
     def __init__(self, claims: Claims | None, path: Path | None, content: bytes = b""):
         self._claims, self._path, self._content = claims, path, content
         self._last = time.monotonic()
 
     def held(self) -> bool:
-        """Whether the claim is still this worker's: one that was silent for too long may have lost it."""
+        """Whether the claim is still this worker's. Another worker may have taken it over after a long silence."""
         if self._path is None:
             return True
         found = look(self._path)
         return found is not None and found.content == self._content
 
     def heartbeat(self) -> bool:
-        """A sign of life, after every chunk; False, and nothing is touched, if the claim is no longer this worker's."""
+        """Touches the claim, after every chunk. False, without a touch, if the claim is no longer this worker's."""
         if self._path is None or self._claims is None:
             return True
         now = time.monotonic()
@@ -114,13 +114,13 @@ class Claim:
         return True
 
     def release(self) -> None:
-        """Gives the claim up, unless somebody else has taken it over meanwhile."""
+        """Removes the claim, unless another worker has taken it over."""
         if self._path is not None and self.held():
             remove(self._path)
 
 
-def look(path: Path) -> Held | None:
-    """The claim at `path`, whatever stands there; None if nothing does."""
+def look(path: Path) -> ClaimFile | None:
+    """The claim at `path`, readable or not; None if nothing is there."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -132,11 +132,11 @@ def look(path: Path) -> Held | None:
         return None
     except OSError:
         content = None
-    return Held(content, found.st_mtime_ns, plain)
+    return ClaimFile(content, found.st_mtime_ns, plain)
 
 
-def _removed(path: Path, held: Held) -> bool:
-    """Whether the claim that was looked at is gone by this worker's hand: of several that see it stale, one gets it."""
+def _removed(path: Path, held: ClaimFile) -> bool:
+    """Removes the claim that was looked at. True for one worker only, if several see it abandoned at once."""
     if not held.plain:
         quarantine(path, CorruptFile(f"{path}: is no claim that ghostjax wrote"))
         return True
@@ -146,10 +146,10 @@ def _removed(path: Path, held: Held) -> bool:
     except FileNotFoundError:
         return False
     same = look(aside)
-    if same is None or same.content != held.content:  # a new owner came between the look and the rename
+    if same is None or same.content != held.content:  # a new owner took the claim between the look and the rename
         try:
             os.link(aside, path)
-        except FileExistsError:  # and another one since: the first will notice that its claim is gone
+        except FileExistsError:  # a second new owner did too: the first one will notice that its claim is gone
             pass
         finally:
             remove(aside)
@@ -159,7 +159,7 @@ def _removed(path: Path, held: Held) -> bool:
 
 
 def _owner(content: bytes | None) -> dict[str, Any]:
-    """Who wrote a claim; nobody where that cannot be read."""
+    """The owner in a claim; nobody if the claim cannot be read."""
     nobody = {"host": None, "pid": 0, "born": None, "life": STALE}
     try:
         found = json.loads(content or b"")
@@ -172,7 +172,7 @@ def _owner(content: bytes | None) -> dict[str, Any]:
 
 @cache
 def _machine() -> str:
-    """Where a process number means something: a machine, and on it a container."""
+    """The scope of a process number: the machine, and the container on it."""
     try:
         numbers = os.readlink("/proc/self/ns/pid")
     except OSError:

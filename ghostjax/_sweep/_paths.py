@@ -1,4 +1,4 @@
-"""Dotted paths into a simulation: set, checked as if written so, and named where they do not exist."""
+"""Dotted paths into a simulation: set with the checks of a constructor, and refused by name if unknown."""
 
 import dataclasses
 import difflib
@@ -15,7 +15,7 @@ from ghostjax._types import as_real, ConfigurationError
 
 
 def set_paths(simulation: Simulation, settings: Mapping[str, Any]) -> tuple[Simulation, set[str]]:
-    """The simulation with every `path: value` set, checked as if written so; and the paths it does not have.
+    """The simulation with every `path: value` set, checked as by its constructor; and the paths it does not have.
 
     Outer paths are set first, so that one axis may choose an object and another a knob of it.
     """
@@ -33,7 +33,7 @@ def set_paths(simulation: Simulation, settings: Mapping[str, Any]) -> tuple[Simu
             except LookupError:
                 missing.add(path)
     if getattr(parts["attack"], "says_who", False) and "byzantine" not in settings:
-        parts["byzantine"] = None  # of the attack that was there before
+        parts["byzantine"] = None  # the mask of the attack that was there before
     return Simulation(parts.pop("task"), parts.pop("protocol"), **parts), missing
 
 
@@ -88,7 +88,7 @@ def _set(node: Any, path: list[str], value: Any) -> Any:
 
 
 def with_field(module: Any, name: str, value: Any, *, check: bool = True) -> Any:
-    """A copy with one field replaced. Not by `__init__`, which may take other arguments; its checks do run."""
+    """A copy with one field replaced. `__init__` is not called, since it may take other arguments. The checks run."""
     copy = object.__new__(type(module))
     for field in dataclasses.fields(module):
         object.__setattr__(copy, field.name, value if field.name == name else getattr(module, field.name))
@@ -113,10 +113,10 @@ def with_path(module: Any, path: tuple[str, ...], value: Any) -> Any:
 
 
 def _like(old: Any, value: Any, name: str) -> Any:
-    """A number in the dtype of the number that it replaces, refused where there is none or it would be rounded."""
+    """A number in the dtype of the number that it replaces. Refused if there is none, or if it would be rounded."""
     if isinstance(value, eqx.Module) or not isinstance(old, jax.Array | eqx.Module):
         return value
-    if isinstance(old, eqx.Module):  # a schedule in the place of a number
+    if isinstance(old, eqx.Module):  # a schedule in place of a number
         return as_real(number(value, "sweep", name))
     if old.ndim or old.dtype.kind not in "iuf":
         return value

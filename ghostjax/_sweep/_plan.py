@@ -1,4 +1,13 @@
-"""The cells of a sweep: built, named by content, and grouped so that each group is one compiled program."""
+"""The cells of a sweep: built, named by content, and grouped so that each group is one compiled program.
+
+A cell is a point of the product of axes with one seed. Its name is a hash of its whole description, so an equal cell
+in another sweep or process has the same file. Cells of one `structure` (tree, static fields, shapes, dtypes; not the
+values of knobs) share a program. Cells whose structures differ only in members that a switch can choose (attack,
+learner, identity, rule) form a family, and a family of more than `MERGE_ABOVE` structures is merged: at each such
+place every cell gets a `switch` over all options of the family, and its branch is a traced index. **Invariant:** the
+grouping is a function of the whole sweep alone, never of the shard or of finished cells, because the bits of a cell
+may depend on the program that computes it.
+"""
 
 import dataclasses
 import hashlib
@@ -27,14 +36,14 @@ from ghostjax.learners import AbstractLearner
 
 
 SCHEMA = 3
-"""The layout of a description; another one gives cells other names."""
+"""The version of the layout of a description. Another version gives cells other names."""
 MERGE_ABOVE = 3
-"""More structures than this that differ only in members that a switch can choose are merged into one program."""
+"""A family of more structures than this is merged into one program: below, compiling each costs less."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Cell:
-    """One training: its place in the product, what it is, the name of its file, and how many are Byzantine."""
+    """One training: its place in the product, its simulation and seed, its file, and the number of Byzantine nodes."""
 
     place: tuple[int, ...]
     simulation: Simulation
@@ -46,7 +55,7 @@ class Cell:
 
 @dataclasses.dataclass(eq=False)
 class Group:
-    """Cells that share one compiled program; `programs[i]` is what runs for `cells[i]`, on branch `branches[i]`."""
+    """Cells that share one compiled program: `programs[i]` runs for `cells[i]`, on branch `branches[i]`."""
 
     cells: list[Cell]
     programs: list[Simulation]
@@ -101,7 +110,7 @@ def build_cells(
 def _builder(
     source: Any, axes: list[Axis]
 ) -> tuple[Callable[[tuple[int, ...], int], tuple[Simulation, set[str]]], bool]:
-    """How a point becomes a simulation, and whether it wants the seed too."""
+    """The function from a point to its simulation, and whether the function takes the seed."""
     if isinstance(source, Simulation):
 
         def from_paths(place: tuple[int, ...], seed: int) -> tuple[Simulation, set[str]]:
@@ -114,7 +123,7 @@ def _builder(
             try:
                 return set_paths(source, settings(point))
             except Exception as error:
-                for one in point:  # who of them cannot be set, whatever the others are
+                for one in point:  # find the axis that cannot be set alone
                     try:
                         set_paths(source, settings([one]))
                     except Exception as alone:
@@ -170,16 +179,15 @@ def _refused(point: Iterable[tuple[Axis, int]], error: Exception) -> Configurati
 
 
 def structure(tree: Any) -> Any:
-    """What a compiled program depends on: the tree, static fields, shapes, dtypes; not the values of leaves."""
+    """All that a compiled program depends on: tree, static fields, shapes and dtypes, not the values of leaves."""
     leaves, treedef = jax.tree.flatten(tree)
     return treedef, tuple((leaf.shape, str(leaf.dtype)) if eqx.is_array(leaf) else leaf for leaf in leaves)
 
 
 def group_cells(cells: Iterable[Cell], merge: bool | str) -> list[Group]:
-    """Groups of one structure each, merged over attacks, learners, identities and rules where `merge` says so.
+    """Groups of one structure each, merged over attacks, learners, identities and rules if `merge` says so.
 
-    The grouping depends on the whole sweep, never on the shard or on what is already done, because a cell's
-    bits may depend on the program that it runs in.
+    The grouping ignores the shard and finished cells, because a cell's bits may depend on the program that it runs in.
     """
     cells = list(cells)
     choice(merge, (True, False, "auto"), "sweep", "merge")
@@ -202,14 +210,14 @@ def _by(keys: list[Any], cells: list[Cell]) -> list[list[Cell]]:
 
 
 def _families(simulation: Simulation) -> dict[tuple[str, ...], type[eqx.Module]]:
-    """Where a switch may choose among members, and of which family."""
+    """The places where a switch may choose among members, with their families."""
     identity = {} if simulation.identity is None else {("identity",): AbstractIdentity}
     protocol = {("protocol", name): family for name, family in simulation.protocol.switchable.items()}
     return {("attack",): AbstractAttack, ("learner",): AbstractLearner, **identity, **protocol}
 
 
 def _family(simulation: Simulation) -> Any:
-    """The structure without what a switch can choose, and what its options must agree on."""
+    """The structure without the members that a switch can choose, and the parts that their options must share."""
     rest, common = simulation, []
     for path in _families(simulation):
         common.append(agreed(at_path(simulation, path)))
@@ -228,15 +236,15 @@ def _merged(family: list[Cell]) -> Group:
         places = list(dict.fromkeys(structures))
         if len(places) == 1:
             continue
-        for cell, (member, own) in enumerate(zip(members, structures, strict=True)):
-            chosen = tuple(member if place == own else options[place] for place in places)
-            programs[cell] = with_path(programs[cell], path, switch(kind, chosen, places.index(own)))
-            branches[cell] = (*branches[cell], places.index(own))
+        for cell, (member, treedef) in enumerate(zip(members, structures, strict=True)):
+            chosen = tuple(member if place == treedef else options[place] for place in places)
+            programs[cell] = with_path(programs[cell], path, switch(kind, chosen, places.index(treedef)))
+            branches[cell] = (*branches[cell], places.index(treedef))
     return Group(family, programs, branches)
 
 
 class _Pool:
-    """Equal arrays become one object: memory, and telling which leaves differ between cells."""
+    """Makes equal arrays one object: it saves memory, and identity then tells which leaves differ between cells."""
 
     def __init__(self):
         self._kept: dict[Any, Any] = {}

@@ -1,4 +1,4 @@
-"""What a sweep leaves behind: all cells as one labelled dataset."""
+"""The result of a sweep: all cells as one labelled dataset."""
 
 import json
 import warnings
@@ -15,7 +15,7 @@ from ghostjax._run._provenance import changed
 from ghostjax._sweep._cells import CellStore, Loaded
 from ghostjax._sweep._sealed import PLAN, read_plan
 from ghostjax._sweep._stats import difference, final_value, mean_over_seeds, worst_case
-from ghostjax._sweep._worker import MAKERS
+from ghostjax._sweep._worker import BITS_DEPEND_ON
 from ghostjax._types import ConfigurationError, require
 
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class Sweep:
-    """All trainings of a sweep: `dataset` has a dimension per axis, then `seed`, `round` and what metrics declare.
+    """All trainings of a sweep. `dataset` has a dimension per axis, then `seed`, `round` and those of metrics.
 
-    Cells that are not there yet hold nan, and False in `dataset.done`; `dataset.result` says how each ended.
-    `interrupted` tells whether a signal ended the sweep before its cells were done.
+    Unfinished cells hold nan, and False in `dataset.done`. `dataset.result` is the result code of each cell.
+    `interrupted` says whether a signal ended the sweep before its cells were done.
     """
 
     def __init__(self, dataset: "xarray.Dataset", interrupted: bool = False):
@@ -73,10 +73,10 @@ class Sweep:
 
 
 def collect(directory: str | Path) -> Sweep:
-    """Everything of the sweep in `directory` that is there so far, whoever computed it.
+    """All finished cells of the sweep in `directory`, from all workers.
 
-    Nothing is used that is not what it says: a damaged `sweep.json` is refused; a damaged cell, one under another's
-    name, and one that is not the file that was sealed when the sweep was finished count as not done, with a warning.
+    Every file is checked first. A damaged `sweep.json` is refused. A cell counts as not done, with a warning, if it is
+    damaged, has the name of another cell, or differs from the file that was sealed when the sweep was finished.
     """
     path = folder(directory, "collect", "directory")
     store = CellStore(path)
@@ -123,31 +123,31 @@ def assemble(plan: dict[str, Any], cells: Mapping[str, Loaded | None], interrupt
 
 
 def loaded(plan: dict[str, Any], store: CellStore, bound: Mapping[str, str] = {}) -> dict[str, Loaded | None]:
-    """The cells by name; with a warning, without those of `bound` that changed or went since they were sealed."""
+    """The cells by name. Cells of `bound` that changed or went since they were sealed are left out, with a warning."""
     cells: dict[str, Loaded | None] = {}
     for name in dict.fromkeys(plan["cells"]):
         there, sealed = store.has(name), bound.get(f"cells/{name}.npz")
-        cells[name] = cell = store.load(name)  # which says itself why it sets a file aside
+        cells[name] = cell = store.load(name)  # the store itself warns when it sets a file aside
         if sealed is not None and (not there or (cell is not None and cell.sha256 != sealed)):
             how = "is not the file that was sealed" if there else "is missing"
             warnings.warn(f"{name}.npz {how}, although its sweep was finished; it is not used", stacklevel=3)
             cells[name] = None
     environments = {
-        json.dumps({key: cell.manifest["environment"].get(key) for key in MAKERS}): cell.manifest["environment"]
+        json.dumps({key: cell.manifest["environment"].get(key) for key in BITS_DEPEND_ON}): cell.manifest["environment"]
         for cell in cells.values()
         if cell is not None
     }
     if len(environments) > 1:
         first, second = list(environments.values())[:2]
-        told = "; ".join(changed(first, second, MAKERS))
+        differences = "; ".join(changed(first, second, BITS_DEPEND_ON))
         warnings.warn(
-            f"cells of this sweep were made in different environments ({told}): bits may differ", stacklevel=4
+            f"cells of this sweep were made in different environments ({differences}): bits may differ", stacklevel=4
         )
     return cells
 
 
 def _declared(name: str, cells: list[Loaded]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Dimensions after the round and attributes of an entry, as all of its cells say."""
+    """Dimensions after the round and attributes of an entry, which must agree in all of its cells."""
     inner = {tuple(cell.manifest["dims"].get(name, ())) for cell in cells}
     if len(inner) > 1:
         raise ConfigurationError(f"sweep: metrics={name!r}: cells record it with other dimensions, {sorted(inner)}")
@@ -161,7 +161,7 @@ def _extent(pieces: list[np.ndarray | None]) -> tuple[int, ...]:
 
 
 def _stacked(pieces: list[np.ndarray | None]) -> np.ndarray:
-    """All pieces in one array, nan where there is none; numbers keep their dtype unless something is missing."""
+    """All pieces in one array, nan for missing ones. Whole numbers keep their dtype if no piece is missing."""
     there = [plain(piece) for piece in pieces if piece is not None]
     extent = _extent(pieces)
     whole = len(there) == len(pieces) and all(piece.shape[1:] == extent for piece in there)

@@ -1,4 +1,4 @@
-"""`sweep.json`: what the cells of a folder mean, sealed; and, once all are there, which files they are."""
+"""`sweep.json`: the sealed plan of a folder's cells; once all are finished, also the sha256 of their files."""
 
 import math
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ PLAN = "sweep.json"
 
 
 def begin_plan(directory: Path, plan: Mapping[str, Any]) -> None:
-    """Writes what the cells mean, unless exactly that stands there: every worker writes the same."""
+    """Writes the plan unless the same plan is there already. Every worker writes the same one."""
     if _about(directory) != plan:
         write_seal(directory, {}, plan, PLAN)
 
 
 def end_plan(directory: Path, plan: Mapping[str, Any], cells: Mapping[str, Loaded | None]) -> None:
-    """Once every cell is there, binds their files: what is missing or changed later is found."""
+    """Binds the files of all cells by sha256 once every cell is finished, so that later changes are detected."""
     files = {f"cells/{name}.npz": cell.sha256 for name, cell in sorted(cells.items()) if cell is not None}
     if len(files) < len(cells):
         return
@@ -30,13 +30,13 @@ def end_plan(directory: Path, plan: Mapping[str, Any], cells: Mapping[str, Loade
         seal = read_seal(directory, PLAN)
     except CorruptFile:
         seal = None
-    # Another call may have written a larger plan meanwhile, which stays.
+    # Another call may have written a larger plan meanwhile. It stays.
     if seal is None or (seal.about == plan and seal.files != files):
         write_seal(directory, files, plan, PLAN)
 
 
 def read_plan(directory: Path) -> Seal:
-    """The seal of a sweep's folder, whose `about` is a plan that makes sense; `CorruptFile` if not."""
+    """The seal of a sweep's folder. `CorruptFile` if its `about` is no valid plan."""
     seal = read_seal(directory, PLAN)
     fault = _fault(seal.about)
     if fault:
@@ -52,7 +52,7 @@ def _about(directory: Path) -> Any:
 
 
 def _fault(plan: Any) -> str | None:
-    """Why this is no plan, or None: sealed all the same, by another version or by somebody else."""
+    """Why this is no plan, or None. Another version, or somebody else, may have sealed any content."""
     if not isinstance(plan, dict) or plan.get("kind") != "sweep":
         return "is no plan of a sweep"
     if plan.get("schema") != SCHEMA:

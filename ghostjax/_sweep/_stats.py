@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def final_value(dataset: "xarray.Dataset", metric: str, last: int = 5) -> "xarray.DataArray":
     """The mean of `metric` over the last `last` rounds that recorded it; nan where a cell is not done.
 
-    Rounds between, in which an occasional metric records nothing, do not count. A value that is nan in a round
-    that others recorded is a nan, and stays one.
+    Rounds in which an entry with a period is not due do not count. A nan in a round that other cells recorded stays
+    nan.
     """
     known = sorted(str(name) for name, one in dataset.data_vars.items() if "round" in one.dims)
     choice(metric, known, "final", "metric")
@@ -31,7 +31,7 @@ def final_value(dataset: "xarray.Dataset", metric: str, last: int = 5) -> "xarra
 
 
 def better(metric: str, dataset: "xarray.Dataset") -> Literal["higher", "lower"] | None:
-    """Which values of `metric` are better, as the metric that recorded it declares; None where nothing is declared."""
+    """The direction of `metric` that is better, as its metric declares; None if it declares none."""
     declared = dataset[metric].attrs.get("better")
     return declared if declared in ("higher", "lower") else None
 
@@ -41,9 +41,9 @@ def mean_over_seeds(
 ) -> "xarray.Dataset":
     """The mean over seeds of `metric` (`final_value`) in every cell, with Student's interval.
 
-    It covers `level` of the time for normal values at any number of seeds from 2 on, and speaks about other seeds of
-    **the same partition and data set**; see `worst_case` for what to do about that. Limits may lie outside the range
-    that the metric can take. Returns `value`, `low`, `high` and `seeds`.
+    Its coverage is `level` for normal values, with any number of seeds from 2 on. It is about other seeds of **the same
+    partition and data set**; `worst_case` says how to cover other partitions. Limits may lie outside the range of the
+    metric. Returns `value`, `low`, `high` and `seeds`.
     """
     values, dims, _ = _seeds_last(dataset, metric, last, level, "mean")
     low, high = t_interval(values, level)
@@ -64,20 +64,20 @@ def worst_case(
         value = min_a mean_s m[a, s]
         low = min_a (mean_a - t(1 - q) error_a),    high = min_a (mean_a + t(1 - q / k) error_a),    q = (1 - level) / 2
 
-    for k options, of Student's t over seeds. **Covers** at least `level` for normal values, at every number of seeds
-    from 2 on, whether options are equal, different, or move together because equal seeds share their random numbers
-    (a test simulates it; `docs/statistics.md` shows the numbers). `value` itself lies below the true worst case on
-    average, because the lowest of noisy means is.
+    for k options, with Student's t over seeds. **Coverage** is at least `level` for normal values, with any number of
+    seeds from 2 on, for equal options, different ones, and ones that correlate because equal seeds share their random
+    numbers (a test simulates it; `docs/statistics.md` shows the numbers). `value` itself is below the true worst case
+    on average: it is the lowest of noisy means.
 
-    **One partition:** seeds vary initial models, batches and noise. The interval speaks about other seeds on the same
-    partition and data set; where the claim should hold for other partitions, make the partition depend on the seed:
-    `sweep(build, ...)` with `seed` among the arguments of `build`.
+    **One partition:** seeds vary initial models, batches and noise. The interval is about other seeds on the same
+    partition and data set. For a claim about other partitions, make the partition depend on the seed: `sweep(build,
+    ...)` with `seed` among the arguments of `build`.
 
-    `worst` is "highest" where lower values are better and "lowest" where higher ones are, as the metric declares;
-    where it declares neither, say which. `over` may be the last word of a dotted path.
+    `worst` is "highest" if lower values are better and "lowest" if higher ones are, as the metric declares. If it
+    declares neither, `worst` must be given. `over` may be the last word of a dotted path.
 
-    Returns `value`, `low`, `high`, `worst` (the option) and `seeds`; `attrs["note"]` says so when there are so few
-    seeds that the interval rests on their being normal. Cells that are not done make their point nan.
+    Returns `value`, `low`, `high`, `worst` (the option) and `seeds`. If there are so few seeds that the interval needs
+    normal values, `attrs["note"]` says so. Cells that are not done make their point nan.
 
     Errors: `ConfigurationError` for an unknown metric or dimension, and for a direction that nobody declared.
     """
@@ -117,17 +117,17 @@ def difference(
     last: int = 5,
     level: float = 0.95,
 ) -> "xarray.Dataset":
-    """How much `metric` differs from that of the option `against` along `over`, seed by seed, with an interval.
+    """The difference of `metric` to that of the option `against` along `over`, seed by seed, with an interval.
 
         value[a] = mean_s (m[a, s] - m[against, s]),    interval: Student's, of these differences
 
-    Equal seeds share initial models, batches and noise, so their difference is often far less noisy than either value:
-    compare two rules by this interval, not by whether their own intervals overlap. **Covers** `level` for normal
-    differences, each option by itself: of twenty comparisons at 95 % one is expected to miss. Speaks about one
-    partition and data set, as `worst_case` does.
+    Equal seeds share initial models, batches and noise, so their difference is often far less noisy than either value.
+    Compare two rules by this interval, not by whether their own intervals overlap. **Coverage** is `level` for normal
+    differences, for each option separately: of twenty comparisons at 95 % one is expected to miss. It is about one
+    partition and data set, as for `worst_case`.
 
-    `against` is a label of `over` (the first unless given). Returns `value`, `low`, `high` for every other option, and
-    `seeds`; above 0 means a higher value than `against`, and `attrs["better"]` whether that is better, if declared.
+    `against` is a label of `over` (by default the first). Returns `value`, `low`, `high` for every other option, and
+    `seeds`. Above 0 means a higher value than `against`; `attrs["better"]` says whether that is better, if declared.
 
     Errors: `ConfigurationError` for an unknown metric, dimension or label.
     """
@@ -138,7 +138,7 @@ def difference(
     if against not in labels:
         choice(str(against), names, "difference", "against")
     place = labels.index(against) if against in labels else names.index(str(against))
-    require(len(labels) > 1, "difference", "over", over, "it has one option, which nothing can be compared with")
+    require(len(labels) > 1, "difference", "over", over, "it has one option; a comparison needs two")
     others = [i for i in range(len(labels)) if i != place]
     with np.errstate(invalid="ignore"):
         pairs = values[others] - values[place]
@@ -153,7 +153,7 @@ def difference(
 def _seeds_last(
     dataset: "xarray.Dataset", metric: str, last: int, level: float, call: str, over: str | None = None
 ) -> tuple[np.ndarray, tuple[str, ...], str]:
-    """Final values as float64, `over` first and seeds last; the dimensions between; the full name of `over`."""
+    """Final values as float64 with `over` first and seeds last, the other dimensions, and the full name of `over`."""
     final = final_value(dataset, metric, last)
     number(level, call, "level", 0, 1)
     require(0 < level < 1, call, "level", level, "must lie between 0 and 1")
@@ -163,7 +163,7 @@ def _seeds_last(
         ends = [dim for dim in dims if dim.split(".")[-1] == over]
         require(len(ends) == 1, call, "over", shown(over), f"dimensions are {[dim for dim in dims if dim != 'seed']}")
         over = ends[0]
-    require(over != "seed", call, "over", "'seed'", "seeds are what the interval is about; give another dimension")
+    require(over != "seed", call, "over", "'seed'", "the interval is over seeds; give another dimension")
     first = [] if over is None else [over]
     between = tuple(dim for dim in dims if dim not in (*first, "seed"))
     return np.asarray(final.transpose(*first, *between, "seed").values, float), between, over or ""

@@ -11,7 +11,7 @@ from ghostjax._participation import as_given
 from ghostjax._run._provenance import environment
 from ghostjax._run._signals import Interruption
 from ghostjax._simulation import Simulation
-from ghostjax._sweep._arguments import check_names, check_pace, seeds_of, shard_of
+from ghostjax._sweep._arguments import check_batch, check_names, seeds_of, shard_of
 from ghostjax._sweep._axis import as_axes
 from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._plan import build_cells, group_cells
@@ -36,7 +36,7 @@ def sweep(
     participation: Any = None,
     directory: str | Path | None = None,
     shard: tuple[int, int] = (0, 1),
-    lanes: int | None = None,
+    batch: int | None = None,
     merge: bool | str = "auto",
     chunk: int | str = "auto",
     progress: How = "auto",
@@ -45,26 +45,25 @@ def sweep(
 
     `axes` maps names to values: a name is a dotted path into the simulation (`"attack"`,
     `"protocol.aggregator.f"`, `"protocol.optimizer.knobs.learning_rate"`, `"byzantine"`), values are objects or
-    numbers, as a list or as `{label: value}`; an `Axis` sets several paths at once. Most generally `simulation` is
-    a function `build(**point)`, with `seed` among its arguments if it wants that too. A path that only some
-    options of another axis have (`f` of a rule, where another rule has none) is set where it exists. `seeds`
-    (a number or a list) are root keys: equal seeds share initial models, batches and noise in all cells.
+    numbers, as a list or as `{label: value}`; an `Axis` sets several paths at once. In the most general form,
+    `simulation` is a function `build(**point)`, which may have an argument `seed`. A path that only some options of
+    another axis have (such as `f` of a rule) is set where it exists. `seeds` (a number or a list) are root keys:
+    equal seeds share initial models, batches and noise in all cells.
 
     **Compiles** at most once per structure: numbers are traced. When more than three structures differ only in
     attack or rule (at a server), they are merged into one program that switches between them; `merge` forces or
     forbids it. **Bits:** a cell does not depend on its neighbours, on the shard, or on stopping and resuming.
-    Unmerged on CPU it has the bits of `simulate`; merged, or with `lanes` > 1 (cells batched side by side, padded
+    Unmerged on CPU it has the bits of `simulate`; merged, or with `batch` > 1 (cells batched side by side, padded
     to one width; the default on accelerators), it may differ from that by rounding.
 
     With a `directory` each finished cell is a file named by the sha256 of its whole configuration: the same
     call continues after a crash, any number of processes may share the folder, `shard=(i, n)` computes every
-    n-th cell only, and extending an axis computes the new cells only. A finished cell is used again only if the
-    program that made it is the one that would run now (what its functions trace to, the package's source, jax, the
-    device); others, and corrupt ones, are computed again with a warning. SIGTERM and the like stop after the chunk.
-    `collect(directory)` reads what is there, `ghostjax verify` looks whether it is whole.
+    n-th cell only, and extending an axis computes the new cells only. A finished cell is used again only if the same
+    program would run now (equal traces, package source, jax and device). Other cells, and corrupt ones, are computed
+    again with a warning. SIGTERM and other signals stop the sweep after the chunk. `collect(directory)` reads all
+    finished cells, and `ghostjax verify` checks the folder.
 
-    The result has a variable `num_byzantine`: how many identities the adversary holds in each cell, however
-    `byzantine` says it.
+    The result has a variable `num_byzantine`: the number of identities that the adversary holds in each cell.
 
     Errors: `ConfigurationError` for an unknown path (with the nearest one) and for every cell that cannot work,
     naming its axes and values, before anything compiles.
@@ -81,7 +80,7 @@ def sweep(
     """
     rounds = whole(rounds, "sweep", "rounds", low=1)
     index, count = shard_of(shard)
-    check_pace(lanes, chunk)
+    check_batch(batch, chunk)
     axes, roots = as_axes(axes), seeds_of(seeds)
     cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
     different = {id(cell.simulation): cell.simulation for cell in cells}.values()
@@ -104,16 +103,16 @@ def sweep(
     store.open()
     if where is not None:
         begin_plan(where, plan)
-    # By point: a part of a sweep then has points with all their seeds, and not seeds of all points.
+    # Shards are made of points, so that a shard has all seeds of its points.
     mine = {cell.name for i, cell in enumerate(cells) if i // len(roots) % count == index}
     with (
         Interruption(where is not None) as interruption,
         Reporter(progress, len(mine), "cell", "sweep") as report,
     ):
-        worker = Worker(store, participation, rounds, lanes, chunk, report, interruption, plan["environment"])
+        worker = Worker(store, participation, rounds, batch, chunk, report, interruption, plan["environment"])
         for group in groups:
             worker.play(group, mine)
-        while worker.postponed and not interruption.asked:
+        while worker.postponed and not interruption.requested:
             time.sleep(WAIT)
             for group in groups:
                 worker.play(group, mine)
@@ -121,11 +120,11 @@ def sweep(
     found = loaded(plan, store)
     if where is not None:
         end_plan(where, plan, found)
-    return assemble(plan, found, interrupted=interruption.asked and len(worker.done) < len(mine))
+    return assemble(plan, found, interrupted=interruption.requested and len(worker.done) < len(mine))
 
 
 def _opened(directory: str | Path) -> Path:
-    """A folder that can be written to, without what killed writers left in it."""
+    """The folder, writable, and without the drafts of killed writers."""
     where = folder(directory, "sweep", "directory")
     problem = unwritable(where)
     require(problem is None, "sweep", "directory", where, f"cannot be written to ({problem}); choose another")

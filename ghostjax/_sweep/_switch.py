@@ -44,7 +44,7 @@ def switch(family: type[Member], options: tuple[Member, ...], index: Any = 0) ->
 
     ```
 
-    Errors: options that do not agree on what they must agree on (`AGREED`).
+    Errors: options that differ in a declaration on which they must agree (`AGREED`).
     """
     for name in sorted(AGREED & set(dir(family))):
         values = [getattr(option, name) for option in options]
@@ -60,14 +60,14 @@ def switch(family: type[Member], options: tuple[Member, ...], index: Any = 0) ->
 
 
 def agreed(member: eqx.Module) -> tuple[Any, ...]:
-    """What members of one switch must agree on."""
+    """The declarations on which members of one switch must agree."""
     return tuple(getattr(member, name) for name in sorted(AGREED & set(dir(type(member)))))
 
 
 AGREED = {"per_receiver", "alters", "snapshots", "outputs"}
-"""Declarations on which options must agree: the round has another shape otherwise."""
+"""Declarations on which options must agree, because they decide the shape of the round."""
 ONCE = {"everybody"}
-"""Methods that are asked where a simulation is made, of the first option."""
+"""Methods that are called when a simulation is made, on the first option only."""
 
 
 def _union(values: list[frozenset]) -> frozenset:
@@ -87,9 +87,9 @@ JOINS: dict[str, Callable[[list[Any]], Any]] = {
     "says_who": any,
     **{name: lambda values: values[0] for name in AGREED},
 }
-"""What a switch declares, from what its options declare."""
+"""How the declarations of options are joined into that of the switch."""
 NESTED: dict[str, type[eqx.Module]] = {"guarantee": AbstractGuarantee}
-"""Parts that are members of a family of their own: a switch has a switch of them."""
+"""Parts that are members of another family: a switch has a switch of them."""
 
 
 @functools.cache
@@ -111,7 +111,7 @@ def _switch_of(family: type[eqx.Module]) -> type[eqx.Module]:
 
 
 def _member(family: type[eqx.Module], name: str) -> Any:
-    """How a switch does what its options do under this name."""
+    """The member of the switch's class under this name, made from those of its options."""
     if name in JOINS:
         return property(lambda self: JOINS[name]([getattr(option, name) for option in self.options]))
     if name in NESTED:
@@ -132,7 +132,7 @@ def _member(family: type[eqx.Module], name: str) -> Any:
 
 
 def _other_options(family: type[eqx.Module], name: str, alone: bool) -> Callable[..., Any]:
-    """The method `name` that gives another member, alone or with more: a switch of those of all options."""
+    """A method that returns another member, alone or in a tuple: it returns a switch of those of all options."""
 
     def method(self: Any, *args: Any) -> Any:
         found = [getattr(option, name)(*args) for option in self.options]

@@ -1,4 +1,4 @@
-"""Whether the folder of a sweep is what it says: every file read, nothing moved."""
+"""Checks the folder of a sweep: every file is read, and nothing is moved."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,11 @@ from ghostjax._sweep._sealed import PLAN, read_plan
 
 
 def verify_sweep(directory: Path) -> list[str]:
-    """One line for every fault of the sweep in `directory`; none if what is there is whole, finished or not.
+    """One line for every fault of the sweep in `directory`; none if all files are whole, also of an unfinished sweep.
 
-    Looked at: the seal of `sweep.json`; of every cell its checksum, its content, its name, and whether it is what the
-    plan says of its place; of a finished sweep, whether each file is the one that was sealed. Cells of earlier, larger
-    plans are no fault. A sha256 is no signature: who can write the folder can seal what he writes.
+    The checks are: the seal of `sweep.json`; for every cell its checksum, content and name, and its seed and rounds
+    against the plan; for a finished sweep, each file against its seal. Cells of earlier, larger plans are no fault. A
+    sha256 is no signature: somebody who can write to the folder can seal any content.
     """
     faults: list[str] = []
     plan, bound = None, {}
@@ -23,7 +23,7 @@ def verify_sweep(directory: Path) -> list[str]:
     except CorruptFile as error:
         faults.append(str(error))
     sound: dict[str, str] = {}
-    meant = {} if plan is None else _meant(plan)
+    meant = {} if plan is None else _expected(plan)
     for path in sorted((directory / "cells").glob("*.npz")):
         short = f"cells/{path.name}"
         if not NAME.fullmatch(path.stem):
@@ -31,7 +31,7 @@ def verify_sweep(directory: Path) -> list[str]:
             continue
         try:
             cell = read_cell(path)
-        except FileNotFoundError:  # a link that leads nowhere
+        except FileNotFoundError:  # a broken link
             faults.append(f"{short}: leads nowhere")
             continue
         except CorruptFile as error:
@@ -52,7 +52,7 @@ def verify_sweep(directory: Path) -> list[str]:
     return faults
 
 
-def _meant(plan: dict) -> dict[str, tuple[int, int]]:
+def _expected(plan: dict) -> dict[str, tuple[int, int]]:
     """Rounds and seed of every cell; equal cells have equal seeds."""
     seeds = plan["seeds"]
     return {name: (plan["rounds"], seeds[i % len(seeds)]) for i, name in enumerate(plan["cells"])}

@@ -1,4 +1,4 @@
-"""A worker of a sweep: computes what nobody has computed and nobody else is computing."""
+"""A worker of a sweep: it computes the cells that are neither finished nor claimed by another worker."""
 
 import warnings
 from typing import Any
@@ -15,38 +15,38 @@ from ghostjax._run._provenance import changed, LAYOUT
 from ghostjax._run._result import judge
 from ghostjax._run._signals import Interruption
 from ghostjax._simulation import Simulation
+from ghostjax._sweep._batch import default_batch, play_batch, play_one, shared_leaves
 from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._claims import Claim
-from ghostjax._sweep._lanes import default_lanes, play_lanes, play_one, shared_leaves
 from ghostjax._sweep._plan import Cell, Group, structure
 from ghostjax._training import Training
 from ghostjax.sinks._reporter import Reporter
 
 
-MAKERS = ("source", "jax", "jaxlib", *LAYOUT)
-"""Of the environment, what a cell's bits may depend on beside its traced program."""
+BITS_DEPEND_ON = ("source", "jax", "jaxlib", *LAYOUT)
+"""The parts of the environment on which a cell's bits may depend, beside its traced program."""
 
 
 class Worker:
-    """Goes through groups of cells, each of which it claims, computes and keeps."""
+    """Claims, computes and stores the cells of one group after the other."""
 
     def __init__(
         self,
         store: CellStore,
         participation: Any,
         rounds: int,
-        lanes: int | None,
+        width: int | None,
         chunk: int | str,
         report: Reporter,
         interruption: Interruption,
         environment: dict[str, Any],
     ):
-        self.store, self.participation, self.rounds, self.lanes, self.chunk = store, participation, rounds, lanes, chunk
+        self.store, self.participation, self.rounds, self.width, self.chunk = store, participation, rounds, width, chunk
         self.report, self.interruption, self.environment = report, interruption, environment
         self.done: set[str] = set()
         self.postponed: set[str] = set()
         self._outdated: set[str] = set()
-        self._told = False
+        self._warned = False
         self._digests: dict[Any, str] = {}
 
     def play(self, group: Group, mine: set[str]) -> None:
@@ -57,23 +57,23 @@ class Worker:
                 todo.setdefault(group.branches[i], []).append(i)
         if not todo:
             return
-        width = self.lanes or default_lanes(group.cells[0].simulation, max(map(len, todo.values())))
+        width = self.width or default_batch(group.cells[0].simulation, max(map(len, todo.values())))
         shared = shared_leaves(group.programs, group.branches) if width > 1 else []
-        pace = ChunkSizer(self.chunk, "sweep")
+        sizer = ChunkSizer(self.chunk, "sweep")
         for places in todo.values():
             batch: list[tuple[int, Claim]] = []
             try:
                 for i in places:
-                    if self.interruption.asked:
+                    if self.interruption.requested:
                         break
                     claim = self._claim(group.cells[i], {group.cells[j].name for j, _ in batch})
                     if claim is not None:
                         batch.append((i, claim))
                     if len(batch) == width:
-                        self._compute(group, batch, width, shared, pace)
+                        self._compute(group, batch, width, shared, sizer)
                         _release(batch)
                 if batch:
-                    self._compute(group, batch, width, shared, pace)
+                    self._compute(group, batch, width, shared, sizer)
             finally:
                 _release(batch)
 
@@ -104,15 +104,15 @@ class Worker:
         loaded = self.store.load(cell.name)
         if loaded is None:
             return False
-        other = changed(loaded.manifest["environment"], self.environment, MAKERS)
+        other = changed(loaded.manifest["environment"], self.environment, BITS_DEPEND_ON)
         if not other and loaded.manifest["program"] != self._program(cell.simulation):
-            other = ["what its functions compute"]
+            other = ["its trace differs"]
         if not other:
             self._outdated.discard(cell.name)
             return True
         self._outdated.add(cell.name)
-        if not self._told:
-            self._told = True
+        if not self._warned:
+            self._warned = True
             warnings.warn(
                 f"sweep: finished cells were made by another program ({'; '.join(other)}), {cell.name} is the first; "
                 "they are computed again",
@@ -130,15 +130,15 @@ class Worker:
         return self._digests[key]
 
     def _compute(
-        self, group: Group, batch: list[tuple[int, Claim]], width: int, shared: list[bool], pace: ChunkSizer
+        self, group: Group, batch: list[tuple[int, Claim]], width: int, shared: list[bool], sizer: ChunkSizer
     ) -> None:
         cells = [group.cells[i] for i, _ in batch]
 
         def heartbeat() -> bool:
             lost = [cell for cell, (_, claim) in zip(cells, batch, strict=True) if not claim.heartbeat()]
-            # Who was silent for too long goes on, so that somebody ends, unless others have ended already.
+            # A worker that lost its claims goes on, so that some worker finishes, unless all its cells are finished.
             needless = len(lost) == len(cells) and all(self.store.has(cell.name) for cell in lost)
-            return not (self.interruption.asked or needless)
+            return not (self.interruption.requested or needless)
 
         programs = [group.programs[i] for i, _ in batch]
         trainings = [
@@ -146,10 +146,10 @@ class Worker:
             for program, cell in zip(programs, cells, strict=True)
         ]
         if width == 1:
-            one = play_one(trainings[0], pace, heartbeat)
+            one = play_one(trainings[0], sizer, heartbeat)
             played = None if one is None else [one]
         else:
-            played = play_lanes(trainings, shared, width, pace, heartbeat)
+            played = play_batch(trainings, shared, width, sizer, heartbeat)
         if played is None:
             self.postponed |= {cell.name for cell in cells}
             return

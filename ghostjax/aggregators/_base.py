@@ -1,4 +1,4 @@
-"""What an aggregation rule is, and the three ways in which one can say what it does.
+"""The base class of aggregation rules, and the three forms that a rule can have.
 
     coordinate   `trim(total)`: a window of mass per coordinate (median, trimmed mean). Drives a fused
                  selection kernel; in gossip the rows are neighbour slots, so nothing of size [n, k, d] exists.
@@ -6,8 +6,8 @@
                  receiver, and the coefficients are the influence shares.
     general      `step` on the whole matrix. Mapped over receivers at k times the memory.
 
-What changes the messages before another rule sees them is a wrapper (`_wrapper.py`); one that only mixes them is
-geometric before a geometric rule. What a rule promises is an object of its own, its `guarantee` (`guarantees/`).
+A rule that changes the messages before another rule sees them is a wrapper (`_wrapper.py`). A wrapper that only mixes
+them is geometric before a geometric rule. The promise of a rule is a separate object, its `guarantee` (`guarantees/`).
 
 A rule is abstract or final: copy the nearest neighbour in this folder, fill in its methods, and add a row to
 the table in `tests/aggregators/table.py`; every law is then checked.
@@ -34,17 +34,17 @@ from ghostjax.aggregators.guarantees import AbstractGuarantee, Kind, NoGuarantee
 Need = Literal["key", "anchor", "probe"]
 Law = Literal["absence", "repetition", "permutation", "unanimity", "weight_scale", "translation", "scale", "rotation"]
 Coefficients = Callable[[Any, Array], Array]
-"""`coefficients(dist2, w)`: what each row counts in the result, given squared distances between rows."""
+"""`coefficients(dist2, w)`: the coefficient of each row in the result, given squared distances between rows."""
 BySlots = Callable[[Array, Array, Array, Array], Array]
 """`by_slots(rows, nbr, w, level)`: the aggregates `[n, d]` of all receivers of a graph."""
 
 
 class Context(NamedTuple):
-    """What a receiver knows beside the messages.
+    """A receiver's knowledge beside the messages.
 
     `key` is this round's randomness; `anchor` the vector `[d]` that this receiver trusts (its own model in
     gossip, the last aggregate at a server); `probe` its own loss of a candidate vector. A rule lists what it
-    uses in `needs`, so that a missing piece is an error before anything compiles.
+    needs in `needs`, so that a missing part is an error before anything compiles.
     """
 
     key: Key | None = None
@@ -55,19 +55,19 @@ class Context(NamedTuple):
 class AbstractAggregator(Checked):
     """A rule that turns messages `x [n, d]` and weights `w [n]` into one vector `[d]`.
 
-    `w[i] = 0` means that identity i is absent: the result is then the same as without row i, whatever it
-    holds. Weights count identities (1 is one ordinary, fully present identity).
+    `w[i] = 0` means that identity i is absent: the result is then the same as without row i, for any content of the
+    row. Weights count identities (1 is one ordinary, fully present identity).
     """
 
     guarantee: ClassVar[AbstractGuarantee] = NoGuarantee()
-    """What the rule promises: a property that makes it from the knobs. To promise nothing is an honest answer."""
+    """The rule's guarantee: a property that makes it from the knobs. `NoGuarantee()` is an honest answer."""
     needs: ClassVar[frozenset[Need]] = frozenset()
     """The parts of `Context` that `step` reads."""
     exempt_laws: ClassVar[frozenset[Law]] = frozenset()
     """The laws that this rule does not obey; its docstring says why."""
     demands: ClassVar[Callable[..., None] | None] = None
-    """`demands(call, w)`, a method where some knobs cannot be meant: it refuses them, given the weights when all are
-    present. A protocol asks before anything compiles, `rule(x, w)` does not."""
+    """`demands(call, w)`, an optional method that refuses impossible knobs, given the weights when all are present. A
+    protocol calls it before anything compiles; `rule(x, w)` does not."""
 
     @abstractmethod
     def init(self, like: Any) -> PyTree:
@@ -95,16 +95,16 @@ class AbstractAggregator(Checked):
 
     @property
     def wrapped(self) -> "tuple[AbstractAggregator, Callable[[Array], Array]] | None":
-        """The rule that sees what this one makes of the messages, and its weights as a function of these; or None."""
+        """The rule that sees the messages changed by this one, and its weights as a function of these; or None."""
         return None
 
     @property
     def certificate_kind(self) -> Kind:
-        """Whether `certificate` bounds the influence of a principal always, given the other rows, or never."""
+        """Whether `certificate` holds always ("unconditional"), given the other rows ("conditional"), or never."""
         return self.guarantee.kind
 
     def margin(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """Mass present beyond what the rule's guarantee needs; where it is not positive the guarantee is void."""
+        """The mass present beyond the need of the rule's guarantee. If it is not positive, the guarantee is void."""
         return self.guarantee.margin(w)
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
@@ -114,23 +114,23 @@ class AbstractAggregator(Checked):
     def certificate(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        """How far the identities of `principal` can move the result by any messages, the other rows as in `x`.
+        """A bound on the influence of a principal: how far any messages of its identities can move the result.
 
-        The bound is on `||rule(x, w) - rule(x', w)||` over all `x'` that differ from `x` in those rows only,
-        for a rule in one state; inf where nothing is guaranteed.
+        It bounds `||rule(x, w) - rule(x', w)||` over all `x'` that differ from `x` in the rows of `principal` only,
+        for a rule in one state. It is inf if nothing is guaranteed.
         """
         rule, w, _ = in_range(self, w)
         return rule.guarantee.influence_bound(x, w, principal)
 
     def validate(self, protocol: str, w: Float[Array, " n"]) -> None:
-        """Raises `ConfigurationError` for knobs of this rule, or of one that it wraps, that cannot be meant.
+        """Raises `ConfigurationError` for impossible knobs of this rule, or of a rule that it wraps.
 
-        `w` are the weights when all are present. The line names the `protocol` and the rules within one another.
+        `w` are the weights when all are present. The line names the `protocol` and the nested rules.
         """
         rule, call, end = self, protocol, ""
         while True:
             call, end = f"{call}({type(rule).__name__}", f"{end})"
-            rule.__check_init__()  # a module that was rebuilt from other leaves was not looked at
+            rule.__check_init__()  # a module that was rebuilt from other leaves was not checked
             if rule.demands is not None:
                 rule.demands(call + end, w)
             if rule.wrapped is None:
@@ -141,12 +141,11 @@ class AbstractAggregator(Checked):
     def __call__(self, x: Any, w: Any = None) -> Float[Array, " d"]:
         """`rule(x, w)`: one aggregate `[d]` of messages `x [n, d]` from the initial state; `w [n]` is 1 by default.
 
-        Messages are an array, or what numpy makes one of: integers and lists count as floats. Non-finite rows count as
-        absent; of nobody, and of messages without coordinates, the aggregate is zero. Weights count: weight k is k
-        rows, and `f` and every other mass is in that unit. Shares that sum to 1 are another unit; nothing is rescaled
-        here (`gj.simulate` refuses such weights and names the way out). Knobs that ask for more identities than there
-        are do what the rule's formula says; a protocol refuses them. The same shapes compile once. A rule that needs a
-        context is called through `step` instead.
+        Messages are an array, or a value that numpy can turn into one: integers and lists count as floats. Non-finite
+        rows count as absent. The aggregate of nobody is zero. Weights count: weight k is k rows, and `f` and every
+        other mass is in that unit. Shares that sum to 1 are another unit, and nothing is rescaled here (`gj.simulate`
+        refuses such weights and names the way out). If knobs ask for more identities than there are, the rule's formula
+        applies; a protocol refuses them. Equal shapes compile once. Call a rule that needs a context by `step`.
         """
         call = type(self).__name__
         if self.needs:
@@ -165,8 +164,8 @@ class AbstractAggregator(Checked):
 
 
 LARGE = 2**20
-"""Numbers above which messages are copied only if some are not finite: a copy that fits no cache costs more than many
-rules, and compiling a rule twice is then the smaller price."""
+"""Messages of more numbers than this are copied only if some are not finite. A copy that fits no cache costs more than
+many rules; compiling the rule twice costs less."""
 
 
 def _on_present(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
@@ -180,7 +179,7 @@ def _on_finite(rule: AbstractAggregator, x: Float[Array, "n d"], w: Float[Array,
 
 
 _alone = eqx.filter_jit(_on_present)
-"""What the host calls: compiled once for each shape."""
+"""The program behind `rule(x, w)`, compiled once for each shape."""
 
 
 @compiled

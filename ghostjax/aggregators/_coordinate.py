@@ -1,4 +1,4 @@
-"""Rules that act on each coordinate by itself."""
+"""Rules that act on each coordinate separately."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -18,7 +18,7 @@ class AbstractCoordinateRule(AbstractAggregator):
     def trim(self, total: Float[Array, "..."]) -> Float[Array, "..."]:
         """The mass dropped at either end of each sorted coordinate when mass `total` is present.
 
-        Half of it or more means that nothing is left to average: the result is then the median.
+        If it is half of the total or more, nothing is left to average, and the result is the median.
         """
 
     def init(self, like: Any) -> PyTree:

@@ -18,13 +18,14 @@ class AbstractGeometricRule(AbstractAggregator):
     uses_distances: ClassVar[bool] = True
     """Whether `coefficients` reads `dist2`; if not, the Gram product is skipped."""
     of_rows: ClassVar[Callable[..., Array] | None] = None
-    """`of_rows(x, w)`, a method: the same result from the rows, where all distances between these cost more."""
+    """`of_rows(x, w)`, an optional method: the same result computed from the rows, used where the Gram product costs
+    more."""
 
     @abstractmethod
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         """The coefficient of each row, not negative, 1 in sum; 0 where `w` is 0. `dist2[i, j] = ||x_i - x_j||^2`.
 
-        Beyond the range of floats distances come in another unit, and with them the knobs that are lengths.
+        If squares would leave the range of floats, distances, and knobs that are lengths, are in another unit.
         """
 
     def init(self, like: Any) -> PyTree:
@@ -35,7 +36,7 @@ class AbstractGeometricRule(AbstractAggregator):
     def step(
         self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[PyTree, Float[Array, " d"]]:
-        """`coefficients(distances of x, w) @ x`, by way of the rows where the rule has one."""
+        """`coefficients(distances of x, w) @ x`, or `of_rows` if the rule has it."""
         del ctx
         rows, w = at_least_float32(x), at_least_float32(w)
         if self.of_rows is not None:
@@ -52,7 +53,7 @@ class AbstractGeometricRule(AbstractAggregator):
 
     @property
     def by_slots(self) -> BySlots:
-        """One Gram product for all receivers, and none where distances are not used."""
+        """One Gram product for all receivers, and none if the rule does not use distances."""
         if self.uses_distances:
             return geometric_by_slots(self)
         return lambda rows, nbr, w, level: slot_sum(rows, nbr, jax.vmap(lambda row: self.coefficients(None, row))(w))

@@ -1,4 +1,4 @@
-"""The scores of Krum: how near the nearest other rows are."""
+"""The scores of Krum: squared distances to the nearest other rows."""
 
 from typing import Literal
 
@@ -15,8 +15,8 @@ SLACK = 64
 """Scores closer than this many units of rounding count as equal."""
 
 
-def lacks_of(neighbours: Neighbours) -> frozenset[Literal["permutation", "weight_scale"]]:
-    """Permutation, since ties go to the lowest index; weight scale, where one neighbour is left out."""
+def exempt_laws_of(neighbours: Neighbours) -> frozenset[Literal["permutation", "weight_scale"]]:
+    """Permutation, since ties go to the lowest index; weight scale, if one neighbour is left out."""
     return frozenset({"permutation"}) if neighbours == "n-f-1" else frozenset({"permutation", "weight_scale"})
 
 
@@ -41,7 +41,7 @@ def krum_scores(
 ) -> Float[Array, " n"]:
     """Sum of squared distances to the nearest neighbours; inf where the weight is 0. `mass` is F.
 
-    In units of a mass near the largest weight, a power of two, so that no sum overflows.
+    Masses are in units of a power of two near the largest weight, so that no sum overflows.
     """
     unit = power_near(w.max())
     keep = neighbourhood(w, mass, neighbours)

@@ -1,4 +1,4 @@
-"""Rules in other units: knobs that are masses or lengths change along with weights and messages."""
+"""Rules in other units: knobs that are masses or lengths are scaled with weights and messages."""
 
 import dataclasses
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ def in_range(rule: Rule, w: Float[Array, "*m n"]) -> tuple[Rule, Float[Array, "*
 
 
 def in_units(rule: Rule, *, mass: Array | None = None, length: Array | None = None) -> Rule:
-    """`rule` with its knobs in `mass` and `length`, and those of what it wraps, multiplied by these."""
+    """`rule` with its masses multiplied by `mass` and its lengths by `length`, those of wrapped rules too."""
     factors = {"mass": mass, "length": length}
     changed: dict[str, Any] = {}
     for field in dataclasses.fields(rule):  # type: ignore[arg-type]
@@ -35,4 +35,4 @@ def in_units(rule: Rule, *, mass: Array | None = None, length: Array | None = No
             changed[field.name] = value * factor.astype(value.dtype)
     if not changed:
         return rule
-    return eqx.tree_at(lambda own: [getattr(own, name) for name in changed], rule, list(changed.values()))
+    return eqx.tree_at(lambda changing: [getattr(changing, name) for name in changed], rule, list(changed.values()))

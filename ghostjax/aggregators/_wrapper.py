@@ -1,4 +1,4 @@
-"""What a wrapper is: a rule that changes the messages before another rule sees them."""
+"""The base class of wrappers: rules that change the messages before another rule sees them."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -19,15 +19,15 @@ from ghostjax.aggregators._units import in_units
 class AbstractWrapper(AbstractAggregator):
     """A rule that changes messages and weights before another rule sees them.
 
-    A new one fills in `before` and `weights`, and says in its `guarantee` what becomes of `rule.guarantee`. The state
-    is that of `rule`.
+    A new wrapper defines `before`, `weights` and `guarantee`; the guarantee is made from `rule.guarantee`. The state is
+    that of `rule`.
     """
 
     rule: eqx.AbstractVar[AbstractAggregator]
-    own_needs: ClassVar[frozenset[Need]] = frozenset()
+    added_needs: ClassVar[frozenset[Need]] = frozenset()
     """The parts of `Context` that `before` reads."""
-    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset()
-    """The laws that are lost whatever the rule."""
+    added_exempt_laws: ClassVar[frozenset[Law]] = frozenset()
+    """The laws from which the wrapper is exempt, for every inner rule."""
 
     @abstractmethod
     def before(
@@ -46,13 +46,13 @@ class AbstractWrapper(AbstractAggregator):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What the rule needs, and its own."""
-        return self.rule.needs | self.own_needs
+        """The needs of the inner rule, and those that the wrapper adds."""
+        return self.rule.needs | self.added_needs
 
     @property
     def exempt_laws(self) -> frozenset[Law]:
-        """Those of the rule, and its own."""
-        return self.rule.exempt_laws | self.own_exempt_laws
+        """The exemptions of the inner rule, and those that the wrapper adds."""
+        return self.rule.exempt_laws | self.added_exempt_laws
 
     def init(self, like: Any) -> PyTree:
         """The state of the rule, for the messages that it will see."""
@@ -65,13 +65,13 @@ class AbstractWrapper(AbstractAggregator):
     def step(
         self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[PyTree, Float[Array, " d"]]:
-        """The rule on what `before` makes of the messages."""
+        """The rule on the messages and weights that `before` returns."""
         inner = ctx if ctx.key is None else ctx._replace(key=stream(ctx.key, "rule"))
         return self.rule.step(state, *self.before(x, w, ctx), inner)
 
 
 class AbstractMixing(AbstractWrapper):
-    """A wrapper whose messages are combinations of those it gets, chosen by distances: `x'_j = sum_i M_ij x_i`."""
+    """A wrapper that replaces messages by combinations of them, `x'_j = sum_i M_ij x_i`, chosen by distances."""
 
     @abstractmethod
     def mixing(self, dist2: Float[Array, "n n"], w: Float[Array, " n"]) -> Float[Array, "n n"]:
@@ -93,10 +93,10 @@ class AbstractMixing(AbstractWrapper):
 
     @property
     def geometric_form(self) -> Coefficients | None:
-        """That of the rule on combinations.
+        """The inner rule's form, on combinations.
 
-        Row j of the mixed messages counts `a_j`, so row i of the messages counts `sum_j M_ij a_j`. Distances between
-        combinations are in those between rows: with `p = M_.i - M_.j`, whose sum is 0,
+        Row j of the mixed messages has the coefficient `a_j`, so row i of the messages has `sum_j M_ij a_j`. Distances
+        between combinations follow from those between rows: with `p = M_.i - M_.j`, whose sum is 0,
         `||x'_i - x'_j||^2 = -p D p / 2`, exactly zero where two combinations are the same.
         """
         inner = self.rule.geometric_form

@@ -17,17 +17,17 @@ class ARC(AbstractWrapper):
 
         k = floor(2 F (W - F) / W),    the mass k of largest norm is clipped to the next norm,    F = f + share * W
 
-    **Guarantee:** with a (F, kappa)-robust rule and `W > 2 F` the whole is (F, kappa + 2 F / (W - 2 F))-robust, and its
-    result never exceeds the (k+1)-th largest norm where the rule's lies in the hull of what it sees.
-    **Certificate:** conditional: the smallest of `2 sqrt(kappa) sigma` (see `NNM`), for a principal of mass at most F;
-    for one of mass at most k, what it can do with messages of the norm that is left, `2 c` for a rule whose result lies
-    in the hull, less for the mean; and what the rule promises whatever everybody sends (`2 tau L` for centered
-    clipping of L steps, or the principal's part of it and how far the limit moves the others).
+    **Guarantee:** with a (F, kappa)-robust rule and `W > 2 F` the whole is (F, kappa + 2 F / (W - 2 F))-robust. If the
+    rule's result is in the hull of its messages, its norm never exceeds the (k+1)-th largest norm.
+    **Certificate:** conditional, the smallest of three bounds: `2 sqrt(kappa) sigma` (see `NNM`), for a principal of
+    mass at most F; for one of mass at most k, its influence with messages of the norm c that is left (`2 c` for a rule
+    whose result is in the hull, less for the mean); and the rule's bound for arbitrary messages of everybody (`2 tau L`
+    for centered clipping of L steps, or the principal's part of it plus the shift of the others by the limit).
     **Traced:** `f`, `share`, the rule's knobs, the weights. **Derivatives:** those of removal, of the scaled messages;
-    how many are clipped is held constant. It is discontinuous in the weights: where k or the mass of the longest
-    messages passes a whole number, or the mass above a norm passes k, the limit jumps to another norm. **State:** the
-    rule's. **Exempt from:** unanimity is kept,
-    translation is not (it clips around zero), nor weight scale, and the laws that the rule is exempt from.
+    the number of clipped messages is held constant. It is discontinuous in the weights: where k or the mass of the
+    longest messages passes a whole number, or the mass above a norm passes k, the limit jumps to another norm.
+    **State:** the rule's. **Exempt from:** translation (it clips around zero), weight scale, and the laws that the
+    rule is exempt from. Unanimity is kept.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -42,7 +42,7 @@ class ARC(AbstractWrapper):
     rule: AbstractAggregator
     f: Float[Array, ""] = real_field(default=0.0, low=0, unit="mass")
     share: Float[Array, ""] = real_field(default=0.0, low=0, high=1)
-    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"translation", "weight_scale"})
+    added_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"translation", "weight_scale"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context

@@ -19,7 +19,7 @@ def bucket_means(
 ) -> tuple[Float[Array, "m d"], Float[Array, " m"]]:
     """Weighted means and mean weights of consecutive chunks of `size` present rows in the order of `rank`.
 
-    There are `ceil(n / size)` buckets; those that no present row falls into have weight 0.
+    There are `ceil(n / size)` buckets. A bucket without a present row has weight 0.
     """
     buckets = -(-x.shape[0] // size)
     earlier = (rank[None, :] < rank[:, None]) & (w > 0)[None, :]
@@ -36,17 +36,17 @@ def bucket_means(
 class Bucketing(AbstractWrapper):
     """Averages random buckets of `size` messages, then applies `rule` to the averages.
 
-    The order is drawn anew each round, from a key per identity: an absent identity leaves the order of the others as
-    it is. A bucket weighs what its members weigh on average, so every bucket of ordinary identities counts 1, the last
-    one, which may be short, included; f Byzantine identities spoil at most f buckets.
+    The order is drawn in each round, from a key per identity, so an absent identity does not change the order of the
+    others. The weight of a bucket is the mean weight of its members. Every bucket of ordinary identities therefore
+    counts 1, also the last one, which may be smaller. f Byzantine identities spoil at most f buckets.
 
-    **Guarantee:** heterogeneity between buckets is `size` times smaller. Where all present identities weigh the same
+    **Guarantee:** heterogeneity between buckets is `size` times smaller. If all present identities have equal weight
     and the rule is (F, kappa)-robust among the B buckets, every draw is (F, kappa')-robust with
     `kappa' = (kappa + 1) (N - F) / ((B - F) r)`, N the number of identities and r that of the last bucket: F
-    identities spoil at most F buckets, and means vary less than their members. **Certificate:** conditional on the
-    spread of the others, as with `NNM`, among like weights; and before a rule with a bound that holds whatever the
-    others send, that bound for as many buckets as the principal has identities: `2 tau L k / B` before centered
-    clipping, at most `w_max / w_min` times that among unlike weights. **Traced:** the rule's knobs, the weights.
+    identities spoil at most F buckets, and means vary less than their members. **Certificate:** for equal weights,
+    conditional on the spread of the others, as with `NNM`. If the rule has a bound for arbitrary messages of the
+    others, also that bound, for as many buckets as the principal has identities: `2 tau L k / B` before centered
+    clipping, and at most `w_max / w_min` times that for unequal weights. **Traced:** the rule's knobs, the weights.
     **Static:** `size`. **Needs:** a key. **State:** the rule's. **Exempt from:** repetition, permutation (buckets are
     drawn), and the laws that the rule is exempt from.
 
@@ -55,19 +55,19 @@ class Bucketing(AbstractWrapper):
 
     rule: AbstractAggregator
     size: int = static_field(default=2, whole=True, low=1)
-    own_needs: ClassVar[frozenset[Need]] = frozenset({"key"})
-    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
+    added_needs: ClassVar[frozenset[Need]] = frozenset({"key"})
+    added_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"repetition", "permutation"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context
     ) -> tuple[Float[Array, "m d"], Float[Array, " m"]]:
         assert ctx.key is not None
-        own = per_node(stream(ctx.key, "buckets"), x.shape[0])
-        rank = jnp.argsort(jnp.argsort(jax.vmap(lambda key: jax.random.bits(key, dtype=jnp.uint32))(own)))
+        keys = per_node(stream(ctx.key, "buckets"), x.shape[0])
+        rank = jnp.argsort(jnp.argsort(jax.vmap(lambda key: jax.random.bits(key, dtype=jnp.uint32))(keys)))
         return bucket_means(x, w, rank, self.size)
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
-        """Buckets of identities that all weigh the same, as many as there will be."""
+        """The weights of the buckets, if all present identities have equal weight."""
         return self.guarantee.weights(w)
 
     @property

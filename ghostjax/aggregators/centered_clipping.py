@@ -1,4 +1,4 @@
-"""Centered clipping: the mean of messages clipped around what was agreed on last."""
+"""Centered clipping: the mean of messages clipped around the last aggregate."""
 
 from typing import Any, Literal
 
@@ -19,9 +19,9 @@ class CenteredClipping(AbstractAggregator):
     The centre starts at the last result (`centre="memory"`, zero at first) or at the receiver's anchor
     (`centre="anchor"`: its own model in gossip, the last aggregate at a server).
 
-    **Guarantee:** unconditional. With the centre given, a principal of weight share p moves the result by at most
-    `2 tau p` with one step, and `2 tau p L` with L: more steps weaken it. A tau far above the spread of honest
-    messages clips nothing, and the rule is the mean. **Traced:** `tau`, the weights. **Static:** `steps`, `centre`.
+    **Guarantee:** unconditional. For a given centre, a principal of weight share p moves the result by at most
+    `2 tau p` with one step, and `2 tau p L` with L steps. With a tau far above the spread of honest messages nothing
+    is clipped, and the rule is the mean. **Traced:** `tau`, the weights. **Static:** `steps`, `centre`.
     **State:** v `[d]`. **Exempt from:** unanimity and scale (for a fixed radius), translation (from memory).
     **Cost:** two reads of the messages a step. In gossip it is mapped over receivers at k times the memory.
     **Derivative:** reverse mode only, two more reads a step.
@@ -47,7 +47,7 @@ class CenteredClipping(AbstractAggregator):
 
     @property
     def exempt_laws(self) -> frozenset[Law]:
-        """Unanimity and scale; translation, unless the centre moves along as the anchor."""
+        """Unanimity and scale; translation, unless the centre is the anchor, which moves with the messages."""
         if self.centre == "anchor":
             return frozenset({"unanimity", "scale"})
         return frozenset({"unanimity", "scale", "translation"})

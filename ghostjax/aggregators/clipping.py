@@ -16,12 +16,13 @@ class Clipping(AbstractWrapper):
 
         x'_i = x_i min(1, c / ||x_i||)
 
-    **Guarantee:** behind it a rule whose result lies in the hull of its messages never exceeds norm c. None against
-    an attack of small norm; no kappa, since clipping moves honest messages by more than their spread bounds.
-    **Certificate:** `2 c p` for a principal of weight share p before the mean; `2 c` before a rule whose result lies
-    in the hull, and `2 c sqrt(W / (W - F))` before one that trims F per coordinate, `2 min(c, tau) p L` before
-    centered clipping of L steps, or the rule's own certificate for the clipped messages where that is smaller (it is
-    then conditional on these).
+    **Guarantee:** the norm of the result is at most c, if the rule's result is in the hull of its messages. There is
+    no guarantee against an attack of small norm, and no kappa: clipping may move honest messages by more than their
+    spread.
+    **Certificate:** for a principal of weight share p, `2 c p` before the mean, `2 c` before a rule whose result is in
+    the hull, `2 c sqrt(W / (W - F))` before one that trims F per coordinate, and `2 min(c, tau) p L` before centered
+    clipping of L steps. If the rule's own certificate for the clipped messages is smaller, it is used; it is
+    conditional on these messages.
     **Traced:** `c`, the rule's knobs, the weights. **State:** the rule's. **Exempt from:** unanimity, translation and
     scale (it clips around zero with a fixed radius), and the laws that the rule is exempt from.
 
@@ -37,7 +38,7 @@ class Clipping(AbstractWrapper):
 
     rule: AbstractAggregator
     c: Float[Array, ""] = real_field(default=2.0, low=0, inf=True, unit="length")
-    own_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
+    added_exempt_laws: ClassVar[frozenset[Law]] = frozenset({"unanimity", "translation", "scale"})
 
     def before(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], ctx: Context

@@ -4,7 +4,7 @@ from typing import Literal
 
 from jaxtyping import Array, Float
 
-from ghostjax._kernels import balanced, geometric_median, in_sight, median_coefficients
+from ghostjax._kernels import balanced, geometric_median, median_coefficients, without_far_rows
 from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import Law
 from ghostjax.aggregators._geometric import AbstractGeometricRule
@@ -20,15 +20,15 @@ class GeometricMedian(AbstractGeometricRule):
     point of Weiszfeld's step with weights `w / max(nu, r)`), or `h(r) = r` (`"none"`). The truncated iterations of the
     literature are other rules, with other guarantees: see `Weiszfeld`.
 
-    **Guarantee:** conditional. While a principal's weight share is a < 1/2 and the other messages lie in a ball of
-    radius R about h, `||y - h|| <= R (1 - a) / sqrt(1 - 2 a)` (up to the smoothing nu), and whatever they are,
-    `||y - h|| <= 2 (1 - a) / (1 - 2 a) mean ||x_i - h||`; the certificate is the smaller of the two, over rows h. The
-    exact median (`smoothing="none"`) is (F, 4 (1 + r)^2)-robust with `r = F / (W - 2 F)`, for every F; `f` and `share`
-    say for which, and change no result. In float32 a message 8e3 times as far as the nearest half of the mass is wide
-    counts as absent (4e12 times in float64) in gossip and among up to 128 messages: rounding hides where it is.
-    **Traced:** `nu`, `f`, `share`, the weights. **Static:** `smoothing`. **Cost:** one Gram product and some twenty
-    steps in n numbers; among more than 128 messages at a server two reads of them for each of 8 to 40 steps
-    (`experiments/median_steps.py`).
+    **Guarantee:** conditional. If a principal's weight share is a < 1/2 and the other messages lie in a ball of
+    radius R about h, then `||y - h|| <= R (1 - a) / sqrt(1 - 2 a)` (up to the smoothing nu). For any other messages,
+    `||y - h|| <= 2 (1 - a) / (1 - 2 a) mean ||x_i - h||`. The certificate is the smaller of the two, over rows h. The
+    exact median (`smoothing="none"`) is (F, 4 (1 + r)^2)-robust with `r = F / (W - 2 F)`, for every F. `f` and `share`
+    choose this F and change no result. In gossip, and among up to 128 messages, a message counts as
+    absent if it is farther than 8e3 times the radius of the nearest half of the mass in float32 (4e12 times in
+    float64), because rounding hides its position. **Traced:** `nu`, `f`, `share`, the weights. **Static:**
+    `smoothing`. **Cost:** one Gram product and some twenty steps in n numbers. Among more than 128 messages at a
+    server, 8 to 40 steps with two reads of the messages each (`experiments/median_steps.py`).
     **Derivative:** implicit, reverse mode only. **Exempt from:** scale (for a fixed nu).
 
     ```python
@@ -55,7 +55,7 @@ class GeometricMedian(AbstractGeometricRule):
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
         w, nu = balanced(w), self.nu.astype(w.dtype)
-        return median_coefficients(dist2, in_sight(dist2, w, nu), nu, self.smoothing)
+        return median_coefficients(dist2, without_far_rows(dist2, w, nu), nu, self.smoothing)
 
     def of_rows(self, x: Float[Array, "n d"], w: Float[Array, " n"]) -> Float[Array, " d"]:
         return geometric_median(x, w, self.nu.astype(w.dtype), self.smoothing)

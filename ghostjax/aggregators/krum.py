@@ -6,7 +6,7 @@ from jaxtyping import Array, Float
 from ghostjax._types import real_field, static_field
 from ghostjax.aggregators._base import Law
 from ghostjax.aggregators._geometric import AbstractGeometricRule
-from ghostjax.aggregators._scores import check_neighbours, krum_scores, lacks_of, NEIGHBOURS, Neighbours, SLACK
+from ghostjax.aggregators._scores import check_neighbours, exempt_laws_of, krum_scores, NEIGHBOURS, Neighbours, SLACK
 from ghostjax.aggregators.guarantees import Mass, SmallestScores
 
 
@@ -15,16 +15,16 @@ class Krum(AbstractGeometricRule):
 
         score_i = sum of the k smallest ||x_i - x_j||^2, j != i,    k = n - f - 1 or n - f - 2
 
-    in mass form: the distances to the mass `W - F` nearest to i, itself included, `F = f + share * W`. Ties go to the
-    lowest index, and scores that differ by no more than their rounding tie: after NNM whole groups of messages do.
+    in mass form: the distances to the mass `W - F` nearest to i, itself included, `F = f + share * W`. Scores that
+    differ by rounding tie (after NNM whole groups of messages do), and ties go to the lowest index.
 
     **Guarantee:** the result is one of the messages, and with k = n - f - 1 and `W > 2 F`,
     `||y - mean_S||^2 <= 6 (1 + r) sigma_S^2` with `r = F / (W - 2 F)`. One identity can move it by the largest
     distance between messages: it jumps. **Traced:** `f`, `share`, the weights. **Static:** `neighbours`: libraries
     differ (the paper, Flower and Blades use n - f - 2, byzfl and byzpy n - f - 1). The derivative in the weights is 0
-    almost everywhere, so an adjoint says nothing about it. **Exempt from:** permutation (mutual
-    nearest neighbours tie where W - F is 2), and with n - f - 2 weight scale (it leaves out one identity). Errors, in a
-    protocol: no neighbour is left to compare with.
+    almost everywhere, so an adjoint through Krum is 0. **Exempt from:** permutation (mutual nearest neighbours tie if
+    W - F is 2), and with n - f - 2 weight scale (it leaves out one identity). Errors, in a protocol: no neighbour is
+    left to compare with.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -47,7 +47,7 @@ class Krum(AbstractGeometricRule):
     @property
     def exempt_laws(self) -> frozenset[Law]:
         """Permutation, and with n - f - 2 weight scale."""
-        return lacks_of(self.neighbours)
+        return exempt_laws_of(self.neighbours)
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None

@@ -14,7 +14,7 @@ class Mean(AbstractGeometricRule):
 
         y = sum_i w_i x_i / sum_i w_i
 
-    **Guarantee:** none. One identity moves the result as far as it likes; the breakdown point is 0.
+    **Guarantee:** none. One identity can move the result anywhere; the breakdown point is 0.
     **Traced:** the weights. **Cost:** one read of the messages.
 
     ```python

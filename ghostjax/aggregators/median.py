@@ -8,7 +8,7 @@ from ghostjax.aggregators.guarantees import Mass, median_kappa, Window
 
 
 class Median(AbstractCoordinateRule):
-    """The median of each coordinate: the trimmed mean that trims all it can.
+    """The median of each coordinate: the trimmed mean with the largest trim.
 
         y_k = (lower + upper) / 2
 
@@ -17,12 +17,12 @@ class Median(AbstractCoordinateRule):
     of the weight). **Traced:** `f`, `share`, the weights.
 
     **Guarantee:** while the Byzantine mass is below `W / 2`, each coordinate lies in the range of the honest
-    values, and for every F it is (F, 4 (1 + r)^2)-robust with `r = F / (W - 2 F)`; `f` and `share` say for which,
-    and change no result. One identity of small weight can move the result by a central gap of the others: its
-    influence does not shrink with its weight.
-    **Certificate:** conditional, exact per coordinate: the distance of the others' values between which the
+    values, and for every F it is (F, 4 (1 + r)^2)-robust with `r = F / (W - 2 F)`. `f` and `share` choose this F
+    and change no result. One identity of small weight can move the result by a central gap between the
+    others: its influence does not shrink with its weight.
+    **Certificate:** conditional, exact per coordinate: the distance of the two values of others between which the
     principal can place the median; inf from half of the mass on. **Derivative in w:** 0 where one row is the
-    median, so a gradient attributes nothing to those who only keep it where it is; compare exact replays.
+    median, so a gradient attributes nothing to identities that only hold it in place. Compare exact replays.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj

@@ -7,7 +7,7 @@ from ghostjax._kernels import kept_mass
 from ghostjax._types import real_field, require, static_field
 from ghostjax.aggregators._base import Law
 from ghostjax.aggregators._geometric import AbstractGeometricRule
-from ghostjax.aggregators._scores import check_neighbours, krum_scores, lacks_of, NEIGHBOURS, Neighbours, SLACK
+from ghostjax.aggregators._scores import check_neighbours, exempt_laws_of, krum_scores, NEIGHBOURS, Neighbours, SLACK
 from ghostjax.aggregators.guarantees import Mass, SmallestScores
 
 
@@ -47,14 +47,14 @@ class MultiKrum(AbstractGeometricRule):
     @property
     def exempt_laws(self) -> frozenset[Law]:
         """Permutation, and with n - f - 2 weight scale."""
-        return lacks_of(self.neighbours)
+        return exempt_laws_of(self.neighbours)
 
     def coefficients(self, dist2: Float[Array, "n n"] | None, w: Float[Array, " n"]) -> Float[Array, " n"]:
         assert dist2 is not None
         scores = krum_scores(dist2, w, Mass(self.f, self.share)(w.sum()), self.neighbours)
         kept, none = jnp.clip(self.guarantee.kept(w), jnp.finfo(w.dtype).tiny, w.sum()), jnp.zeros((), w.dtype)
         selected = kept_mass(scores, w, none, kept) > 0
-        # Which of the scores that tie with the last one come first must not hang on their rounding.
+        # The order among scores that tie with the last one must not depend on their rounding.
         last = jnp.where(selected, scores, -jnp.inf).max()
         rounding = SLACK * jnp.finfo(scores.dtype).eps
         ties = (scores >= last * (1 - rounding)) & (scores <= last * (1 + rounding))

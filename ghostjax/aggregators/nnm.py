@@ -14,16 +14,16 @@ class NNM(AbstractMixing):
 
         x'_i = mean of the mass W - F nearest to x_i, itself included,    F = f + share * W
 
-    **Guarantee:** with a (F, kappa)-robust rule and `W > 2 F` the whole is (F, 8 F / (W - F) (kappa + 1))-robust: it
-    pays for rules that select, and for small F; at large F a trimmed mean alone has the smaller constant. None behind
-    a rule that assumes less than F, or claims no kappa: one message far away is still part of its own mixture.
+    **Guarantee:** with a (F, kappa)-robust rule and `W > 2 F` the whole is (F, 8 F / (W - F) (kappa + 1))-robust. This
+    improves rules that select, and every rule at small F; at large F the trimmed mean alone has the smaller constant.
+    There is no guarantee if the rule assumes less than F or has no kappa: a far message is still part of its mixture.
     **Certificate:** conditional on the spread of the others: `2 sqrt(kappa) sigma` for a principal of mass at most F,
-    sigma the deviation of the tightest mass `W - F` among the others. Never more than two results of the rule can be
-    apart whatever everybody sends: `2 tau L` before centered clipping, `2 c` before a clipped mean.
-    **Traced:** `f`, `share`, the rule's knobs, the weights. **Derivatives:** those of removal; who is near is held
-    constant. **State:** the rule's. **Cost:** one Gram product and one
-    `[n, n] @ [n, d]` product. In gossip, before a geometric rule, it is geometric itself: one Gram product for all
-    receivers. Before any other rule it is mapped over receivers at k times the memory: `[n, k, d]`.
+    sigma the deviation of the tightest mass `W - F` among the others. If the rule bounds the distance of any two of its
+    results, at most that: `2 tau L` before centered clipping, `2 c` before a clipped mean.
+    **Traced:** `f`, `share`, the rule's knobs, the weights. **Derivatives:** those of removal; the choice of nearest
+    messages is held constant. **State:** the rule's. **Cost:** one Gram product and one `[n, n] @ [n, d]` product. In
+    gossip, before a geometric rule, it is geometric itself: one Gram product for all receivers. Before any other rule
+    it is mapped over receivers at k times the memory: `[n, k, d]`.
     **Exempt from:** the laws that the rule is exempt from.
 
     ```python

@@ -1,4 +1,4 @@
-"""A fixed number of Weiszfeld's steps: what most libraries call the geometric median."""
+"""A fixed number of Weiszfeld's steps; most libraries call this the geometric median."""
 
 from typing import Any, ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""What an adversary is: it sees the round before it ends and rewrites what its identities say or learn from."""
+"""The base class of adversaries: they see a round before it ends and rewrite messages or data of their identities."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -23,26 +23,27 @@ Law = Literal["permutation", "absence", "finite"]
 
 
 class AbstractAttack(Checked):
-    """An adversary: it can poison what its identities learn from (`poison`) and rewrite what they send (`corrupt`).
+    """An adversary: it can poison the data of its identities (`poison`) and rewrite their messages (`corrupt`).
 
-    Whatever it returns for honest identities, data or messages, the round puts back. Its memory is written once a
-    round, by `corrupt`; `poison` reads what the round before left in it. It obeys three laws
-    unless `exempt_laws` says otherwise: identities are interchangeable (permutation), an absent honest identity has
-    no influence (absence), and what it sends is finite even when all identities or none are Byzantine
-    (finite); with no honest identity present, honest statistics are zero.
+    The round restores data and messages of honest identities, so only rows of its own identities count. `corrupt`
+    writes its memory, once a round; `poison` reads the memory of the round before. It obeys three laws unless
+    `exempt_laws` says otherwise: identities are interchangeable (permutation), an absent honest identity has no
+    influence (absence), and its messages are finite even if all identities or none are Byzantine (finite). With no
+    honest identity present, honest statistics are zero.
     """
 
     knows: ClassVar[Knowledge] = "honest"
-    """What it reads: nothing (only how many identities there are and which are its own); also the models and
-    its own identities' messages; also all messages, weights and the graph; also the defence (`respond`)."""
+    """The parts of a round that it reads, each level with those before it. "nothing": the number of identities and its
+    own. "own": the models and the messages of its own identities. "honest": all messages, weights and the graph.
+    "defence": `respond`."""
     exempt_laws: ClassVar[frozenset[Law]] = frozenset()
     """The laws that this attack does not obey; its docstring says why."""
     per_receiver: ClassVar[bool] = False
     """Whether it sends different vectors to different receivers, which only gossip delivers."""
     says_who: ClassVar[bool] = False
-    """Whether it says itself which identities are Byzantine (`everybody`), so that nobody else does."""
+    """Whether the attack itself decides who is Byzantine (`everybody`); then `byzantine=` is not given."""
     doubt: ClassVar[Callable[..., str | None] | None] = None
-    """`doubt(n, f)`, a method: why this is no attack of f among n identities of weight 1, if so; a simulation warns."""
+    """`doubt(n, f)`, an optional method: why f among n identities of weight 1 make no attack. A simulation warns."""
 
     def __hash__(self) -> int:
         # An attack can be a key of `Several`: arrays have no hash, and equal attacks are of one class.
@@ -54,11 +55,11 @@ class AbstractAttack(Checked):
 
     @abstractmethod
     def on(self, task: Any) -> "AbstractAttack":
-        """This attack on `task`: itself, unless the task decides a knob that was left open."""
+        """This attack on `task`: the same one, unless the task determines an open knob."""
 
     @abstractmethod
     def everybody(self, byzantine: Any, num_nodes: int) -> Any:
-        """Which identities are Byzantine: `byzantine` as it was given, None for nobody, unless the attack says it."""
+        """The Byzantine identities: `byzantine` as it was given (None for nobody), unless the attack decides it."""
 
     @abstractmethod
     def roles(self, byzantine: Bool[Array, " n"], moment: Moment) -> "tuple[AbstractAttack, Bool[Array, ' n']]":
@@ -70,7 +71,7 @@ class AbstractAttack(Checked):
 
     @abstractmethod
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
-        """The next memory and what Byzantine identities send."""
+        """The next memory and the messages of Byzantine identities."""
 
     def __call__(
         self,
@@ -86,11 +87,11 @@ class AbstractAttack(Checked):
 
         `byzantine` is a mask `[n]`, or a count or share of the last rows. `w` are the weights (1 unless given), `key`
         the randomness (`jax.random.key(0)` unless given), `rule` the defence as `rule(x, w) -> y`, `mixing` the mixing
-        matrix when all are present. With an attack that sends each receiver its own vector, row i is what receiver i
-        gets from its Byzantine neighbours. Messages and weights are taken as `rule(x, w)` takes them. Weights count:
-        `ddof` and `z_max` take their sum for the number of identities. Of shares that sum to 1 a standard deviation
-        is 0, and ALIE, min-max and min-sum send the honest mean; nothing is rescaled here (`gj.simulate` refuses such
-        weights and names the way out). The same shapes compile once.
+        matrix when all are present. With an attack that sends a different vector to each receiver, row i is the vector
+        that receiver i gets from its Byzantine neighbours. Messages and weights are converted as in `rule(x, w)`.
+        Weights count: `ddof` and `z_max` take their sum for the number of identities. With shares that sum to 1 the
+        standard deviation is 0, and ALIE, min-max and min-sum send the honest mean. Nothing is rescaled here
+        (`gj.simulate` refuses such weights and names the way out). Equal shapes compile once.
         """
         call = f"{type(self).__name__}(x, byzantine)"
         if self.knows == "defence" and rule is None:
@@ -111,7 +112,7 @@ def _sent(
     rule: Callable[[Array, Array], Array] | None,
     mixing: Float[Array, "n n"] | None,
 ) -> Float[Array, "n d"]:
-    """What leaves in one round from the initial memory."""
+    """The messages of one round from the initial memory."""
     attack, byzantine = attack.roles(byzantine, Moment(key, jnp.zeros((), jnp.int32)))
     seen, weights, _ = present(x, w)
 
@@ -142,7 +143,7 @@ def _sent(
 
 
 _alone = eqx.filter_jit(_sent)
-"""What the host calls: compiled once for each shape."""
+"""The program behind `attack(x, byzantine)`, compiled once for each shape."""
 
 
 class AbstractSingleAttack(AbstractAttack):
@@ -163,7 +164,7 @@ class AbstractMessageAttack(AbstractSingleAttack):
     """An adversary that rewrites messages and leaves the data alone."""
 
     def on(self, task: Any) -> AbstractAttack:
-        """Itself: no task decides how messages are rewritten."""
+        """Itself: how it rewrites messages does not depend on the task."""
         del task
         return self
 
@@ -203,13 +204,13 @@ def same_for_all(view: View, vector: Float[Array, " d"]) -> Sent:
 
 
 def check_rewrites(attack: AbstractDataAttack, task: Any) -> None:
-    """Raises where `attack` cannot rewrite the batches of `task`; nothing is computed."""
+    """Raises if `attack` cannot rewrite the batches of `task`. Nothing is computed."""
 
     def poisoned(key: Key) -> PyTree:
-        draw, own = jax.random.split(key)
+        draw, poison = jax.random.split(key)
         nobody = jnp.zeros(task.num_nodes, bool)
         model = jnp.zeros(sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(task.init, key))))
-        before = Before(jnp.zeros((), jnp.int32), model, nobody, {}, own)
+        before = Before(jnp.zeros((), jnp.int32), model, nobody, {}, poison)
         return attack.poison((), task.sample(draw), before)
 
     jax.eval_shape(poisoned, jax.random.key(0))

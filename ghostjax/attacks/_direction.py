@@ -28,7 +28,7 @@ class AbstractLineAttack(AbstractStatelessAttack):
 
     @abstractmethod
     def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
-        """The largest feasible gamma; 0 where p is zero. No square of p leaves the float range."""
+        """The largest feasible gamma; 0 if p is zero. No square of p leaves the float range."""
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         """The farthest feasible point along the direction, from all Byzantine identities."""
@@ -37,6 +37,6 @@ class AbstractLineAttack(AbstractStatelessAttack):
             p = honest_std(view, mean, self.ddof)
         else:
             p = normalise(mean) if self.direction == "unit" else jnp.sign(mean)
-        # Only where p points counts.
+        # Only the direction of p counts.
         p = p * power_near(jnp.abs(p).max(initial=0), ORDINARY)
         return state, same_for_all(view, within(mean - within(self.gamma(view, mean, p)) * p))

@@ -10,11 +10,11 @@ from ghostjax._types import Key
 from ghostjax.attacks._base import Sent, View
 
 
-def own_rows(view: View, key: Key, draw: Callable[[Key], Float[Array, " d"]]) -> Sent:
+def random_rows(view: View, key: Key, draw: Callable[[Key], Float[Array, " d"]]) -> Sent:
     """Every Byzantine identity sends `draw(its own key)`.
 
-    Rows are drawn one at a time and only where they count: numbers for all n identities would cost several
-    times the round itself.
+    Rows are drawn one at a time, and only for Byzantine identities. Numbers for all n identities would cost several
+    times as much as the round.
     """
 
     # Keys are passed as raw data: under vmap over `byzantine`, `cond` becomes `select`, and the key-reuse checker of

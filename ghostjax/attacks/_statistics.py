@@ -1,4 +1,4 @@
-"""Honest statistics as an adversary computes them, with derivatives that stay finite."""
+"""Honest statistics for adversaries, with finite derivatives."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -13,7 +13,7 @@ def honest_mean(view: View) -> Float[Array, " d"]:
 
 
 def honest_unit(view: View) -> Float[Array, ""]:
-    """The power of two by which honest messages come near 1 where their squares would leave the float range; else 1."""
+    """The power of two that brings honest messages near 1 if their squares would leave the float range; otherwise 1."""
     x = view.messages
     return power_near(jnp.where(view.honest > 0, jnp.abs(x).max(1, initial=0), 0).max(), ORDINARY)
 
@@ -26,7 +26,7 @@ def honest_std(view: View, mean: Float[Array, " d"], ddof: int) -> Float[Array, 
 
 
 def safe_sqrt(square: Float[Array, "..."]) -> Float[Array, "..."]:
-    """`sqrt`, with derivative 0 instead of inf at 0: a coordinate that no node ever moves is ordinary."""
+    """`sqrt`, with derivative 0 instead of inf at 0, since coordinates that are equal in all nodes are common."""
     positive = square > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, square, 1)), 0)
 

@@ -1,4 +1,4 @@
-"""What each receiver hears from honest senders, and how much weight it gives to Byzantine ones."""
+"""The honest messages that each receiver gets, and the weight that it gives to Byzantine senders."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float

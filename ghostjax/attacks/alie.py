@@ -17,10 +17,10 @@ def z_max(n: Array | float, f: Array | float) -> Float[Array, ""]:
 
         z = Phi^-1((n - f - s) / (n - f)),    s = floor(n / 2 + 1) - f
 
-    with Phi the standard normal distribution function, n identities and f Byzantine ones. Negative where f is
-    so small that more than half of the honest identities would have to support the shift. Where none would
-    have to (f above n / 2), or all of them, the formula is infinite: half an identity is kept on either side.
-    Zero without honest identities.
+    with Phi the standard normal distribution function, n identities and f Byzantine ones. z is negative if f is so
+    small that more than half of the honest identities would have to support the shift. If none would have to (f above
+    n / 2), or all of them, the formula is infinite; the argument of Phi^-1 is then kept half an identity away from 0
+    and 1. z is zero without honest identities.
     """
     n, f = jnp.asarray(n, jnp.result_type(float)), jnp.asarray(f, jnp.result_type(float))
     honest = n - f
@@ -35,13 +35,12 @@ class ALIE(AbstractStatelessAttack):
 
         m = mean_H + sign * z * std_H
 
-    **Knows:** every honest message of the round. **Traced:** `z`; nan (the default) takes `z_max` of the mass
-    present and Byzantine, which counts identities: where it is 0 or negative (10 of which 2) this is no attack, and a
-    simulation warns of it. **Static:** `sign` (+1 or -1), `ddof` of the standard deviation, in the unit of the
-    weights: where the honest ones sum to no more than `ddof`, as stake shares do, the standard deviation is 0.
-    **State:** none.
+    **Knows:** every honest message of the round. **Traced:** `z`; nan (the default) takes `z_max` of the mass present
+    and of the Byzantine mass. If that is 0 or negative (as for 2 Byzantine of 10) this is no attack, and a simulation
+    warns. **Static:** `sign` (+1 or -1), and `ddof` of the standard deviation, in the unit of the weights. If the
+    honest weights sum to at most `ddof`, as stake shares do, the standard deviation is 0. **State:** none.
 
-    Libraries differ in all three, so their numbers differ; the presets name the convention:
+    Libraries differ in all three, so their numbers differ. The presets name the convention:
 
         preset            z       sign   ddof
         ALIE()            z_max    -1     1     also `ALIE.epfml()`, the code of ClippedGossip
@@ -68,7 +67,7 @@ class ALIE(AbstractStatelessAttack):
     knows: ClassVar[Knowledge] = "honest"
 
     def doubt(self, num_nodes: int, num_byzantine: int) -> str | None:
-        """The shift that the majority hides is none, or points the other way."""
+        """Why `z_max` makes no attack: it is 0 or negative."""
         if not concrete(self.z) or not bool(jnp.isnan(self.z).all()):
             return None
         z = float(z_max(num_nodes, num_byzantine))
@@ -85,7 +84,7 @@ class ALIE(AbstractStatelessAttack):
 
     @classmethod
     def byzfl(cls, z: Any = 1.5) -> "ALIE":
-        """`mean + 1.5 std`, ddof 1, whatever n and f are."""
+        """`mean + 1.5 std`, ddof 1, for all n and f."""
         return cls(z, sign=1, ddof=1)
 
     @classmethod

@@ -12,13 +12,13 @@ from ghostjax.attacks._victims import neighbourhoods
 
 
 class Dissensus(AbstractStatelessAttack):
-    """Each receiver hears from its Byzantine neighbours the opposite of what would bring it closer to the others.
+    """Byzantine neighbours send each receiver the opposite of its move towards the others.
 
         m_i = x_i - eps * sum_{j in H} a_ij (x_j - x_i) / b_i
 
-    with a the mixing weights among those present and b_i their Byzantine part. In plain mixing `eps = 1`
-    cancels the honest exchange exactly and more reverses it. A receiver without Byzantine neighbours is sent
-    nothing (its row holds x_i).
+    with a the mixing weights among those present and b_i their Byzantine part. In plain mixing `eps = 1` cancels the
+    honest exchange exactly, and a larger eps reverses it. A receiver without Byzantine neighbours gets no such vector
+    (its row holds x_i).
 
     **Knows:** every message and the graph. **Traced:** `eps` (values in use: 1.5, 1, 0.05). **State:** none.
     **Cost:** one product with the mixing matrix. Errors: a protocol without a graph.
@@ -42,7 +42,7 @@ class Dissensus(AbstractStatelessAttack):
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x = view.messages
-        heard, honest, b = neighbourhoods(view, "Dissensus")
+        from_honest, honest, b = neighbourhoods(view, "Dissensus")
         step = self.eps.astype(x.dtype) / jnp.where(b > 0, b, 1)
-        push = jnp.where(b > 0, step, 0)[:, None] * within(heard - honest[:, None] * x)
+        push = jnp.where(b > 0, step, 0)[:, None] * within(from_honest - honest[:, None] * x)
         return state, Sent(x, within(x - push))

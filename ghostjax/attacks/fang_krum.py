@@ -18,13 +18,13 @@ class FangKrum(AbstractStatelessAttack):
         m = -lambda sign(mean_H),    lambda the first of scale, scale / 2, ..., scale / 2^halvings
                                      whose m the defence selects, the last one if it selects none
 
-    Selected means that the defence ends nearer to m than to any honest row: for Krum, that it returns m. It
-    works against any rule at a server, but says something only of rules that select.
+    m is selected if the result of the defence is nearer to m than to any honest row: for Krum, if Krum returns m. The
+    attack runs against any rule at a server, but is meaningful only against rules that select.
 
     **Knows:** the defence, with its memory and its randomness of this round, and every honest message.
     **Traced:** `scale`. **Static:** `halvings` (the reference stops at 1e-5). **State:** none. **Cost:**
-    `halvings + 1` calls of the defence a round, one after the other. In gossip "the defence" is that of all
-    honest receivers together: m must be nearer on average over them. Errors: negative `halvings`.
+    `halvings + 1` calls of the defence a round, one after the other. In gossip the condition is averaged over all
+    honest receivers. Errors: negative `halvings`.
 
     Source: Fang et al., Local Model Poisoning Attacks to Byzantine-Robust Federated Learning, arXiv:1911.11815.
     """
@@ -42,14 +42,14 @@ class FangKrum(AbstractStatelessAttack):
 
         def selected(step: Array) -> Array:
             results = view.respond(jnp.broadcast_to(step * against, x.shape)).reshape(-1, x.shape[1])
-            listens = honest if len(results) == len(honest) > 1 else jnp.ones(len(results), x.dtype)
+            counted = honest if len(results) == len(honest) > 1 else jnp.ones(len(results), x.dtype)
 
             def margin(y: Array) -> Array:
                 nearest = jnp.where(honest > 0, squared_distances_to(seen, unit * y), jnp.inf).min()
                 return nearest - jnp.square(unit * (y - step * against)).sum()
 
             margins = jax.lax.map(margin, results)
-            return jnp.where(listens > 0, margins, 0).sum() > 0
+            return jnp.where(counted > 0, margins, 0).sum() > 0
 
         accepted = jax.lax.map(selected, steps)
         first = jnp.where(accepted.any(), jnp.argmax(accepted), self.halvings)

@@ -9,7 +9,7 @@ from ghostjax._kernels import within
 from ghostjax._random import stream
 from ghostjax._types import real_field
 from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, Sent, View
-from ghostjax.attacks._noise import own_rows
+from ghostjax.attacks._noise import random_rows
 
 
 class Gaussian(AbstractStatelessAttack):
@@ -33,6 +33,6 @@ class Gaussian(AbstractStatelessAttack):
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         d, dtype = view.messages.shape[1], view.messages.dtype
         mean, std = self.mean.astype(dtype), self.std.astype(dtype)
-        return state, own_rows(
+        return state, random_rows(
             view, stream(view.key, "gaussian"), lambda key: within(mean + std * jax.random.normal(key, (d,), dtype))
         )

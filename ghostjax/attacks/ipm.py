@@ -15,9 +15,9 @@ class IPM(AbstractStatelessAttack):
 
         m = -tau * mean_H
 
-    A small `tau` passes as an honest row of rules that look at distances and still turns the inner product of
-    aggregate and honest mean; at `tau = 1` it is the sign flip of the mean, and at `tau = (n - f) / f` the
-    mean of all messages is exactly zero.
+    With a small `tau` it looks like an honest row to rules that compare distances, and can still make the inner product
+    of aggregate and honest mean negative. At `tau = 1` it is the sign flip of the mean. At `tau = (n - f) / f` the mean
+    of all messages is exactly zero.
 
     **Knows:** every honest message of the round. **Traced:** `tau`. **State:** none. Also called empire or
     fall of empires, where some write `(1 - t) mean_H`: that is `tau = t - 1` (`IPM.foe`). Values in use: byzfl

@@ -1,4 +1,4 @@
-"""Isolation: decides where plain mixing leaves each receiver."""
+"""Isolation: chooses the result of plain mixing at each receiver."""
 
 from typing import ClassVar
 
@@ -12,13 +12,13 @@ from ghostjax.attacks._victims import neighbourhoods
 
 
 class Isolation(AbstractStatelessAttack):
-    """Each receiver hears from its Byzantine neighbours what makes its weighted average a chosen point.
+    """Byzantine neighbours send each receiver the vector that makes its weighted average a chosen point.
 
         m_i = (hold * x_i - sum_{j in H} a_ij x_j) / b_i
 
     with a the mixing weights among those present (the receiver's own included) and b_i their Byzantine part:
     plain mixing then returns exactly `hold * x_i`. With `hold = 1` honest nodes learn as if alone; with 0
-    (`Isolation.zero_sum()`) their models are erased. A receiver without Byzantine neighbours is sent nothing
+    (`Isolation.zero_sum()`) their models are erased. A receiver without Byzantine neighbours gets no such vector
     (its row holds x_i).
 
     **Knows:** every message and the graph. **Traced:** `hold`. **State:** none. **Cost:** one product with the
@@ -49,7 +49,7 @@ class Isolation(AbstractStatelessAttack):
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         x = view.messages
-        heard, _, b = neighbourhoods(view, "Isolation")
+        from_honest, _, b = neighbourhoods(view, "Isolation")
         some = (b > 0)[:, None]
-        sent = (self.hold.astype(x.dtype) * x - heard) / jnp.where(some, b[:, None], 1)
+        sent = (self.hold.astype(x.dtype) * x - from_honest) / jnp.where(some, b[:, None], 1)
         return state, Sent(x, jnp.where(some, within(sent), x))

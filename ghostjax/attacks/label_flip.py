@@ -17,7 +17,7 @@ class LabelFlip(AbstractDataAttack):
     `num_classes=None` is the number of classes of the task that is attacked.
 
     **Knows:** its own identities' data. **Traced:** `num_classes`. **State:** none. Errors: another number of classes
-    than the task has; a batch without integer labels `y`, where there is nothing to flip.
+    than the task has; a batch without integer labels `y`.
 
     ```python
     >>> import ghostjax as gj

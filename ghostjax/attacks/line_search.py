@@ -1,4 +1,4 @@
-"""Line search: any attack at the magnitude that hurts this defence most, this round."""
+"""Line search: any attack at the magnitude that is worst for the defence in this round."""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ SLACK = 64
 
 
 def deviation(result: Float[Array, "*n d"], view: View) -> Float[Array, ""]:
-    """How far the defence ends from the honest mean: `||y - mean_H||`, in gossip the root mean square over
+    """The distance of the defence's result to the honest mean, `||y - mean_H||`; in gossip the root mean square over
     honest receivers."""
     away = row_norms(result.reshape(-1, result.shape[-1]), honest_mean(view))
     if result.ndim == 1:
@@ -31,19 +31,19 @@ def deviation(result: Float[Array, "*n d"], view: View) -> Float[Array, ""]:
 
 
 class LineSearch(AbstractSingleAttack):
-    """Sends what `attack` sends, moved along its line through the honest mean to the worst point for the defence.
+    """Sends the messages of `attack`, moved along their lines through the honest mean to the defence's worst point.
 
         m_i(t) = mean_H + t (s_i - mean_H),    t = argmax over {0} and +-[low, high] of objective(respond(m(t)))
 
-    with s the rows of `attack`. The magnitudes are a logarithmic grid of `grid` points on either side (on the
-    positive side alone unless `signed`), then the bracket around the best one is narrowed `refinements` times
-    with 8 candidates each. Both sides and the grid matter: the set of magnitudes that a defence accepts ends
-    in a cliff, where searches that double and halve a step get lost.
+    with s the rows of `attack`. The magnitudes are a logarithmic grid of `grid` points on either side (only on the
+    positive side unless `signed`). Then the bracket around the best one is narrowed `refinements` times with 8
+    candidates each. Both sides and the grid matter: the objective drops suddenly where the defence stops accepting the
+    rows, and a search that doubles and halves a step fails there.
 
     `LineSearch(ALIE(z=1))` is the optimised ALIE, t being z; `LineSearch(IPM(tau=0))` the optimised IPM, t
     being `1 + tau`. `attack` may be any that sends the same to every receiver, another wrapper included.
 
-    Of magnitudes that are equally bad up to rounding, as all beyond what a defence cuts off, the lowest is sent.
+    If several magnitudes are equally bad up to rounding, as beyond a clipping radius, the lowest is sent.
 
     **Guarantee:** at least as bad for the defence, by `objective`, as every magnitude on the grid, up to
     rounding. **Knows:** the defence, with its memory and its randomness of this round, and every honest message.
@@ -145,6 +145,6 @@ def _slack(value: Float[Array, ""]) -> Float[Array, ""]:
 
 
 def _first_of_largest(values: Float[Array, " m"]) -> Int[Array, ""]:
-    """The first of the values that equal the largest up to rounding, which differs between equal programs."""
+    """The first of the values that equal the largest up to rounding, since rounding differs between compilations."""
     largest = values.max()
     return jnp.argmax((values >= largest - _slack(largest)) & (values > -jnp.inf))

@@ -14,8 +14,8 @@ class Mimic(AbstractStatelessAttack):
 
         m = x_target
 
-    Nothing in it is false, yet on heterogeneous data it counts one identity f + 1 times, and rules that drop
-    outliers then drop honest minorities.
+    Each message is a true one, but on heterogeneous data one identity then counts f + 1 times, and rules that drop
+    outliers drop honest minorities.
 
     **Knows:** the honest messages of the round. **Traced:** `target`, an identity's index; where that identity
     is Byzantine or absent, the next honest and present one (cyclically) is copied. **State:** none. Not

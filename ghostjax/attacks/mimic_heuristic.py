@@ -31,10 +31,10 @@ class MimicHeuristic(AbstractMessageAttack):
         mean <- (t mean + mean_H) / (1 + t)
         z    <- normalise((t z + normalise(sum_g w_g <g - mean, z> (g - mean))) / (1 + t))
 
-    from a random normal z; in those rounds it copies `argmax_g <g, z>`, and afterwards the last of these for
-    ever. A round without honest identities teaches nothing; while the chosen one is absent, the argmax of the
-    round takes its place. One power step (`warmup=1`, the default and that of the reference's code) finds a
-    direction that is largely random: more rounds give the heuristic of the paper's text.
+    from a random normal z. In those rounds it copies `argmax_g <g, z>`, and in all later rounds the last of these. A
+    round without honest identities changes nothing. While the chosen identity is absent, the argmax of the round is
+    copied. One power step (`warmup=1`, the default and that of the reference's code) finds a direction that is largely
+    random: more rounds give the heuristic of the paper's text.
 
     **Knows:** every honest message of the rounds so far. **Traced:** `warmup` (0 never learns and copies the
     identity that leads along a zero direction, the first one present). **State:** mean and direction, 2 d.
@@ -55,7 +55,7 @@ class MimicHeuristic(AbstractMessageAttack):
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         honest = view.honest > 0
         learning = (state.steps < self.warmup) & honest.any()
-        # Drawn every round and used once: inside the branch a mapped run would select between keys.
+        # Drawn in every round and used in the first only: inside the branch, a mapped run would select between keys.
         start = self._start(view)
         learned = jax.lax.cond(learning, lambda: self._learn(state, view, start), lambda: state)
         leader = jnp.argmax(jnp.where(honest, view.messages @ learned.direction, -jnp.inf)).astype(jnp.int32)

@@ -1,4 +1,4 @@
-"""Min-max: as far from the mean as no honest row is from another."""
+"""Min-max: the farthest point whose distance to every honest row is at most the largest between honest rows."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -37,7 +37,7 @@ class MinMax(AbstractLineAttack):
     def gamma(self, view: View, mean: Float[Array, " d"], p: Float[Array, " d"]) -> Float[Array, ""]:
         # Row i allows a gamma^2 - 2 b_i gamma + c_i <= D^2 with a = ||p||^2, b_i = p.(mean - x_i),
         # c_i = ||mean - x_i||^2; the mean is in the hull of the rows, so c_i <= D^2 and the root is real.
-        # All of it in a unit in which no square leaves the float range.
+        # All lengths are in a unit in which no square leaves the float range.
         unit, honest = honest_unit(view), view.honest > 0
         x = unit * view.messages
         centred = x - (unit * mean)[None, :]

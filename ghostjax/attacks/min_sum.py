@@ -1,4 +1,4 @@
-"""Min-sum: no farther from all honest rows together than one of them is."""
+"""Min-sum: the farthest point whose summed squared distances to honest rows are at most those of an honest row."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -20,7 +20,7 @@ class MinSum(AbstractLineAttack):
 
         gamma = max_i ||mean_H - x_i|| / ||p||:
 
-    exact, and no pair of rows is ever compared.
+    exact, and without comparing pairs of rows.
 
     **Guarantee:** m satisfies its constraint up to rounding; no larger gamma does. **Knows:** every honest
     message of the round. **Static:** `direction` p: "std" (the coordinate standard deviation; blades), "unit"

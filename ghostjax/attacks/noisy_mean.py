@@ -9,7 +9,7 @@ from ghostjax._kernels import within
 from ghostjax._random import stream
 from ghostjax._types import real_field
 from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, Sent, View
-from ghostjax.attacks._noise import own_rows
+from ghostjax.attacks._noise import random_rows
 from ghostjax.attacks._statistics import honest_mean
 
 
@@ -33,7 +33,7 @@ class NoisyMean(AbstractStatelessAttack):
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         mean = honest_mean(view)
         std = self.std.astype(mean.dtype)
-        return state, own_rows(
+        return state, random_rows(
             view,
             stream(view.key, "noisy_mean"),
             lambda key: within(mean + std * jax.random.normal(key, mean.shape, mean.dtype)),

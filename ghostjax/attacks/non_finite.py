@@ -12,11 +12,11 @@ from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, same
 class NonFinite(AbstractStatelessAttack):
     """All Byzantine identities send inf, -inf or nan in every coordinate.
 
-    The round counts such rows as absent and records the weight that they lost: the attack makes its
-    identities leave, in a way that breaks code without that border.
+    The round counts such rows as absent and records the weight that they lost. So the attack only makes its identities
+    leave; code without that check would break.
 
-    **Knows:** nothing. **Traced:** `value` (nan, inf or -inf). **State:** none. Lacks the law *finite*, on
-    purpose. Errors: a finite value.
+    **Knows:** nothing. **Traced:** `value` (nan, inf or -inf). **State:** none. **Exempt from:** *finite*, on purpose.
+    Errors: a finite value.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj

@@ -9,7 +9,7 @@ from ghostjax._kernels import within
 from ghostjax._random import stream
 from ghostjax._types import concrete, real_field, require
 from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, Sent, View
-from ghostjax.attacks._noise import own_rows
+from ghostjax.attacks._noise import random_rows
 
 
 class Random(AbstractStatelessAttack):
@@ -37,7 +37,7 @@ class Random(AbstractStatelessAttack):
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         d, dtype = view.messages.shape[1], view.messages.dtype
         low, high = self.low.astype(dtype), self.high.astype(dtype)
-        return state, own_rows(
+        return state, random_rows(
             view,
             stream(view.key, "random"),
             lambda key: within(low + (high - low) * jax.random.uniform(key, (d,), dtype)),

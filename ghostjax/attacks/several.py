@@ -1,4 +1,4 @@
-"""Several adversaries at once, each with identities of its own."""
+"""Several adversaries at once, each with its own identities."""
 
 from typing import Any, ClassVar, get_args
 
@@ -18,11 +18,11 @@ from ghostjax.attacks._base import AbstractAttack, Before, Knowledge, Law, Sent,
 
 
 KNOWLEDGE: tuple[Knowledge, ...] = get_args(Knowledge)
-"""From the least to the most."""
+"""The levels of knowledge, in ascending order."""
 
 
 class Redrawn(Checked):
-    """`count` identities of those that no other adversary holds by name, drawn anew every `every` rounds.
+    """`count` random identities among those that no adversary holds by mask or count, drawn again every `every` rounds.
 
     **Traced:** both.
     """
@@ -34,15 +34,15 @@ class Redrawn(Checked):
 class Several(AbstractAttack):
     """Adversaries that do not know each other: `Several({attack: who, ...})`.
 
-    `who` is a mask `[n]`, a count, a `gj.Share` of the nodes, or `Redrawn(count, every)`. Masks are held as they are
-    and must be disjoint; counts and shares then take the last identities that are left, in the order given; those that
-    are redrawn come from the rest. In the view of each, `byzantine` marks its own identities, and all others look
-    honest: it sees what they would honestly send. The simulation's `byzantine` is everybody who is, or may be drawn to
-    be, held by one of them, and is therefore not given.
+    `who` is a mask `[n]`, a count, a `gj.Share` of the nodes, or `Redrawn(count, every)`. Masks must be disjoint.
+    Counts and shares then take the last identities that are free, in the given order. `Redrawn` identities come from
+    the rest. In the view of each adversary, `byzantine` marks its own identities, and all others look honest: it sees
+    the messages that they would honestly send. `byzantine=` of the simulation is not given: it follows from all
+    identities that an adversary holds or may draw.
 
-    **Knows:** what the most knowing of them does. **Traced:** masks, counts and every knob. **State:** one slot each.
-    **Errors:** no attack, masks that overlap, more identities than there are, `byzantine=` given as well, two of them
-    that send a vector per receiver.
+    **Knows:** as much as the adversary with the most knowledge. **Traced:** masks, counts and every knob. **State:**
+    one slot each. **Errors:** no attack, masks that overlap, more identities than there are, `byzantine=` given as
+    well, two adversaries that send a vector per receiver.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -56,7 +56,7 @@ class Several(AbstractAttack):
     attacks: tuple[AbstractAttack, ...]
     who: tuple[Any, ...]
     held: Bool[Array, "m n"] | None
-    """Whom each holds in this round; None outside of a round."""
+    """The identities of each adversary in this round; None outside of a round."""
     exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
     says_who: ClassVar[bool] = True
 
@@ -71,14 +71,16 @@ class Several(AbstractAttack):
         self.attacks = members([attack for attack, _ in pairs], AbstractAttack, "Several", "attacks")
         nested = [shown(attack) for attack in self.attacks if isinstance(attack, Several)]
         require(not nested, "Several", "attacks", nested, "list all adversaries side by side")
-        told = [shown(attack) for attack in self.attacks if attack.per_receiver]
-        require(len(told) < 2, "Several", "attacks", told, "only one of them can send a vector per receiver")
+        per_receiver = [shown(attack) for attack in self.attacks if attack.per_receiver]
+        require(
+            len(per_receiver) < 2, "Several", "attacks", per_receiver, "only one of them can send a vector per receiver"
+        )
         self.who = tuple(_declared(who) for _, who in pairs)
         self.held = None
 
     @property
     def knows(self) -> Knowledge:
-        """What the most knowing of them reads."""
+        """The highest level of knowledge among them."""
         return KNOWLEDGE[max(KNOWLEDGE.index(attack.knows) for attack in self.attacks)]
 
     @property
@@ -87,10 +89,10 @@ class Several(AbstractAttack):
         return any(attack.per_receiver for attack in self.attacks)
 
     def on(self, task: Any) -> AbstractAttack:
-        return eqx.tree_at(lambda own: own.attacks, self, tuple(attack.on(task) for attack in self.attacks))
+        return eqx.tree_at(lambda several: several.attacks, self, tuple(attack.on(task) for attack in self.attacks))
 
     def everybody(self, byzantine: Any, num_nodes: int) -> Any:
-        remedy = "Several says itself who is Byzantine; leave it out"
+        remedy = "Several itself decides who is Byzantine; leave it out"
         require(byzantine is None, "Several", "byzantine", shown(byzantine), remedy)
         held = self._fixed(num_nodes)
         if concrete(held):
@@ -106,9 +108,9 @@ class Several(AbstractAttack):
         for i, who in enumerate(self.who):
             if isinstance(who, Redrawn):
                 key = Moment(moment.key, moment.round // who.every)("adversaries", i)
-                lot = jnp.where(held.any(0), jnp.inf, jax.random.uniform(key, byzantine.shape))
-                held = held.at[i].set((jnp.argsort(jnp.argsort(lot)) < who.count) & ~held.any(0))
-        return eqx.tree_at(lambda own: own.held, self, held, is_leaf=lambda leaf: leaf is None), held.any(0)
+                draw = jnp.where(held.any(0), jnp.inf, jax.random.uniform(key, byzantine.shape))
+                held = held.at[i].set((jnp.argsort(jnp.argsort(draw)) < who.count) & ~held.any(0))
+        return eqx.tree_at(lambda several: several.held, self, held, is_leaf=lambda leaf: leaf is None), held.any(0)
 
     def init(self, like: Any) -> PyTree:
         return tuple(attack.init(like) for attack in self.attacks)
@@ -117,16 +119,16 @@ class Several(AbstractAttack):
         assert self.held is not None, "the round asks for its roles first"
         poisoned = batch
         for i, (attack, memory) in enumerate(zip(self.attacks, state, strict=True)):
-            own = before._replace(byzantine=self.held[i], key=jax.random.fold_in(before.key, i))
-            poisoned = select_rows(self.held[i], attack.poison(memory, batch, own), poisoned)
+            part = before._replace(byzantine=self.held[i], key=jax.random.fold_in(before.key, i))
+            poisoned = select_rows(self.held[i], attack.poison(memory, batch, part), poisoned)
         return poisoned
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
         assert self.held is not None, "the round asks for its roles first"
         after, sent = [], Sent(view.messages)
         for i, (attack, memory) in enumerate(zip(self.attacks, state, strict=True)):
-            memory, own = attack.corrupt(memory, _own_view(view, self.held[i], i))
-            rows = jnp.where(self.held[i][:, None], own.by_sender, sent.by_sender)
+            memory, part = attack.corrupt(memory, _view_of(view, self.held[i], i))
+            rows = jnp.where(self.held[i][:, None], part.by_sender, sent.by_sender)
             sent = sent._replace(by_sender=rows)
             if own.by_receiver is not None:
                 tells = self.held[i] if own.senders is None else self.held[i] & own.senders
@@ -140,7 +142,7 @@ class Several(AbstractAttack):
         return sum(int(who.count) for who in self.who if isinstance(who, Redrawn) and concrete(who.count))
 
     def _fixed(self, n: int) -> Bool[Array, "m n"]:
-        """Whom each holds that is not redrawn: masks first, then counts, from the end."""
+        """The identities of adversaries without `Redrawn`: masks first, then counts, from the end."""
         nobody = jnp.zeros(n, bool)
         masks = [byzantine_mask(who, n, "Several") if _is_mask(who) else nobody for who in self.who]
         taken = jnp.stack(masks).any(0)
@@ -181,8 +183,8 @@ def _own_view(view: View, held: Bool[Array, " n"], i: int) -> View:
         return view.respond(jnp.where(held[:, None], x, view.messages))
 
     objective = view.objective
-    own = None if objective is None else lambda models: _only(held, objective(models))
-    return view._replace(byzantine=held, respond=respond, objective=own, key=jax.random.fold_in(view.key, i))
+    restricted = None if objective is None else lambda models: _only(held, objective(models))
+    return view._replace(byzantine=held, respond=respond, objective=restricted, key=jax.random.fold_in(view.key, i))
 
 
 def _only(held: Bool[Array, " n"], found: tuple[Array, Array]) -> tuple[Array, Array]:

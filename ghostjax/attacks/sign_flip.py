@@ -1,4 +1,4 @@
-"""Sign flip: the opposite of what one would honestly send."""
+"""Sign flip: the opposite of the honest message."""
 
 from typing import Any, ClassVar
 
@@ -18,8 +18,8 @@ class SignFlip(AbstractStatelessAttack):
 
     **Knows:** its own identities' messages. **Traced:** `scale`. **State:** none.
 
-    Under the same name other code sends the opposite of the honest *mean* from every Byzantine identity: that
-    needs all honest messages and is `SignFlip.of_mean()`.
+    Other libraries use the name for the opposite of the honest *mean*, sent by every Byzantine identity. That needs all
+    honest messages; here it is `SignFlip.of_mean()`.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj

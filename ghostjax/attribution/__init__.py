@@ -1,4 +1,4 @@
-"""Attribution: who moved the outcome of a run, exactly by replays or by one backward pass."""
+"""Attribution: the effect of each identity on the outcome of a run, exactly by replays or by one backward pass."""
 
 from ghostjax.attribution._adjoint import adjoint as adjoint, certificate as certificate
 from ghostjax.attribution._agreement import lds as lds, pearson as pearson, spearman as spearman

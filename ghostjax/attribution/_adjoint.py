@@ -26,21 +26,21 @@ from ghostjax.attribution._result import Attribution, Certificate
 
 
 AGREES = 0.8
-"""Spearman with exact removals below which the ranking is doubted."""
+"""A ranking with a smaller Spearman correlation to exact removals gets a warning."""
 
 Checkpoints = Literal["nested", "round", "none"]
 
 
 def _segment(rounds: int) -> int:
-    """The length c of a segment: near sqrt(T), a divisor of T where one lies within a factor 1.5 of it."""
+    """The length c of a segment: near sqrt(T), and a divisor of T if there is one within a factor 1.5 of it."""
     root = math.sqrt(rounds)
     near = [c for c in range(1, rounds + 1) if rounds % c == 0 and root / 1.5 <= c <= root * 1.5]
     return min(near, key=lambda c: abs(c - root)) if near else math.ceil(root)
 
 
 def _worth_keeping(primitive: Any, *_: Any, **__: Any) -> bool:
-    # Masked rows and masks spread over coordinates are [n, d] each: to form them again is one fused pass over what
-    # is kept anyway, cheaper than to write and read them.
+    # Masked rows and masks spread over coordinates are [n, d] each. One fused pass over kept data recomputes them. This
+    # is cheaper than writing and reading them.
     return primitive.name not in ("select_n", "broadcast_in_dim", "is_finite", "convert_element_type")
 
 
@@ -122,23 +122,23 @@ def adjoint(
     probes: int = 8,
     batch_size: int = 1,
 ) -> Attribution:
-    """What every identity did to the outcome J in every round: one backward pass through the whole training.
+    """The effect of every identity on the outcome J in every round: one backward pass through the whole training.
 
         A[t, i] = -dJ/dw[t, i],    score_i = sum_t w[t, i] A[t, i]
 
     of a simulation with `rounds`, `key` and `participation`, of a `gj.Training`, or of a `Run` as it was played, at the
-    run's own weights w. A positive cell helped: silencing a set of cells is predicted to raise J by the
-    sum of `w A` over it (`Attribution.effect`). Unlike local scores (the inner product of an update with the
-    gradient of the goal) it follows a message through all later rounds, memories and reactions of the rule.
+    weights w of the run. A positive cell helped: silencing a set of cells is predicted to raise J by the sum of `w A`
+    over it (`Attribution.effect`). A local score (the inner product of an update with the gradient of the goal) ends
+    with the round; the adjoint follows a message through all later rounds, memories and reactions of the rule.
 
-    **Guarantee:** exact to first order in w; how far first order carries is measured each time: `certificate`
-    compares with the exact removal of `probes` random identities (0 skips it; all of them where there are no more).
-    Below a Spearman correlation of 0.8 a warning and `note` say so, and that `leave_one_out` is exact by n + 1 runs.
-    For rules that do not change when all weights are scaled (`f` as a share, the mean, the geometric median), under an
-    attack that does not either (not ALIE's own z, which counts), every row sums to 0 under w: scores are relative to
-    the average participant. **Not:** rules that select whole rows (Krum) have a
-    derivative that is 0 almost everywhere; `note` says so when all cells are 0, and when a cell is not finite.
-    Large steps and kinks (ReLU with few examples) loosen the agreement.
+    **Guarantee:** exact to first order in w. The quality of the first order is measured in each call: `certificate`
+    compares with the exact removal of `probes` random identities (0 skips it; all identities if there are no more).
+    Below a Spearman correlation of 0.8 a warning and `note` say so; `leave_one_out` is exact and takes n + 1 runs.
+    If rule and attack do not change when all weights are scaled (`f` as a share, the mean, the geometric median; not
+    ALIE's `z_max`, which counts identities), every row sums to 0 under w: scores are relative to the average
+    participant. **Limits:** rules that select whole rows (Krum) have a derivative that is 0 almost everywhere. `note`
+    says so if all cells are 0, or if a cell is not finite. Large steps and kinks (ReLU with few examples) weaken the
+    agreement.
 
     **Cost:** a few forward runs, printed by `experiments/adjoint_cost.py`. `checkpoints="nested"` keeps about
     2 sqrt(T) states and recomputes the rest twice; "round" keeps T states and recomputes once; "none" keeps the
@@ -198,12 +198,12 @@ def certificate(
 ) -> Certificate:
     """Compares an attribution with the exact removal of `probes` identities, drawn at random among those present.
 
-    As many as are present or more are all of them: `exact` is then the whole truth, by as many runs and one.
+    With as many `probes` as identities present, or more, `exact` covers all of them.
     """
     probes = whole(probes, "certificate", "probes", low=1)
     require(attribution.over == "node", "certificate", "attribution", "of groups", "give one that scores identities")
-    own = None if rounds is None else Counts(np.asarray(attribution.participation))
-    training = training_of("certificate", simulation, rounds, key, own)
+    participation = None if rounds is None else Counts(np.asarray(attribution.participation))
+    training = training_of("certificate", simulation, rounds, key, participation)
     present = np.flatnonzero((attribution.participation > 0).any(0))
     order = np.asarray(jax.random.permutation(stream(training.key, "certificate"), len(present)))
     chosen = np.sort(present[order[:probes]])
@@ -223,7 +223,7 @@ def certificate(
 
 
 def _doubt(check: Certificate, present: int) -> str:
-    """What to say of a poor agreement, else nothing."""
+    """A note about poor agreement, or nothing."""
     if not check.spearman < AGREES:
         return ""
     count, (low, high) = len(check.probes), check.interval

@@ -1,4 +1,4 @@
-"""How well two lists of numbers agree: Spearman, Pearson, and the linear datamodelling score."""
+"""The agreement of two lists of numbers: Spearman, Pearson, and the linear datamodelling score."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def pearson(a: Any, b: Any) -> float:
-    """The correlation of two lists; nan where one of them is constant."""
+    """The correlation of two lists; nan if one of them is constant."""
     a, b = np.ravel(np.asarray(a, float)), np.ravel(np.asarray(b, float))
     a, b = a - a.mean(), b - b.mean()
     size = np.linalg.norm(a) * np.linalg.norm(b)
@@ -21,7 +21,7 @@ def ranks(values: Any) -> np.ndarray:
 
 
 def spearman(a: Any, b: Any) -> float:
-    """The correlation of the ranks of two lists, ties at their average rank; nan where one list is constant.
+    """The correlation of the ranks of two lists, ties at their average rank; nan if one list is constant.
 
     ```python
     >>> import ghostjax as gj

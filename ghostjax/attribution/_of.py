@@ -1,4 +1,4 @@
-"""The training that an attribution is about."""
+"""The training whose outcome is attributed."""
 
 from typing import Any
 
@@ -13,19 +13,19 @@ from ghostjax._types import ConfigurationError
 
 
 def training_of(call: str, given: Any, rounds: Any, key: Any, participation: Any) -> Training:
-    """The training of a run, in the rounds that were played; one that was given; or one of a simulation."""
+    """The training of a run (in the rounds played), the given training, or a training made of a simulation."""
     if not isinstance(given, Run):
         return as_training(call, given, rounds, key, participation)
     if given.training is None:
         raise ConfigurationError(
-            f"{call}: run=...: what was trained is not known; read it with load_run(directory, simulation)"
+            f"{call}: run=...: the simulation of this run is unknown; read it with load_run(directory, simulation)"
         )
     as_training(call, given.training, rounds, key, participation)
     return given.training.resized(given.rounds, played=given.rounds, call=call)
 
 
 def unobserved(simulation: Simulation) -> Simulation:
-    """The same simulation without metrics, which change nothing and would be computed and differentiated."""
+    """The same simulation without metrics, which would be computed and differentiated without effect."""
     return eqx.tree_at(lambda s: s.metrics, simulation, ()) if simulation.metrics else simulation
 
 

@@ -1,4 +1,4 @@
-"""Outcomes: one number that says how a training ended."""
+"""Outcomes: one number of the final state of a training."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ Outcome = Callable[[Simulation, State], Float[Array, ""]]
 
 
 def final_model(simulation: Simulation, state: State) -> Float[Array, " d"]:
-    """The shared model, or the mean of the models of honest nodes in gossip, all of which count the same."""
+    """The shared model, or in gossip the unweighted mean of the models of honest nodes."""
     models = simulation.protocol.models(state.protocol)
     if models.ndim == 1:
         return models

@@ -1,4 +1,4 @@
-"""Exact counterfactuals: the same run again, with somebody silenced."""
+"""Exact counterfactuals: the same run again, with some identities silenced."""
 
 from typing import Any
 
@@ -41,10 +41,10 @@ def replay(
 ) -> np.ndarray:
     """The outcome J `[m]` of the run under `participation * mask`, for each of m masks.
 
-    What is played is a simulation with `rounds`, `key` and `participation`, a `gj.Training`, or a `Run` as it was.
+    The run is given as a simulation with `rounds`, `key` and `participation`, as a `gj.Training`, or as a `Run`.
     `masks` `[m, n]` silence identities for the whole run, `[m, T, n]` single (round, identity) cells: 1 keeps,
-    0 silences. Everything else, batches and noise included, is as in the run itself, so a mask of ones gives
-    its outcome; a difference of outcomes is the effect of the silence and of nothing else.
+    0 silences. Everything else, batches and noise included, is as in the run. So a mask of ones gives the outcome of
+    the run, and a difference of outcomes is the effect of the silencing alone.
 
     `batch_size` runs are batched in one program, at that many times the memory; all masks of one call run in the
     same program, and calls with the same `rounds` and `batch_size` compile once. **Static:** `rounds`,
@@ -86,8 +86,8 @@ def leave_one_out(
 
     Of a simulation with `rounds`, `key` and `participation`, of a `gj.Training`, or of a `Run`.
     `groups` `[g, n]` or `[g, T, n]` (true where silenced) asks for the removal of g groups of identities or
-    cells instead of every single identity. This is the truth that estimates are measured against; what it
-    cannot show is redundancy: of two identities that say the same, neither is missed.
+    cells instead of every single identity. Estimates are compared with this truth. It does not show redundancy: of two
+    identities with equal messages, the removal of one has no effect.
 
     ```python
     >>> import ghostjax as gj

@@ -1,4 +1,4 @@
-"""What an attribution leaves behind."""
+"""The result of an attribution."""
 
 import html
 from typing import Any, NamedTuple
@@ -13,9 +13,9 @@ SHOWN = 10
 
 
 class Certificate(NamedTuple):
-    """How an attribution compares with exact replays of a few random removals.
+    """The comparison of an attribution with exact replays of a few random removals.
 
-    `probes` are the identities removed, `predicted` and `exact` what their removal adds to the outcome;
+    `probes` are the identities removed. `predicted` and `exact` are the changes of the outcome by their removal.
     `slope` is the least-squares factor from predicted to exact through the origin.
     """
 
@@ -37,13 +37,12 @@ class Certificate(NamedTuple):
 
 
 class Attribution(NamedTuple):
-    """Who moved the outcome J of a run, and how far.
+    """The effect of each identity on the outcome J of a run.
 
-    `scores` `[n]` (one per group where `over` is "group"): what the removal of that identity adds to J, so that
-    a positive score means that it helped (J is better when lower). `outcome` is J of the run itself and
-    `participation` `[T, n]` its weights. `cells` `[T, n]` is `-dJ/dw` (adjoint only), `values` J after each
-    removal (exact replays only). `note` says what makes the numbers unusable or doubtful, and is empty when nothing
-    does.
+    `scores` `[n]` (one per group if `over` is "group") are the changes of J by the removal of that identity: a positive
+    score means that it helped (a lower J is better). `outcome` is J of the run and `participation` `[T, n]` its
+    weights. `cells` `[T, n]` is `-dJ/dw` (adjoint only), `values` are J after each removal (exact replays only). `note`
+    is a reason to doubt the numbers, or empty.
     """
 
     scores: np.ndarray
@@ -75,14 +74,14 @@ class Attribution(NamedTuple):
         return f"{len(self.scores)} {self.over}s, outcome {self.outcome:.4g}, most harmful {worst}{check}{note}"
 
     def effect(self, masks: Any, *, calibrate: bool = False) -> np.ndarray:
-        """What silencing adds to J by this attribution, additively: `[m]` for `masks` `[m, n]` or `[m, T, n]`.
+        """The predicted change of J by silencing, as a sum of scores: `[m]` for `masks` `[m, n]` or `[m, T, n]`.
 
             effect_k = sum_(t, i) (1 - masks[k, t, i]) w[t, i] A[t, i]
 
         A mask is 1 where kept and 0 where silenced. With `calibrate` the effect is multiplied by
-        `n / left = sum w / sum (masks w)`: rules that divide by the mass present react that much more once many
-        are gone, so that rank and scale are predicted (measured by `experiments/adjoint_quality.py`); a rule that
-        trims an absolute mass reacts more than that.
+        `n / left = sum w / sum (masks w)`. Rules that divide by the mass present react by this factor more once many
+        are gone, so rank and scale are predicted (measured by `experiments/adjoint_quality.py`). A rule that trims an
+        absolute mass reacts even more.
         Errors: masks per cell for scores that exist per identity only.
         """
         masks = np.asarray(masks, float)

@@ -1,4 +1,4 @@
-"""What a channel is: it carries everybody's rows, the adversary's too, and may lose, delay or change them."""
+"""The base class of channels: a channel carries all rows, the adversary's too, and may lose, delay or change them."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar, NamedTuple
@@ -10,7 +10,7 @@ from ghostjax._types import Key
 
 
 class Carried(NamedTuple):
-    """What arrives: rows, the weights of senders, and in gossip optionally a factor `edges [n, k]` on each slot."""
+    """The output of a channel: rows, weights of senders, and in gossip optionally a factor `edges [n, k]` per slot."""
 
     x: Float[Array, "n d"]
     w: Float[Array, " n"]
@@ -20,8 +20,8 @@ class Carried(NamedTuple):
 class AbstractChannel(Checked):
     """The way from senders to receivers.
 
-    Laws: with nothing to do it leaves the bits of a round as they are; an absent sender has no influence and keeps its
-    memory; renaming identities renames what arrives, up to the draws that belong to an index.
+    Laws: at its neutral setting it does not change a bit of the round; an absent sender has no influence and keeps its
+    memory; renaming identities renames the rows that arrive, up to draws that belong to an index.
     """
 
     alters: ClassVar[bool] = False
@@ -35,8 +35,8 @@ class AbstractChannel(Checked):
     def carry(
         self, state: PyTree, x: Float[Array, "n d"], w: Float[Array, " n"], nbr: Int[Array, "n k"] | None, key: Key
     ) -> tuple[PyTree, Carried]:
-        """The next memory and what arrives of rows `x` under weights `w`.
+        """The next memory, and the rows that arrive of `x` under weights `w`.
 
-        In gossip receiver i hears node `nbr[i, j]` in slot j (slot 0 is itself); at a server `nbr` is None. Rows may
+        In gossip receiver i gets node `nbr[i, j]` in slot j (slot 0 is itself); at a server `nbr` is None. Rows may
         hold anything, nan included.
         """

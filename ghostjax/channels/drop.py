@@ -1,4 +1,4 @@
-"""Messages that do not arrive."""
+"""A channel that loses messages."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from ghostjax.channels._base import AbstractChannel, Carried
 class Drop(AbstractChannel):
     """Every message is lost with probability `rate`, independently: one per sender at a server, one per edge in gossip.
 
-    A lost message counts as absent for who would have received it. In gossip a node always has its own model, and a
-    sender that one neighbour does not hear may be heard by another.
+    A lost message counts as absent for its receiver. In gossip a node always has its own model, and a message that one
+    neighbour misses may reach another.
 
     **Traced:** `rate`. **State:** none. **Errors:** a rate outside [0, 1].
 

@@ -1,4 +1,4 @@
-"""The compilation cache of the commands: where it is, and what becomes of entries that cannot be read."""
+"""The compilation cache of the commands: its folder, and the repair of damaged entries."""
 
 import os
 import re
@@ -13,7 +13,7 @@ UNREADABLE = re.compile(r"Error reading persistent compilation cache entry for '
 
 
 def switch_on(say: Callable[[str], Any]) -> Path | None:
-    """Switches jax's persistent compilation cache on, unless the user has said where it is or that it is off."""
+    """Switches jax's persistent compilation cache on, unless the user has chosen its folder or switched it off."""
     if os.environ.get("JAX_ENABLE_COMPILATION_CACHE", "").lower() in ("0", "false"):
         return None
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
@@ -23,7 +23,7 @@ def switch_on(say: Callable[[str], Any]) -> Path | None:
     try:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     except RuntimeError:
-        say("no home folder is known: nothing that is compiled is kept; XDG_CACHE_HOME names a folder for it")
+        say("no home folder is known, so compiled programs are not kept; XDG_CACHE_HOME names a folder for them")
         return None
     folder = Path(home) / "ghostjax"
     try:
@@ -34,11 +34,11 @@ def switch_on(say: Callable[[str], Any]) -> Path | None:
     return folder
 
 
-def mend(folder: Path | None, warning: str) -> str | None:
+def remove_damaged(folder: Path | None, warning: str) -> str | None:
     """Removes the entries that jax has just warned about, and says so; None for any other warning.
 
-    jax never writes an entry that is there, so a damaged one would be read in vain by every later command. It compiles
-    after the warning and then writes, which puts a whole entry where the damaged one was.
+    jax never overwrites an entry, so every later command would read the damaged one in vain. After the warning jax
+    compiles and writes a whole entry, if the damaged one is gone.
     """
     found = UNREADABLE.match(warning)
     if folder is None or found is None:
@@ -54,7 +54,7 @@ def mend(folder: Path | None, warning: str) -> str | None:
 
 
 def _whole(path: Path) -> bool:
-    """Whether an entry can be decompressed; of other compressions than zlib that is not known here."""
+    """Whether an entry can be decompressed. Entries in other compressions than zlib are not checked."""
     try:
         return zlib.decompress(path.read_bytes()) is not None
     except (OSError, zlib.error):

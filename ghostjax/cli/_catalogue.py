@@ -1,4 +1,4 @@
-"""What exists, by name: read off the public names of each family, so nothing has to be registered."""
+"""The catalogue of names, read from the public names of each family, so that nothing has to be registered."""
 
 import inspect
 import re
@@ -30,7 +30,7 @@ from ghostjax._participation import churn, Counts, sampled, stake
 
 
 class Entry(NamedTuple):
-    """A name that a configuration may use: what it makes, of which family, one line about it, and whose it is."""
+    """A name that a configuration may use: the callable, its family, one line about it, and its package."""
 
     name: str
     family: str
@@ -67,9 +67,9 @@ FAMILIES = (
 def catalogue() -> dict[str, Entry]:
     """Every name, from the package and from installed plug-ins (entry points `ghostjax.<family>`).
 
-    A name of the package that two families have is that of the first; in the other it is `family.name` here.
+    If two families of the package share a name, it belongs to the first; the other is `family.name` here.
 
-    Plug-ins are imported, which runs their code. One that cannot be imported, or that takes a name that exists, is
+    Plug-ins are imported, which runs their code. A plug-in that cannot be imported, or that uses an existing name, is
     left out with a warning.
     """
     entries = [
@@ -132,7 +132,7 @@ def everybody() -> None:
 
 
 def by_examples() -> str:
-    """Every identity counts by how many examples it has, on average 1."""
+    """Every identity counts in proportion to its number of examples, on average 1."""
     return "by_examples"
 
 

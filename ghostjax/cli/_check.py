@@ -46,7 +46,7 @@ def check(argv: Sequence[str], console: Console) -> int:
             checked.append((subject, list(subject.results())))
     rows = [summary(subject, results) for subject, results in checked]
     if not console.is_terminal:
-        # A log has no edge at which the table would have to be cut.
+        # A log has no width that would cut the table.
         console.width = max(console.width, 120)
     shown = lambda value: "-" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
     columns = ["spec", "verdict", "distinct", "depth", "mutants", "witnesses", "random"]
@@ -96,9 +96,9 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         "imports and the code beside it are run as you: check only what you would run.",
     )
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="folders or files (specs, else .)")
-    parser.add_argument("--budget", choices=("ci", "nightly"), default="ci", help="what one specification may cost")
+    parser.add_argument("--budget", choices=("ci", "nightly"), default="ci", help="the budget of one specification")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="results as JUnit XML")
-    parser.add_argument("--sarif", type=Path, metavar="FILE", help="what did not pass, as SARIF 2.1.0")
+    parser.add_argument("--sarif", type=Path, metavar="FILE", help="failed cases, as SARIF 2.1.0")
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything as JSON")
     parser.add_argument(
         "--explore", metavar="SPEC", help="write and open the page that steps through one specification"

@@ -4,7 +4,7 @@ OK = 0
 VIOLATED = 1
 """An invariant was violated."""
 DAMAGED = 1
-"""A file is not what was written."""
+"""A file has changed since it was written."""
 USAGE = 2
 """A wrong flag, key or value."""
 FAILED = 3

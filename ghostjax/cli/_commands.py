@@ -26,7 +26,7 @@ from ghostjax.sinks import TensorBoard
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """One training: writes results, a checkpoint to resume from and a page."""
+    """One training: writes results, a checkpoint to resume from, and a page."""
 
     config: RunConfig = dataclasses.field(default_factory=RunConfig)
     out: Path = Path("runs/run")
@@ -35,13 +35,13 @@ class RunOptions:
 
 @dataclasses.dataclass(frozen=True)
 class SweepOptions:
-    """Every point of a product of axes, over seeds; a cell that is done is never done again."""
+    """Every point of a product of axes, over seeds. A finished cell is not computed again."""
 
     config: SweepConfig = dataclasses.field(default_factory=SweepConfig)
     out: Path = Path("runs/sweep")
     """Where everything is written."""
     shard: str = "0/1"
-    """`i/n`: do the i-th of n parts only (for job arrays)."""
+    """`i/n`: compute the i-th of n parts only (for job arrays)."""
 
 
 def run(argv: Sequence[str], console: Console) -> int:
@@ -78,7 +78,7 @@ def resume(argv: Sequence[str], console: Console) -> int:
 
 
 def _continue_run(folder: Path, rounds: int | None, console: Console) -> int:
-    """Plays what is missing; a new number of rounds is written down first, and taken back if it is refused."""
+    """Plays the missing rounds. A new number of rounds is written to the configuration first, and undone if refused."""
     path = folder / "run.yaml"
     before = path.read_text()
     config = load(path, RunConfig)
@@ -202,13 +202,13 @@ _HELP = {
     "a run, finished or not, to N rounds in all.",
     "verify": "ghostjax verify DIR\n\nReads every file of the run or sweep in DIR and says of each that is not what "
     "was written. Exit codes: 0 whole, 1 damaged or forged, 2 nothing that ghostjax wrote.\nA sha256 is no signature: "
-    "who can write the folder can seal what he writes.",
+    "somebody who can write to the folder can seal any content.",
     "report": "ghostjax report DIR\n\nWrites the page of the run or sweep in DIR again.",
 }
 
 
 def _folder(name: str, argv: Sequence[str]) -> Path | None:
-    """The folder named, or None where help is asked for."""
+    """The named folder, or None if help is asked for."""
     if "-h" in argv or "--help" in argv:
         return None
     require(len(argv) == 1, name, "DIR", " ".join(argv) or "nothing", "name one folder of a run or sweep")
@@ -227,9 +227,9 @@ def _shard(text: str) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _owned(folder: Path, name: str, config: RunConfig) -> Iterator[None]:
-    """Keeps the resolved configuration in `folder`, unless that belongs to another one.
+    """Writes the resolved configuration to `folder`, unless the folder belongs to another one.
 
-    What is refused before anything was computed leaves the folder as it was.
+    A refusal before anything was computed leaves the folder unchanged.
     """
     path = folder / name
     call = name.removesuffix(".yaml")
@@ -261,6 +261,6 @@ def _owned(folder: Path, name: str, config: RunConfig) -> Iterator[None]:
 
 
 def _differences(old: RunConfig, new: RunConfig) -> list[str]:
-    # As they are written: a tuple and a list are one.
+    # Compared as YAML: a tuple and a list are equal there.
     a, b = (read_back(dump(config)) for config in (old, new))
     return [f"{key}: {a[key]} -> {b[key]}" for key in sorted(a) if a[key] != b[key] and key not in HOW]

@@ -1,4 +1,4 @@
-"""What a run is, in words: frozen dataclasses that YAML fills first and flags change."""
+"""The configuration of a run: frozen dataclasses, filled by YAML first and changed by flags."""
 
 import dataclasses
 import difflib
@@ -33,44 +33,44 @@ class RunConfig:
     byzantine: int | float = 10
     """How many of them the adversary holds (the last ones); a fraction below 1 is a share of the nodes."""
     task: str = "digits(alpha=0.3)"
-    """What is learned, and how it is spread over the nodes."""
+    """The learning problem, and its partition over the nodes."""
     learner: str = "momentum(beta=0.9)"
-    """What a node does between two exchanges."""
+    """The local learning of a node between two exchanges."""
     attack: str = "alie"
-    """What the adversary does."""
+    """The attack of the adversary."""
     aggregator: str = "trimmed_mean(f=byzantine)"
     """The rule that turns messages into one vector."""
     protocol: str = "server"
-    """One server, or `gossip`: every node aggregates what its neighbours send."""
+    """One server, or `gossip`: every node aggregates the messages of its neighbours."""
     topology: str = "random_regular(degree=12)"
-    """Who hears whom in gossip."""
+    """Who receives from whom in gossip."""
     optimizer: str = "sgd(learning_rate=0.5)"
     """Any optax optimizer."""
     owner: str = "each"
-    """The principal behind each identity: each its own, or a list of their numbers, e.g. [0, 0, 1, 2]."""
+    """The principal behind each identity: a different one each, or a list of their numbers, e.g. [0, 0, 1, 2]."""
     identity: str = "none"
     """How much each identity counts, e.g. stake([1, 1, 2, ..])."""
     channel: str = "none"
-    """What happens to messages on their way, e.g. drop(0.1)."""
+    """The channel between senders and receivers, e.g. drop(0.1)."""
     detectors: dict[str, str] = dataclasses.field(default_factory=dict)
-    """Sequential tests on what participants see, by name, e.g. network: watch(goal, 'loss', cusum(h=10))."""
+    """Sequential tests on the public part of rounds, by name, e.g. network: watch(goal, 'loss', cusum(h=10))."""
     governance: str = "none"
     """Who decides what is done, e.g. scheduled(quarantine=[(30, 60, 2)]), council(alarm="network")."""
     electorate: str = "none"
     """Who votes on what a council puts to it, e.g. electorate(captured=0.25)."""
     metrics: list[str] = dataclasses.field(default_factory=list)
-    """What is recorded, e.g. goal "every(5, worst_node)"; unless given, the goal and what else is usual."""
+    """The recorded metrics, e.g. goal "every(5, worst_node)"; by default the goal and the standard ones."""
     participation: str = "everybody"
-    """Who counts how much: everybody, by_examples, stake([..]), sampled(0.1), churn(0.2, 0.1), or a list with a weight
-    per node."""
+    """The weights of identities: everybody, by_examples, stake([..]), sampled(0.1), churn(0.2, 0.1), or a list with a
+    weight per node."""
     rounds: int = 200
     """Number of rounds."""
     evaluate_every: int = 1
-    """Rounds between two evaluations of the stated goal, where `metrics` does not say it."""
+    """Rounds between two evaluations of the stated goal, if `metrics` does not contain a period."""
     seed: int = 0
     """The root of all randomness."""
     chunk: int = 0
-    """Rounds between two looks from the host (progress, checkpoint, signals); 0 takes as many as last a second."""
+    """Rounds per chunk, after which the host acts (progress, checkpoint, signals); 0 takes as many as last a second."""
     checkpoint_seconds: float = 30.0
     """Seconds between two checkpoints, at least."""
     progress: Literal["auto", "lines", "none"] = "auto"
@@ -120,7 +120,7 @@ EXPRESSIONS = (
 NO_AXES = ("seed", "seeds", "rounds", "axes", "variables", "participation", "chunk", "checkpoint_seconds", "progress",
            "track", "allow_layout_change")  # fmt: skip
 HOW = ("chunk", "checkpoint_seconds", "progress", "track", "allow_layout_change")
-"""Fields that change how a run is played and no bit of it."""
+"""Fields that change how a run is played, and no bit of its result."""
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 """Words for a model's activation, e.g. `mlp((64, 64, 10), tanh)`."""
 
@@ -139,14 +139,14 @@ def simulation(config: RunConfig) -> Simulation:
         "run",
         "task",
         config.task,
-        f"makes {task.num_nodes} nodes where nodes={config.nodes}; write nodes where its partition names a number",
+        f"makes {task.num_nodes} nodes where nodes={config.nodes}; write `nodes` as the number in its partition",
     )
-    # The attack that nobody chose is not missed where nobody would carry it out.
+    # Without Byzantine nodes the default attack is left out, so that it causes no warning.
     text = "no_attack" if config.byzantine == 0 and config.attack == RunConfig.attack else config.attack
     attack = build("attack", text, "attacks", words)
     require(
         not attack.says_who or config.byzantine in (0, RunConfig.byzantine), "run", "byzantine", config.byzantine,
-        f"{shown(text)} says itself who is Byzantine; leave it out",
+        f"{shown(text)} itself decides who is Byzantine; leave it out",
     )  # fmt: skip
     return Simulation(
         task,
@@ -178,7 +178,7 @@ def rebuilt(plain: Any) -> Simulation | None:
 
 
 def participation(config: RunConfig) -> Any:
-    """What `simulate` and `sweep` take as participation."""
+    """The participation of the configuration, for `simulate` and `sweep`."""
     text, words = config.participation, _words(config)
     if text.lstrip().startswith(("[", "(")):
         return _lists(value_of("participation", text, words))
@@ -186,7 +186,7 @@ def participation(config: RunConfig) -> Any:
 
 
 def _words(config: RunConfig) -> dict[str, Any]:
-    """What expressions may use: the number of Byzantine nodes, also where a share is given."""
+    """The variables of expressions. `byzantine` is the number of Byzantine nodes, also if a share was given."""
     require(
         not isinstance(config.byzantine, float) or 0 <= config.byzantine < 1, "run", "byzantine", config.byzantine,
         "write a whole number of nodes, or a fraction below 1, a share of them",
@@ -197,7 +197,7 @@ def _words(config: RunConfig) -> dict[str, Any]:
 
 
 def _protocol(config: RunConfig, words: dict[str, Any]) -> Any:
-    """The protocol, with the rule, the topology and the optimizer that the configuration names beside it."""
+    """The protocol, with the rule, the topology and the optimizer of the configuration."""
     missing = {
         "aggregator": lambda: build("aggregator", config.aggregator, "aggregators", words),
         "topology": lambda: build("topology", config.topology, "topologies", words, config.nodes),
@@ -256,7 +256,7 @@ def load(path: Path, kind: type) -> Any:
 
 
 def _written(name: str, value: Any) -> Any:
-    """A field as it is kept: one metric in a list, a list of weights as text."""
+    """A field in its stored form: one metric becomes a list, a list of weights becomes text."""
     if name == "metrics":
         return _rejoined(value) if isinstance(value, list) else [value] if isinstance(value, str) else value
     if name in ("owner", "participation") and isinstance(value, list):
@@ -265,7 +265,7 @@ def _written(name: str, value: Any) -> Any:
 
 
 def _rejoined(items: list[Any]) -> list[Any]:
-    """A list whose calls YAML has cut at their commas: `[goal, every(5, drift)]` has two items."""
+    """Rejoins calls that YAML has split at their commas: `[goal, every(5, drift)]` has two items."""
     found: list[Any] = []
     depth = 0
     for item in items:

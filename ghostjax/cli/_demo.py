@@ -30,7 +30,7 @@ RULES = {
     "trimmed mean": "trimmed_mean(f=byzantine)",
     "NNM + trimmed mean": "nnm(trimmed_mean(f=byzantine), f=byzantine)",
 }
-"""What is compared: no defence, a classic, and the same with nearest-neighbour mixing in front."""
+"""The compared rules: no defence, a classic, and the same after nearest-neighbour mixing."""
 TASK = "digits(alpha=0.3, model=mlp((64, 64, 10), tanh))"
 FREE, REMOVED = "mean, no attack", "mean, without the named"
 SHOWN = (*RULES, FREE, REMOVED)
@@ -53,7 +53,7 @@ class DemoOptions:
 
 
 def demo(argv: Sequence[str], console: Console) -> int:
-    """Trains, prints the answer and a table, writes the page and the results, says where they are."""
+    """Trains, prints the answer and a table, writes the page and the results, and prints their paths."""
     options = parse("demo", DemoOptions, DemoOptions(), argv)
     require(options.seeds >= 1, "demo", "seeds", options.seeds, "must be at least 1")
     require(options.rounds >= 1, "demo", "rounds", options.rounds, "must be at least 1")
@@ -93,7 +93,7 @@ def demo(argv: Sequence[str], console: Console) -> int:
     columns, rows = comparison.table(shown)
     print_table(console, columns, rows)
     console.print(answer.sentence)
-    console.print(f"rank correlation of blame with exact replays {ranking.spearman:.3f}")
+    console.print(f"rank correlation of attribution with exact replays {ranking.spearman:.3f}")
     console.print(f"done in {time.perf_counter() - start:.0f} s")
     console.print(f"results: {results}")
     console.print(f"report: {path}")
@@ -115,7 +115,7 @@ def _config(options: DemoOptions, rule: str) -> RunConfig:
 def _investigate(
     simulations: Mapping[str, Simulation], options: DemoOptions, console: Console
 ) -> tuple[dict[str, list[Run]], Named, Named, comparison.Ranking]:
-    """All trainings, who is named in the attacked one and in the attack-free one, and exact replays beside it."""
+    """All trainings, the identities named in the attacked and in the attack-free one, and exact replays."""
     seeds, mean = range(options.seeds), simulations["mean"]
     honest = {name: _attack_free(sim) for name, sim in simulations.items()}
     runs: dict[str, list[Run]] = {}
@@ -123,27 +123,27 @@ def _investigate(
     def train(name: str, sim: Simulation, participation: np.ndarray | None = None) -> None:
         runs[name] = [simulate(sim, options.rounds, seed, participation=participation, progress=None) for seed in seeds]
 
-    def blame() -> tuple[Named, Named, comparison.Ranking]:
+    def attribute() -> tuple[Named, Named, comparison.Ranking]:
         named = _named(mean, options)
         exact = attribution.leave_one_out(mean, options.rounds, 0).scores
         agree = attribution.spearman(named.scores[0], exact)
         return named, _named(honest["mean"], options), comparison.Ranking("mean", named.scores[0], exact, agree, 0)
 
-    # Most of a demo is compiling, which leaves Python's lock to others: who is to blame is found beside the training.
+    # Most of a demo is compilation, which releases Python's lock. So attribution runs in a thread beside the training.
     with ThreadPoolExecutor(1) as beside:
         try:
-            blaming = beside.submit(blame)
+            attributing = beside.submit(attribute)
             for name, sim in simulations.items():
                 began = time.perf_counter()
                 train(name, sim)
                 train(_free(name), honest[name])
                 console.print(f"  {name:<20} {time.perf_counter() - began:5.1f} s   {runs[name][0].result.name}")
             began = time.perf_counter()
-            named, alarms, ranking = blaming.result()
+            named, alarms, ranking = attributing.result()
             train(REMOVED, mean, np.where(np.isin(np.arange(options.nodes), named.identities), 0.0, 1.0))
             seconds = time.perf_counter() - began
             what = f"backward passes and {options.nodes} exact replays, most of it beside the training"
-            console.print(f"  {'who is to blame':<20} {seconds:5.1f} s   {what}")
+            console.print(f"  {'attribution':<20} {seconds:5.1f} s   {what}")
         except BaseException:
             beside.shutdown(wait=False, cancel_futures=True)
             raise
@@ -174,7 +174,7 @@ def _named(sim: Simulation, options: DemoOptions) -> Named:
 def _finding(
     runs: Mapping[str, list[Run]], named: Named, alarms: Named, byzantine: np.ndarray, options: DemoOptions
 ) -> Finding:
-    # Chosen on validation data, told on test data.
+    # Chosen on validation data, reported on test data.
     choice = {name: float(last(records(runs[name])["accuracy"]).mean()) for name in RULES if name != "mean"}
     defence = max(choice, key=choice.__getitem__)
     return Finding(
@@ -206,7 +206,7 @@ def records(group: list[Run]) -> dict[str, np.ndarray]:
 
 
 def _save(path: Path, runs: Mapping[str, list[Run]], found: Finding) -> Path:
-    """All trainings with dimensions `training`, `seed` and `round`; what was found as attributes."""
+    """All trainings with dimensions `training`, `seed` and `round`, and the findings as attributes."""
     import xarray
 
     every = [records(group) for group in runs.values()]

@@ -1,4 +1,4 @@
-"""`ghostjax doctor`: whether this machine can run what it is asked to run."""
+"""`ghostjax doctor`: checks this machine for devices, versions and writable folders."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ PACKAGES = (
 
 
 def examine(console: Console, folder: Path, cache: Path | None) -> bool:
-    """Prints devices, versions and writable folders, runs one small program; returns whether all is well."""
+    """Prints devices, versions and writable folders, and runs one small program. Returns whether all checks passed."""
     import jax
     import jax.numpy as jnp
 

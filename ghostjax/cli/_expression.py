@@ -1,7 +1,7 @@
 """Objects from text: `nnm(trimmed_mean(f=byzantine), f=byzantine)`.
 
 A tiny language of calls, numbers, strings, lists and names of variables, parsed with `ast` and never
-evaluated as Python: nothing outside the catalogue can be reached.
+evaluated as Python. An expression can reach only names of the catalogue.
 """
 
 import ast
@@ -27,10 +27,10 @@ _OPERATORS = {
 
 
 _OF_NODES = ("tasks", "topologies")
-"""Families whose calls begin with the number of nodes, which nobody writes."""
+"""Families whose calls take the number of nodes first. Expressions leave it out."""
 _NUMBERS = {"inf": math.inf, "nan": math.nan}
 LIMIT = 20_000
-"""Characters of an expression."""
+"""The largest number of characters of an expression."""
 
 
 def build(
@@ -43,8 +43,8 @@ def build(
 ) -> Any:
     """The object of `family` that `text` describes; `leading` arguments come before those in the text.
 
-    `missing` makes arguments that the text leaves out, where the call has a parameter of that name.
-    Errors name the parameter, what was read and the nearest names.
+    `missing` makes arguments that the text leaves out, if the call has a parameter of that name.
+    Errors name the parameter, the text and the nearest names.
     """
     node = parsed(parameter, text)
     text = _short(str(text))
@@ -55,7 +55,7 @@ def build(
 
 
 def value(parameter: str, text: str, variables: Mapping[str, Any]) -> Any:
-    """What `text` stands for: a number, a text, a list, or an object of any family."""
+    """The value of `text`: a number, a text, a list, or an object of any family."""
     node = parsed(parameter, text)
     try:
         return _value(node, parameter, _short(str(text)), variables)
@@ -70,7 +70,7 @@ def parsed(parameter: str, text: Any) -> ast.expr:
     if len(text) > LIMIT:
         raise ConfigurationError(f"{call}: not an expression ({len(text)} characters, at most {LIMIT})")
     try:
-        # Texts such as "\d" are warned about, digits beyond Python's limit and NUL are errors of other kinds.
+        # Python warns about texts such as "\d", and raises other errors for too many digits and for NUL.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text, mode="eval").body
@@ -149,7 +149,7 @@ def _call(
         return entry.make(*args, **kwargs)
     except ConfigurationError as error:
         said = " ".join(str(error).split())
-        # Innermost first: what an object inside has said keeps its place.
+        # Innermost first: the message of an inner object stays as it is.
         raise ConfigurationError(
             said if said.startswith(f"{parameter}=") else f"{parameter}={text!r}: {said}"
         ) from None
@@ -209,7 +209,7 @@ def _value(node: ast.expr, parameter: str, text: str, variables: Mapping[str, An
 
 
 def _bounded(value: Any, node: ast.expr, parameter: str, text: str) -> Any:
-    """`value`, unless no knob has room for it: what is built from it would take for ever, or fail far from here."""
+    """`value`, unless it is too large for any knob: later computations would take for ever, or fail elsewhere."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 2**63:
         raise ConfigurationError(f"{parameter}={text!r}: {_said_of(node)}: no whole number here has over 18 digits")
     if isinstance(value, float) and not math.isfinite(value):
@@ -232,7 +232,7 @@ def _said_of(node: ast.expr) -> str:
 
 
 def _fits(kind: Any, value: Any) -> bool:
-    """Whether `value` is what the annotation `kind` says; what it cannot tell, fits."""
+    """Whether `value` fits the annotation `kind`. An annotation that is not understood fits."""
     origin, args = get_origin(kind), get_args(kind)
     if kind in (Any, inspect.Parameter.empty):
         return True

@@ -1,4 +1,4 @@
-"""Flags into frozen dataclasses, and what cannot be one said in a line."""
+"""Parses flags into frozen dataclasses; a wrong flag is refused in one line."""
 
 import contextlib
 import io
@@ -41,7 +41,7 @@ def _line(box: str) -> str:
             parts.append([])
         elif row:
             parts[-1].append(row)
-    # The title stands in the frame, or above it in a line of its own; the message comes first inside.
+    # The title is in the frame, or in a separate line above it; the message comes first inside.
     message = " ".join(parts[1]) if len(parts) > 1 else " ".join(parts[0])
     near = re.search(r"Perhaps you meant:\s*(--[\w-]+)", " ".join(rows))
     return message.rstrip(".") + (f": did you mean {near[1]}?" if near else "")

@@ -1,4 +1,4 @@
-"""`ghostjax list`: what exists, with its one-line description."""
+"""`ghostjax list`: all names with one-line descriptions."""
 
 import difflib
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ def show(families: Sequence[str], console: Console) -> None:
     """Prints the names of `families` (all of them unless given)."""
     if "-h" in families or "--help" in families:
         console.print(
-            f"ghostjax list [FAMILY ...]\n\nWhat exists, by name. Families: {', '.join(FAMILIES)}.\n"
-            "Packages that offer entry points ghostjax.<FAMILY> are imported: what you install is run."
+            f"ghostjax list [FAMILY ...]\n\nAll names, by family. Families: {', '.join(FAMILIES)}.\n"
+            "Packages that offer entry points ghostjax.<FAMILY> are imported, which runs their code."
         )
         return
     for family in families:

@@ -1,4 +1,4 @@
-"""Which command, and how it ended."""
+"""Runs a command and turns its outcome into an exit code."""
 
 import contextlib
 import os
@@ -28,13 +28,13 @@ COMMANDS = {
     "check": _check.check,
 }
 CONTINUED = ("run", "sweep", "resume")
-"""Commands that, given again, go on from what is saved."""
+"""Commands that continue from the saved state if they are given again."""
 WIDE = 1000
-"""Columns where no terminal limits them: a file or a pipe gets whole lines."""
+"""The width without a terminal: a file or a pipe gets whole lines."""
 
 
 class _Console(Console):
-    """Leaves it to `main` how a command ends whose reader has gone."""
+    """Raises if the reader of the output has gone, so that `main` decides the exit code."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
@@ -47,18 +47,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal = sys.stdout.isatty()
     console = _Console(highlight=False, markup=False, soft_wrap=not terminal, width=None if terminal else WIDE)
     try:
-        with _terminable(), _told(None):
+        with _terminable(), _one_line_warnings(None):
             return _dispatch(name, rest, console)
     except ConfigurationError as error:
         _say(error)
         return USAGE
     except KeyboardInterrupt:
-        _say("interrupted" + ("; the same command goes on from what is saved" if name in CONTINUED else ""))
+        _say("interrupted" + ("; the same command continues from the saved state" if name in CONTINUED else ""))
         return RESUMABLE if name in CONTINUED else FAILED
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else OK if error.code is None else USAGE
     except BrokenPipeError:
-        # Whoever read the output has gone. What is still buffered must not fail again when Python ends.
+        # The reader of the output has gone. The buffered rest must not fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
@@ -87,7 +87,7 @@ def _dispatch(name: str, rest: list[str], console: Console) -> int:
     if name not in known:
         raise ConfigurationError(f"{name}: no such command; known: {', '.join(known)}")
     cache = _cache.switch_on(_say)
-    with _told(cache):
+    with _one_line_warnings(cache):
         return _run_command(name, rest, console, cache)
 
 
@@ -104,7 +104,7 @@ def _run_command(name: str, rest: list[str], console: Console, cache: Path | Non
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM as Ctrl-C, also while nothing is there yet that could be saved; training has its own handler."""
+    """SIGTERM as Ctrl-C, for the time before and after training. Training has its own handler."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -120,12 +120,12 @@ def _terminable() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told(cache: Path | None) -> Iterator[None]:
-    """Warnings in one line, without the line of code that gave them; damaged entries of the cache are removed."""
+def _one_line_warnings(cache: Path | None) -> Iterator[None]:
+    """Prints warnings in one line, without their line of code, and removes damaged entries of the cache."""
 
     def show(message: Any, category: Any, *place: Any) -> None:
         del category, place
-        _say(f"warning: {_cache.mend(cache, str(message)) or message}")
+        _say(f"warning: {_cache.remove_damaged(cache, str(message)) or message}")
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -133,7 +133,7 @@ def _told(cache: Path | None) -> Iterator[None]:
 
 
 def _say(text: Any) -> None:
-    with contextlib.suppress(OSError):  # nobody listens any more
+    with contextlib.suppress(OSError):  # the reader has gone
         print(f"ghostjax: {text}", file=sys.stderr, flush=True)
 
 

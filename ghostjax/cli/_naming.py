@@ -1,4 +1,4 @@
-"""Who moved the model: identities whose predicted removal stands out, named without a look at the truth."""
+"""Names the identities that moved the model: their predicted removal stands out. The truth is not used."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,18 +7,18 @@ import numpy as np
 
 
 LIMIT = 3.5
-"""Robust standard deviations below the median that name an identity (Iglewicz and Hoaglin, 1993)."""
+"""An identity is named beyond this many robust standard deviations below the median (Iglewicz and Hoaglin, 1993)."""
 
 Scores = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """`(weights [n]) -> scores [seed, n], cells [seed, round, n]` of the training under these weights."""
 
 
 class Named(NamedTuple):
-    """Who was named, since when, and how far they stand out."""
+    """The named identities, the round since when they did harm, and their deviations."""
 
     identities: tuple[int, ...]
     since: int
-    """The round, from 1, with the most harm between it and the end."""
+    """The round, counted from 1, for which the harm from it to the end is largest."""
     weakest: float
     suspect: float
     scores: np.ndarray
@@ -26,9 +26,9 @@ class Named(NamedTuple):
 
 
 def deviations(scores: np.ndarray) -> np.ndarray:
-    """How many robust standard deviations each score lies from the median: `(s - median) / (1.4826 MAD)`, per seed.
+    """The deviations of scores in robust standard deviations: `(s - median) / (1.4826 MAD)`, per seed.
 
-    Zeros where more than half of the scores are equal, which leaves nothing to measure with.
+    Zeros if more than half of the scores are equal, since the MAD is then 0.
     """
     centred = scores - np.median(scores, -1, keepdims=True)
     scale = 1.4826 * np.median(np.abs(centred), -1, keepdims=True)
@@ -36,9 +36,9 @@ def deviations(scores: np.ndarray) -> np.ndarray:
 
 
 def name(scores_of: Scores, nodes: int) -> Named:
-    """Names whoever stands out in every seed, takes the named out, and looks again until nobody does.
+    """Names identities that stand out in every seed, removes them, and repeats until nobody stands out.
 
-    Few strong ones hide weaker ones: they widen the scale that all are measured with. Less than half can be named.
+    A few strong identities hide weaker ones, because they enlarge the MAD. Less than half can be named.
     """
     named = np.zeros(nodes, bool)
     first, cells = scores_of(np.ones(nodes))
@@ -58,7 +58,7 @@ def name(scores_of: Scores, nodes: int) -> Named:
 
 
 def since(cells: np.ndarray, named: np.ndarray) -> int:
-    """The round, from 1, after whose start the named did the most harm: where the sum of harm to the end is largest."""
+    """The round, counted from 1, for which the named identities' harm from it to the end is largest."""
     if not named.any():
         return 1
     harm = -cells[:, :, named].sum(2).mean(0)

@@ -1,4 +1,4 @@
-"""From what a command wrote to the page that it shows."""
+"""The pages of commands, from the files that they wrote."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +27,7 @@ def sweep_page(folder: Path, result: Sweep, config: str) -> Path:
 
 
 def _setting(run: Run) -> str:
-    """Who learned what, how, for how long, against whom."""
+    """The setting in a sentence: nodes, task, protocol, attack and rounds."""
     config: Mapping[str, Any] = run.provenance.get("config") or {}
     held = f"{int(run.byzantine.sum())} of {len(run.byzantine)} identities"
     if not config:

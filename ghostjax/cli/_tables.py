@@ -8,9 +8,9 @@ from rich.table import Table
 
 
 def print_table(console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints rows under named columns; ranges in brackets are left to the page.
+    """Prints rows under named columns, without ranges in brackets, which the page shows.
 
-    What is too wide for the terminal is printed row by row, so that no number is cut.
+    A table that is too wide for the terminal is printed row by row, so that no number is cut.
     """
     rows = [[cell.split("  [")[0] for cell in row] for row in rows]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)

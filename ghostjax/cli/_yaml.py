@@ -1,7 +1,7 @@
-"""Reading YAML strictly: YAML 1.2's numbers, a key once, bounded work, and every mistake in one line.
+"""Reads YAML strictly: numbers of YAML 1.2, unique keys, bounded work, and every mistake in one line.
 
-Only the grammar is PyYAML's. Its values are those of YAML 1.1 (`010` is 8, `1:20` is 80, `no` is False), some of its
-constructors fail with errors of their own, and what aliases multiply has no bound there.
+Only PyYAML's grammar is used. Its values are those of YAML 1.1 (`010` is 8, `1:20` is 80, `no` is False), some of its
+constructors raise other errors, and it does not bound the expansion of aliases.
 """
 
 import re
@@ -25,7 +25,7 @@ _WORDS = {
 
 
 class _Grammar(yaml.SafeLoader):
-    """Nodes as they are written, without tags; what a plain scalar means is said below."""
+    """The nodes as they are written, without tags. The functions below give plain scalars their values."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         return "none"
@@ -38,20 +38,20 @@ class _Grammar(yaml.SafeLoader):
 
 
 class _Quoting(yaml.SafeDumper):
-    """Quotes every text that would be read as something else."""
+    """Quotes every text that would not be read back as this text."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
 
-# A text that reads as a value or is refused is written in quotes: by the dumper's own rule or by this one.
+# A text is quoted if it would be read as another value or refused: by the dumper's rule or by this one.
 _Quoting.add_implicit_resolver(
     "tag:ghostjax,2026:value", re.compile(r"^[-+]?(0[oxb]\w+|[\d_.]+([eE][-+]?\d+)?)$"), list("-+.0123456789")
 )
 
 
 class _Wrong(Exception):
-    """What is wrong, and at which node."""
+    """A mistake, and its node."""
 
     def __init__(self, node: yaml.Node, problem: str):
         super().__init__(f"line {node.start_mark.line + 1}, column {node.start_mark.column + 1}: {problem}")
@@ -135,7 +135,7 @@ class _Values:
         return found
 
     def merged(self, node: Any, inner: tuple[yaml.Node, ...]) -> Iterator[tuple[Any, Any]]:
-        """What `<<` takes over from other mappings, the first one first."""
+        """The entries that `<<` takes from other mappings, the first mapping first."""
         for key, value in node.value:
             if _merges(key):
                 found = self.of(value, inner)
@@ -171,7 +171,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
         return int(digits)
     value = float(digits)
     if value in (float("inf"), float("-inf")):
-        raise _Wrong(node, f"{text}: larger than any number here; write .inf if that is meant")
+        raise _Wrong(node, f"{text}: larger than any number here; write .inf for infinity")
     return value
 
 
@@ -188,7 +188,7 @@ def _short(text: str) -> str:
 
 
 def _why(error: Exception) -> str:
-    """What is wrong and where, without the drawing."""
+    """The mistake and its place, without PyYAML's drawing."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None)
     if mark is None or problem is None:

@@ -1,4 +1,4 @@
-"""What lies beside a specification: code to be held against it, recorded runs, and machines of their own."""
+"""Bindings of a specification: code that implements it, recorded runs, and further random machines."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TYPE_CHECKING
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class Implementation(NamedTuple):
     """Code that is played in lock step with the specification, with mutants that must be caught.
 
-    **Fields.** `code` and each of the `mutants` are what `as_state_machine` takes: called with the initial state, they
-    return an object with a method per action and `abstraction()`. `spec` holds them to another specification than
-    the module's `spec()`, e.g. to the same protocol at a size that cannot be explored.
+    **Fields.** `code` and each of the `mutants` are implementations for `as_state_machine`: called with the initial
+    state, they return an object with a method per action and `abstraction()`. `spec` is the specification if it is not
+    the module's `spec()`, e.g. the same protocol at a size that cannot be explored.
     """
 
     code: Callable[[Any], Any]
@@ -29,7 +29,7 @@ class Recording(NamedTuple):
 
     **Fields.** `record()` runs the code and returns one sequence of events per run, e.g. per seed; each of the
     `mutants` returns that of one broken run. `project`, `silent`, `end` and `rounds` are as in `validate_traces`, and
-    without `end` or `rounds` no truncated trace could be told from a whole one, which is an error.
+    without `end` or `rounds` a truncated trace would look like a whole one, which is an error.
     """
 
     record: Callable[[], Sequence[Sequence[Event | Mapping[str, Any]]]]
@@ -43,9 +43,9 @@ class Recording(NamedTuple):
 class RandomMachine(NamedTuple):
     """A claim without a finite specification: a Hypothesis machine that must pass, with mutants that must fail.
 
-    **Fields.** `machine` and each of the `mutants` are `RuleBasedStateMachine` classes. `enough(machine)` is asked once
-    it passed and returns what was lacking (say, no case came near the bound), or nothing. `effort` multiplies the
-    number of runs that the budget allows.
+    **Fields.** `machine` and each of the `mutants` are `RuleBasedStateMachine` classes. `enough(machine)` is called
+    after a pass. It returns a reason why the runs were too weak (say, no case came near the bound), or nothing.
+    `effort` multiplies the number of runs that the budget allows.
     """
 
     machine: "type[RuleBasedStateMachine]"
@@ -55,7 +55,7 @@ class RandomMachine(NamedTuple):
 
 
 class Bindings(NamedTuple):
-    """All that a module and its companion offer, by name."""
+    """All bindings of a module and its companion, by name."""
 
     implementations: Mapping[str, Implementation] = {}
     traces: Mapping[str, Recording] = {}
@@ -63,7 +63,7 @@ class Bindings(NamedTuple):
 
 
 def bindings(modules: Sequence[Any]) -> Bindings:
-    """Calls `implementations()`, `traces()` and `machines()` of whichever of the modules define them.
+    """Calls `implementations()`, `traces()` and `machines()` of the modules that define them.
 
     Errors: `TypeError` for an entry of the wrong kind, naming it.
     """

@@ -27,21 +27,21 @@ def check(
 ) -> Report:
     """Explores every reachable state of `spec` (or of one of its mutants) and decides every claim.
 
-    Safety first: invariants, step invariants, bounds and (if the specification says so) deadlock, with a shortest
-    counterexample, which under symmetry too is a behaviour that can be executed. Then, on a complete graph, each
-    leads-to under its fairness. A correct specification must also not be vacuous: every action enabled somewhere,
-    every witness reached, the left side of every leads-to reachable. A budget that runs out before everything was
-    explored gives the verdict "incomplete", never "ok".
+    Safety is checked first: invariants, step invariants, bounds and (if declared) deadlock. A counterexample is a
+    shortest one and can be executed, also under symmetry. Then each leads-to is checked under its fairness, on the
+    complete graph. A correct specification must also not be vacuous: every action is enabled somewhere, every witness
+    is reached, and the left side of every leads-to is reachable. If a budget runs out before everything was explored,
+    the verdict is "incomplete", never "ok".
 
-    What jax would clamp or drop is a violation too, "OutOfBounds": a value beyond the bounds of its variable, and a
-    read or write outside an array whose result counts (not one that `where`, `cond` or the guard leaves out). A
-    claim that looks outside does not hold. Constants and parameters count from the end when negative, as in Python;
-    an index that depends on the state and is negative lies outside. `symmetry` is tried out on a sample of the states:
+    The property "OutOfBounds" is violated where jax would clamp or drop silently: by a value beyond the bounds of its
+    variable, and by a read or write outside an array if its result counts (`where`, `cond` or the guard may leave it
+    out). A claim that reads outside an array does not hold. Negative constants and parameters count from the end, as in
+    Python; a negative index that depends on the state is outside. `symmetry` is tested on a sample of the states:
     renamed states must lead to the renamed successors, with the same claims.
 
-    **Engines:** "numpy" compiles nothing, "xla" compiles, "auto" compiles only what NumPy has no form for; the same
-    results from each. Pass a `Program` instead of the specification to trace it once for several checks, e.g. of
-    all its mutants. Errors: `Unsound` for leads-to together with symmetry or a constraint, before anything is
+    **Engines:** "numpy" compiles nothing, "xla" compiles, "auto" compiles only if NumPy has no form for an operation.
+    All give the same results. Pass a `Program` instead of the specification to trace it once for several checks, e.g.
+    of all its mutants. Errors: `Unsound` for leads-to together with symmetry or a constraint, before anything is
     explored, for a symmetry that a sampled state refutes, and for a counterexample that no renaming of identities
     executes; `ConfigurationError` for functions that return no whole numbers, other shapes, or no single truth value.
     """
@@ -134,7 +134,7 @@ def _trace(running: Program, graph: Exploration, words: np.ndarray, mutant: Muta
 def _outside(
     running: Program, trace: Trace | None, properties: tuple[str, ...], bug: int
 ) -> tuple[Trace | None, list[str]]:
-    """The trace with its last state as the action makes it, and in words what lies outside bounds or arrays."""
+    """The trace with its last state as the action returns it, and a description of the value or index outside."""
     if trace is None:
         return None, []
     *before, last = trace.steps
@@ -144,7 +144,7 @@ def _outside(
         changed = tuple(name for name in state if (state[name] != before[-1].state[name]).any())
         return trace._replace(steps=(*before, Step(last.label, state, changed))), [why]
     if running.lowered is not None and not running.lowered.checked:
-        return trace, []  # nothing looks outside anywhere
+        return trace, []  # no index can be outside
     claims = {name: spec.invariants[name] for name in properties if name in spec.invariants}
     said = [f"{name}: {'; '.join(seen)}" for name, claim in claims.items()
             if (seen := claim_outside(spec, claim, last.state))]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a specification's functions return, held to what it declares: whole numbers, shapes, single truth values."""
+"""Checks the results of a specification's functions against its declarations: integers, shapes, single truth values."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from ghostjax.formal._spec import Action, Spec
 
 
 def refuse_misdeclared(spec: Spec) -> None:
-    """Refuses bounds that nothing fits, names given twice, and a symmetry of axes that are not there."""
+    """Refuses empty bounds, duplicate names, and a symmetry of axes that do not exist."""
     for name, var in spec.variables.items():
         if var.high < var.low:
             raise ConfigurationError(f"{spec.name}: Var({name}): {var.low}..{var.high}: give low <= high")
     names = [action.name for action in spec.actions]
     for action in spec.actions:
         if names.count(action.name) > 1:
-            raise ConfigurationError(f"{spec.name}: actions: {action.name} is there twice; give each a name of its own")
+            raise ConfigurationError(f"{spec.name}: actions: {action.name} is there twice; give each its own name")
         for name, count in action.params.items():
             if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
                 raise ConfigurationError(f"{spec.name}: {action.name}: {name}={count!r}: give a number of values >= 1")
@@ -35,7 +35,7 @@ def refuse_misdeclared(spec: Spec) -> None:
 
 
 def successor(spec: Spec, action: Action, args: Sequence[Any]) -> tuple[Any, ...]:
-    """The guard and the variables that `action` leads to, from the variables, its parameters and the mutant's id."""
+    """The guard and the next variables of `action`, as a function of variables, parameters and the mutant's id."""
     count = len(spec.variables)
     call = f"{spec.name}: {action.name}"
     found = action.fn(spec.state(**dict(zip(spec.variables, args[:count], strict=True))), *args[count:])

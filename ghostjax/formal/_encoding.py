@@ -10,7 +10,7 @@ from ghostjax.formal._spec import Var
 
 
 class Encoding(NamedTuple):
-    """Where each element of each variable lies: word, shift, mask and lower bound, in declared order."""
+    """The place of each element of each variable: word, shift, mask and lower bound, in declared order."""
 
     variables: Mapping[str, Var]
     word: np.ndarray
@@ -69,9 +69,9 @@ def unpack(layout: Encoding, words: Any) -> dict[str, Any]:
 
 
 def pack(layout: Encoding, fields: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The words `[K]` of one state and whether every element lies within its bounds (inside a trace).
+    """The words `[K]` of one state and whether every element is within its bounds (inside a trace).
 
-    Out of bounds, bits spill into neighbours and the words mean nothing: the flag is looked at first.
+    An element out of bounds overwrites the bits of its neighbours, and the words are invalid. Check the flag first.
     """
     elements = jnp.concatenate([jnp.asarray(fields[name], jnp.int32).reshape(-1) for name in layout.variables])
     high = np.concatenate([np.full(var.size, var.high, np.int32) for var in layout.variables.values()])
@@ -109,7 +109,7 @@ def unpack_many(layout: Encoding, words: np.ndarray) -> dict[str, np.ndarray]:
 def keys(words: np.ndarray) -> np.ndarray:
     """Words `[S, K]` as exact keys: `[S]` uint64 for up to 64 bits, else one bytes-like record per state.
 
-    Records compare and sort as their words do; they are slower and serve wide states only.
+    Records compare and sort as their words do. They are slower, and used for wide states only.
     """
     wide = np.ascontiguousarray(words).view(np.uint64)
     if wide.shape[1] == 1:
@@ -126,7 +126,7 @@ def words_of(keys: np.ndarray, count: int) -> np.ndarray:
 
 
 def columns_of(words: np.ndarray) -> np.ndarray:
-    """Words `[S, K]` as 64-bit columns `[K / 2, S]`, which is how batches are held."""
+    """Words `[S, K]` as 64-bit columns `[K / 2, S]`, the form of batches."""
     return np.ascontiguousarray(np.ascontiguousarray(words).view(np.uint64).T)
 
 

@@ -2,4 +2,4 @@
 
 
 class Unsound(ValueError):
-    """A combination whose verdict would mean nothing, e.g. liveness with symmetry reduction."""
+    """A combination whose verdict would be unsound, e.g. liveness with symmetry reduction."""

@@ -1,4 +1,4 @@
-"""What a robust round leaves behind for trace validation: levels of messages, and one event per phase."""
+"""Recording of robust rounds for trace validation: levels of messages, and one event per phase."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -15,16 +15,16 @@ from ghostjax.metrics import AbstractMetric
 
 
 class Phases(AbstractMetric):
-    """Records each round as the specification `robust_round` sees it, from the messages that really arrived.
+    """Records each round in the variables of the specification `robust_round`, from the messages that arrived.
 
         level_i = min(values, ceil(cap ||x_i|| / c)),    counted_i = ceil(cap min(||x_i||, c) / c)
 
-    A level counts `cap`-ths of the clipping radius c, rounded up: 0 is silence, `cap` a message of norm c, more one
-    that has to be clipped. `level_survivor` is the level of what the run's own rule makes of the norms, sent along one
-    axis: with `Clipping(TrimmedMean(f), c)` and `cap = 1` that of the upper survivor of the trim. Absent identities
-    have level -1. For a server, where one result is shared.
+    A level is the norm in units of c / `cap`, rounded up: 0 is silence, `cap` a message of norm c, and a larger level
+    has to be clipped. `level_survivor` is the level of the rule's result on messages with these norms along one axis:
+    with `Clipping(TrimmedMean(f), c)` and `cap = 1` that of the upper survivor of the trim. Absent identities have
+    level -1. It works at a server, where one result is shared.
 
-    **Traced:** `c`. **Static:** `cap`, `values` (the largest level that is told apart).
+    **Traced:** `c`. **Static:** `cap`, `values` (the largest level; larger ones are cut off).
     """
 
     c: Float[Array, ""] = real_field(default=1.0)
@@ -53,7 +53,7 @@ class Phases(AbstractMetric):
 
     def _level(self, norm: Array) -> Array:
         scaled = norm * self.cap / self.c.astype(norm.dtype)
-        # A norm that is the radius but for rounding, as clipped ones are, is not above it.
+        # A norm that exceeds the radius by rounding only, as of a clipped message, is not above it.
         return jnp.ceil(scaled * (1 - 8 * jnp.finfo(norm.dtype).eps)).astype(jnp.int32)
 
 
@@ -63,7 +63,7 @@ def events(record: Mapping[str, Any]) -> list[Event]:
     `record` is `run.record` (or one seed's part of a sweep). Validate them with
     `validate_trace(robust_round, events(run.record), rounds=run.rounds)`.
 
-    Errors: `ValueError` where the metric was not recorded.
+    Errors: `ValueError` if the metric was not recorded.
     """
     missing = [name for name in ("level", "level_sum", "level_survivor") if name not in record]
     if missing:

@@ -19,7 +19,7 @@ Verdict = Literal["ok", "violated", "deadlock", "incomplete"]
 
 
 class Violation(NamedTuple):
-    """What was found violated first: the properties, the state it was found from, and the label of the step, if any."""
+    """The first violation: the properties, the state that violates them or before the step, and the step's label."""
 
     properties: tuple[str, ...]
     state: int
@@ -27,7 +27,7 @@ class Violation(NamedTuple):
 
 
 class Exploration(NamedTuple):
-    """The explored graph: states in order of discovery, each with the label and the state that led to it first.
+    """The explored graph: states in order of discovery, each with the label and the state that first led to it.
 
     `depth` counts levels (an initial state has depth 1), `generated` listed initial states and enabled
     (state, label) pairs, self-loops included. `edges` (source, label, target) is kept only on demand.
@@ -61,10 +61,10 @@ def explore(
 ) -> Exploration:
     """Explores everything reachable from the initial states, or stops at the first violated property.
 
-    Out of bounds is a violation of its own, found before anything else is read from a successor. `only` narrows
-    the invariants and step invariants that are checked. A budget that runs out gives "incomplete".
-    The result is the same for any engine, size of batches and number of threads: states of a level are in the order
-    of their keys, and the first (state, label) in that order that reaches a new state is its parent.
+    "OutOfBounds" is a separate violation, found before a successor is read. `only` narrows the invariants and step
+    invariants that are checked. If a budget runs out, the verdict is "incomplete". The result is the same for every
+    engine, batch size and number of threads: states of a level are in the order of their keys, and the first (state,
+    label) in that order that reaches a new state is its parent.
     """
     search = _Search(program, bug, only, max_states, max_seconds, keep_edges, threads)
     try:
@@ -74,7 +74,7 @@ def explore(
 
 
 class _Found(NamedTuple):
-    """What one block of the frontier leads to: different keys not known when it was looked at, each with the first
+    """The result of one block of the frontier: distinct keys that were not yet known, each with the first
     `row * labels + label` that reaches it; enabled pairs per label; terminal rows; a violation, if any; edges."""
 
     keys: np.ndarray
@@ -161,7 +161,7 @@ class _Search:
             raise _Stop(f"{self.max_seconds:g} seconds were allowed")
 
     def _map(self, function: Callable[[int], Any], total: int) -> Iterator[Any]:
-        """`function` at the beginning of every block, in order; several at a time where there are several."""
+        """`function` of the beginning of every block, in order, by several threads if there are several."""
         starts = range(0, total, self.program.batch)
         if self.threads < 2 or len(starts) < 2:
             yield from map(function, starts)
@@ -196,7 +196,7 @@ class _Search:
         return (new, ids, None) if keep.all() else (new[:, keep], ids[keep], None)
 
     def _expand(self, frontier: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, Violation | None]:
-        """The new states that the frontier leads to, in key order, unless a step is wrong."""
+        """The new successors of the frontier, in key order, unless a step is a violation."""
         size = self.program.batch
         parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         states = self.states
@@ -242,7 +242,7 @@ class _Search:
         return _Found(keys.take(keep, axis=1), tag.take(keep), found.enabled, len(found.stuck), None, edges)
 
     def _wrong(self, columns: np.ndarray, found: Any) -> tuple[tuple[str, ...], int, int | None] | None:
-        """The first row of a block where a step is wrong, or that has no step though one must be."""
+        """The first row of a block with a step that is a violation, or with a deadlock that is one."""
         stuck = int(found.stuck[0]) if len(found.stuck) and self.spec.deadlock == "error" else -1
         row = found.wrong
         if stuck >= 0 and (row < 0 or stuck < row):
@@ -258,12 +258,12 @@ class _Search:
         return names if out.inside[0, label] else ("OutOfBounds",), row, label
 
     def _distinct(self, keys: np.ndarray, tag: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Different keys in order, each with its smallest tag."""
+        """The distinct keys in order, each with its smallest tag."""
         if not keys.shape[1]:
             return keys, tag
         bits = int(tag.max()).bit_length()
         if len(keys) == 1 and self.program.layout.used + bits <= 64:
-            # Key and tag in one number: one sort of plain integers does it.
+            # Key and tag fit into one number, so that one sort of plain integers suffices.
             both = keys[0] << np.uint64(bits) | tag.view(np.uint64)
             both.sort()
             key = both >> np.uint64(bits)
@@ -278,7 +278,7 @@ class _Search:
         return keys.compress(first, axis=1), tag.compress(first)
 
     def _level(self, keys: np.ndarray, parent: np.ndarray, label: np.ndarray, order: np.ndarray | None = None) -> None:
-        """A level of new states in key order; `order` says where each was among those added to the table."""
+        """A level of new states in key order. `order` are their places among the keys added to the table."""
         count = keys.shape[1]
         if not count:
             return

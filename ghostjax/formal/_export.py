@@ -45,7 +45,7 @@ class Module(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """What a referee found: distinct and generated states, depth, and whether a property was violated."""
+    """The result of another checker: distinct and generated states, depth, and whether a property was violated."""
 
     distinct: int
     generated: int
@@ -54,10 +54,10 @@ class Counts(NamedTuple):
 
 
 def to_tla(spec: Spec | Program, max_states: int = 100_000) -> Module:
-    """The explored graph as an explicit TLA+ module, so that another checker judges exactly the same graph.
+    """The explored graph as an explicit TLA+ module, so that another checker works on exactly the same graph.
 
     One variable `s` holds the number of a state, from 0 in order of discovery; an action is a tuple of sets of
-    successors. Each leads-to gets a specification with its own weak fairness, and a configuration of its own.
+    successors. Each leads-to gets a specification with its weak fairness, and a separate configuration.
 
     Errors: `ValueError` if the graph is not explored completely within `max_states`; `Unsound` for leads-to
     together with symmetry or a constraint.
@@ -142,9 +142,9 @@ def referee() -> Path | None:
 
 
 def judged(jar: Path, module: Path, configuration: Path, timeout: float = 600.0) -> Counts:
-    """What TLC finds for a module under a configuration: one worker, so that the depth is exact.
+    """The result of TLC for a module under a configuration, with one worker, so that the depth is exact.
 
-    Errors: `RuntimeError` with what it printed if it did not come to an end.
+    Errors: `RuntimeError` with TLC's output if it did not finish.
     """
     with tempfile.TemporaryDirectory() as scratch:
         command = [
@@ -156,7 +156,7 @@ def judged(jar: Path, module: Path, configuration: Path, timeout: float = 600.0)
 
 
 def parsed(output: str) -> Counts:
-    """The counts in what TLC prints."""
+    """The counts in the output of TLC."""
     counts = re.findall(r"([\d,]+) states generated, ([\d,]+) distinct states found", output)
     depth = re.findall(r"depth of the complete state graph search is ([\d,]+)", output)
     violated = bool(re.search(r"(is|was|were) violated|Temporal properties were violated", output))
@@ -171,7 +171,7 @@ def _set(states: list[int]) -> str:
 
 
 def _identifier(name: str) -> str:
-    """`name` as a TLA+ identifier that means nothing else in the module."""
+    """`name` as a TLA+ identifier that is unique in the module."""
     plain = re.sub(r"\W", "_", name)
     return f"{plain}_" if plain in _TAKEN else plain
 

@@ -1,7 +1,7 @@
-"""Specifications in folders: modules named `spec.py` or `*_spec.py`, and what lies beside them.
+"""Specifications in folders: modules named `spec.py` or `*_spec.py`, and the files beside them.
 
-A module defines `spec()`, `machines()` or both. The code that implements it is offered by `implementations()` and
-`traces()`, there or in a companion beside it: `implementation.py` for `spec.py`, `x_implementation.py` for
+A module defines `spec()`, `machines()` or both. `implementations()` and `traces()` return the code that implements it,
+in the same module or in a companion beside it: `implementation.py` for `spec.py`, `x_implementation.py` for
 `x_spec.py`. A companion may import the specification by its module's name.
 """
 
@@ -20,11 +20,11 @@ from ghostjax.formal._spec import Spec
 
 
 class Found(NamedTuple):
-    """What was found in a module: its specification and what is offered beside it, or the line that says why not.
+    """The content of a module: its specification and bindings, or the line that says why it has none.
 
-    `spec` is what is explored, `base` what the offered code is held to (another one only where `spec` is the larger
-    configuration for the night). `manifest` holds the golden counts of a `manifest.json` beside it, if there is one,
-    `beside` the companion with the code.
+    `spec` is explored. The bound code is checked against `base`; the two differ only if `spec` is the larger nightly
+    configuration. `manifest` holds the golden counts of a `manifest.json` beside it, if there is one. `beside` is the
+    companion with the code.
     """
 
     path: Path
@@ -55,9 +55,9 @@ def find(paths: Iterable[Path | str]) -> list[Path]:
 
 
 def load(path: Path, large: bool = False) -> Found:
-    """What one module and its companion define; whatever goes wrong in them is said, not raised.
+    """The content of one module and its companion. Their exceptions are reported, not raised.
 
-    `large` asks for the module's `nightly()`, a larger configuration, where it defines one.
+    `large` asks for the module's `nightly()`, a larger configuration, if it defines one.
     """
     name = path.parent.name if path.stem == "spec" else path.stem
     companion = path.with_name(f"{path.stem.removesuffix('spec')}implementation.py")
@@ -95,7 +95,7 @@ def _made(make: Any) -> Spec:
 
 
 def explain(error: BaseException, path: Path) -> str:
-    """One line: what was raised, and where in `path`."""
+    """One line: the exception, and its line in `path`."""
     frames = traceback.extract_tb(error.__traceback__)
     where = next((f.lineno for f in reversed(frames) if Path(f.filename) == path.absolute()), None)
     if where is None and isinstance(error, SyntaxError):
@@ -111,7 +111,7 @@ def _module(path: Path, known: Mapping[str, ModuleType] = {}) -> ModuleType:
     if source is None or source.loader is None:
         raise ImportError(f"{path} is not a Python module")
     module = importlib.util.module_from_spec(source)
-    # Dataclasses look their module up; what lies beside the module can be imported by it.
+    # Dataclasses look their module up in `sys.modules`. The module may import files beside it.
     sys.modules[name] = module
     sys.path.insert(0, str(path.parent))
     before = dict(sys.modules)

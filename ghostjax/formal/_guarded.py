@@ -1,8 +1,9 @@
-"""What lies outside an array, seen in a traced function: jax clamps such a read and drops such a write.
+"""Reads and writes outside an array, detected in a traced function: jax clamps such a read and drops such a write.
 
-The function is traced once and played again with a second value beside every array: where it means nothing, because
-it was read or written outside. The second value is three-valued logic (a choice doubts what it takes) and exists only
-where the known ranges of the indices do not exclude it, so that most programs stay as they are.
+The function is traced once, and then evaluated with a second value beside every array: a mask of the elements that are
+invalid, since they come from a read or write outside. The mask follows three-valued logic: a selection is invalid
+where the selected operand is. A mask exists only if the known ranges of the indices allow an index outside, so most
+programs are unchanged.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from ghostjax.formal._lower import filled, from_the_end, INNER, MOVES
 
 
 class Value(NamedTuple):
-    """An array, where it means nothing (None: nowhere), the range of its elements, whether it depends on the state."""
+    """An array, its invalid elements (None: none), the range of its elements, and whether it depends on the state."""
 
     value: Any
     doubt: Any = None
@@ -36,12 +37,12 @@ _COMPARED = {
 
 
 def guarded(closed: Any, args: Sequence[Value]) -> list[Value]:
-    """The outputs of `closed`, each with where it means nothing."""
+    """The outputs of `closed`, each with the mask of its invalid elements."""
     return _run(closed.jaxpr, closed.consts, args)
 
 
 def doubted(value: Value) -> Any:
-    """Whether any element means nothing: False where that is known."""
+    """Whether any element is invalid; the constant False if none can be."""
     return False if value.doubt is None else jnp.any(value.doubt)
 
 
@@ -78,10 +79,10 @@ def _equation(equation: Any, ins: list[Value]) -> list[Value]:
     if name in INNER and inner is not None:
         return _run(inner.jaxpr, inner.consts, ins)
     clean = all(x.doubt is None for x in ins)
-    if loop is not None and not (clean and not _looks(equation)):
+    if loop is not None and not (clean and not _indexes(equation)):
         return [Value(value, doubt) for value, doubt in loop(params, ins)]
     bound = equation.primitive.get_bind_params(params)
-    functions, rest = bound if isinstance(bound, tuple) else ((), bound)  # which of the two, jax's version says
+    functions, rest = bound if isinstance(bound, tuple) else ((), bound)  # the name depends on the version of jax
     out = equation.primitive.bind(*functions, *(x.value for x in ins), **rest)
     outs = list(out) if equation.primitive.multiple_results else [out]
     doubts: list[Any] = [None] * len(outs)
@@ -95,13 +96,13 @@ def _equation(equation: Any, ins: list[Value]) -> list[Value]:
     return [Value(value, doubt, low, high, state) for value, doubt in zip(outs, doubts, strict=True)]
 
 
-def _looks(equation: Any) -> bool:
-    """Whether an equation, or one inside it, reads or writes where an index says."""
+def _indexes(equation: Any) -> bool:
+    """Whether an equation, or one inside it, reads or writes at an index."""
     name = equation.primitive.name
     inner = [x for v in equation.params.values() for x in (v if isinstance(v, tuple | list) else [v])]
     bodies = [getattr(x, "jaxpr", x) for x in inner]
     return name in _ACCESS or name.startswith("scatter") or any(
-        _looks(e) for body in bodies if hasattr(body, "eqns") for e in body.eqns
+        _indexes(e) for body in bodies if hasattr(body, "eqns") for e in body.eqns
     )  # fmt: skip
 
 
@@ -141,7 +142,7 @@ def _doubts(equation: Any, ins: list[Value], outs: list[Any]) -> list[Any]:
     if len(outs) == 1 and all(jnp.shape(x.value) in ((), outs[0].shape) for x in ins) and name not in ("sort", "rev") \
             and not name.startswith("cum"):  # fmt: skip
         return [_either(*(jnp.broadcast_to(_dense(x), outs[0].shape) for x in ins if x.doubt is not None))]
-    # Anything else depends on all of it.
+    # Any other operation depends on all elements.
     whole = _either(*(_dense(x).any() for x in ins if x.doubt is not None))
     return [jnp.broadcast_to(whole, jnp.shape(out)) for out in outs]
 
@@ -151,7 +152,7 @@ def _within(x: Value, limit: int) -> bool:
 
 
 def _access(equation: Any, ins: list[Value], out: Any) -> Any:
-    """Where what is read, or the array that is written, means nothing."""
+    """The invalid elements of the read result, or of the written array."""
     name, params = equation.primitive.name, equation.params
     shape = jnp.shape(ins[0].value)
     whole = lambda doubt: None if doubt is None else jnp.broadcast_to(doubt, out.shape)
@@ -251,7 +252,7 @@ def _while(params: Any, ins: list[Value]) -> list[tuple[Any, Any]]:
 
 
 def _range(name: str, params: Any, ins: list[Value]) -> Known:
-    """The range of the elements of a result, as far as that is plain from the ranges of its operands."""
+    """The range of the elements of a result, as far as the ranges of its operands determine it."""
     if name == "iota":
         return 0, params["shape"][params["dimension"]] - 1
     if name in ("argmax", "argmin"):

@@ -14,7 +14,7 @@ from ghostjax.formal._spec import LeadsTo, Spec
 class LivenessResult(NamedTuple):
     """Whether a leads-to holds; if not, a lasso: states of the prefix, then of the cycle that repeats for ever.
 
-    `reachable` says whether P occurs at all: a leads-to whose P never happens says nothing.
+    `reachable` says whether P occurs at all: a leads-to whose P never happens is vacuous.
     """
 
     name: str
@@ -27,12 +27,13 @@ class LivenessResult(NamedTuple):
 def leads_to(program: Program, graph: Exploration, claim: LeadsTo, words: np.ndarray) -> LivenessResult:
     """Decides `claim` on a completely explored graph with its edges.
 
-    Weak fairness is a generalised Buechi condition, so maximal strongly connected components of the states
-    where Q does not hold suffice: a component is a fair counterexample when for each fair action some state of it
-    has no state-changing step of that action at all, or such a step stays inside. A self-loop neither enables
-    nor satisfies fairness, and staying put for ever (stuttering) is a behaviour.
+    Weak fairness is a generalised Buechi condition, so it suffices to look at the maximal strongly connected components
+    of the states where Q does not hold. A component is a fair counterexample if each fair action satisfies one of two
+    conditions: some state of the component has no state-changing step of the action, or such a step stays inside. A
+    self-loop neither enables nor satisfies fairness, and an endless repetition of one state (stuttering) is a
+    behaviour.
 
-    Errors: `Unsound` with symmetry or a constraint, or on an incomplete graph, where the answer would mean nothing.
+    Errors: `Unsound` with symmetry or a constraint, or on an incomplete graph.
     """
     spec = program.spec
     refuse_unsound(spec, claim)
@@ -42,7 +43,7 @@ def leads_to(program: Program, graph: Exploration, claim: LeadsTo, words: np.nda
     from scipy.sparse.csgraph import breadth_first_order, connected_components
 
     count = len(graph.keys)
-    # What looks outside an array is pending, and has not come.
+    # If P reads outside an array it counts as true, and if Q does it counts as false.
     p, q = program.predicates([claim.p], words, blind=True)[:, 0], program.predicates([claim.q], words)[:, 0]
     source, label, target = graph.edges if graph.edges is not None else (np.zeros(0, np.int64),) * 3
     start = np.flatnonzero(p & ~q)
@@ -52,7 +53,7 @@ def leads_to(program: Program, graph: Exploration, claim: LeadsTo, words: np.nda
         return LivenessResult(claim.name, True, True)
     inside = ~q[source] & ~q[target]
     within = csr_array((np.ones(inside.sum(), np.int8), (source[inside], target[inside])), (count, count))
-    # One extra node with an edge to every start makes "reachable from any start" a single search.
+    # An extra node with an edge to every start reduces "reachable from any start" to one search.
     rows = np.concatenate([source[inside], np.full(len(start), count)])
     columns = np.concatenate([target[inside], start])
     extended = csr_array((np.ones(len(rows), np.int8), (rows, columns)), (count + 1, count + 1))
@@ -82,7 +83,7 @@ def leads_to(program: Program, graph: Exploration, claim: LeadsTo, words: np.nda
 
 
 def refuse_unsound(spec: Spec, claim: LeadsTo) -> None:
-    """Raises `Unsound` if leads-to means nothing for `spec`: states are merged, or behaviours cut off."""
+    """Raises `Unsound` if leads-to is undecidable for `spec`: symmetry merges states, a constraint cuts behaviours."""
     if spec.symmetry or spec.constraint is not None:
         what = "symmetry" if spec.symmetry else "a constraint"
         raise Unsound(
@@ -91,7 +92,7 @@ def refuse_unsound(spec: Spec, claim: LeadsTo) -> None:
 
 
 def _labels(program: Program, action: str, per_label: bool) -> list[np.ndarray]:
-    """The label sets that must each be treated fairly: the action's union, or each of its labels."""
+    """The label sets with a fairness condition each: the union of the action's labels, or every label."""
     of_action = np.array([i for i, label in enumerate(program.labels) if label.action == action])
     if not len(of_action):
         raise ValueError(f"{program.spec.name}: fairness of {action!r}: no such action")
@@ -99,7 +100,7 @@ def _labels(program: Program, action: str, per_label: bool) -> list[np.ndarray]:
 
 
 def _lasso(claim, graph, start, bad_states, component, requirements, q) -> LivenessResult:
-    """The shortest way into a bad component, and a walk in it that is fair to every requirement."""
+    """The shortest way into a bad component, and a cycle in it that satisfies every fairness condition."""
     source, label, target = graph.edges
     outgoing: dict[int, list[tuple[int, int]]] = {}
     keep = ~q[source] & ~q[target]

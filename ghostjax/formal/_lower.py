@@ -1,8 +1,13 @@
 """A traced function of small integer arrays as expressions over their elements.
 
-Every equation of a jaxpr becomes, element by element, expressions of `Expressions`; an array is an array of their
-indices. Where an index is known (most are, once an action's parameters are), reading and writing an element costs
-nothing; where it is not, it becomes a choice among the elements that it may mean.
+Every equation of a jaxpr becomes, element by element, expressions of `Expressions`. An array is represented by an
+integer array of the same shape (`Ids`): the indices of its elements' expressions. So operations that only move
+elements (`MOVES`) run in numpy on the indices. Each other primitive has a rule in `_RULES`, and a loop is unrolled.
+**Invariants:** every expression has bounds `low .. high` that hold in all states, and an expression that may leave the
+dtype raises `Unknown`, so that integers never wrap. A read or write whose index is known (most are, once the parameters
+of an action are) costs nothing. With another index it becomes a `select` among the elements in the index's bounds, and
+the result is `checked`: its condition says that the index was inside the array, and a violated one is reported, since
+jax itself would clamp or drop. `Unknown` means that the function has no such form; it is then run by jax instead.
 """
 
 import itertools
@@ -29,7 +34,7 @@ INNER = ("jit", "pjit", "closed_call", "core_call", "custom_jvp_call", "custom_v
 
 
 def lower(e: Expressions, closed: Any, args: Sequence[Ids]) -> list[Ids]:
-    """The outputs of `closed` for arguments given as arrays of expressions; raises `Unknown` for what has no form."""
+    """The outputs of `closed` for arguments given as arrays of expressions. Raises `Unknown` if it has no such form."""
     return _run(e, closed.jaxpr, [_constants(e, np.asarray(c)) for c in closed.consts], list(args))
 
 
@@ -59,11 +64,11 @@ def _run(e: Expressions, jaxpr: Any, consts: list[Ids], args: list[Ids]) -> list
 
 
 def from_the_end(jaxpr: Any) -> dict[Any, Any]:
-    """Indices as jax makes them, `i + n` where `i < 0`: by their variable, the `i` that was written."""
+    """Indices as jax wraps them, `i + n` where `i < 0`: maps the variable of each to the written `i`."""
     made = {out: equation for equation in jaxpr.eqns for out in equation.outvars}
     found = {}
     for equation in jaxpr.eqns:
-        # An array's indexing selects in place, `take` by an inner function.
+        # Indexing wraps by `select_n`, `take` by an inner function named `_where`.
         name, ins = equation.primitive.name, equation.invars
         if not (name == "select_n" or (name in INNER and equation.params.get("name") == "_where")) or len(ins) != 3:
             continue
@@ -78,7 +83,7 @@ def from_the_end(jaxpr: Any) -> dict[Any, Any]:
 
 
 def _not_negative(e: Expressions, at: int, written: int) -> int:
-    """A constant counts from the end, as in Python; what depends on the state and is negative is no index."""
+    """A negative constant counts from the end, as in Python. A negative index that depends on the state is a fault."""
     if e.value(written) is not None or e.low[written] >= 0:
         return at
     return e.checked(at, e.le(e.constant(0), written))
@@ -161,7 +166,7 @@ def _shift(left: bool) -> Callable[..., Ids]:
         def one(a: int, b: int) -> int:
             amount = e.value(b)
             if amount is None or not 0 <= amount < 31 or e.low[a] < 0:
-                raise Unknown("a shift of or by what may be negative")
+                raise Unknown("a shift of or by a value that may be negative")
             power = e.constant(1 << amount)
             return e.mul(a, power) if left else e.divide(a, power)
 
@@ -202,7 +207,7 @@ def _reduce(method: str, empty: int | None) -> Callable[..., Ids]:
         for row in rows:
             if not row and empty is None:
                 raise Unknown(f"{method} of nothing")
-            # Balanced, so that equal parts of different sums are found.
+            # A balanced tree, so that equal parts of different sums become one expression.
             while len(row) > 1:
                 row = [function(*row[i : i + 2]) if i + 1 < len(row) else row[i] for i in range(0, len(row), 2)]
             boolean = method in ("and_", "or_")
@@ -338,9 +343,9 @@ def _starts(e: Expressions, shape: Any, index: Ids, where: Any, batching: Any, i
 
 
 def filled(mode: Any, fill_value: Any) -> bool:
-    """Whether a read says what it gives outside: not by jax's own filling, True or the type's smallest value."""
-    own = fill_value is None or fill_value is True or (isinstance(fill_value, int) and fill_value == -(2**31))
-    return mode == jax.lax.GatherScatterMode.FILL_OR_DROP and not own
+    """Whether a read has an explicit value for outside. jax's default fillings (True, least int32) do not count."""
+    default = fill_value is None or fill_value is True or (isinstance(fill_value, int) and fill_value == -(2**31))
+    return mode == jax.lax.GatherScatterMode.FILL_OR_DROP and not default
 
 
 def _gather(e: Expressions, x: Ids, indices: Ids, dimension_numbers: Any, slice_sizes: Any, mode: Any,

@@ -1,9 +1,9 @@
 """A specification as straight-line NumPy over batches of packed states: nothing is compiled.
 
-Each action is traced once and then written out for each of its labels, over the elements of a state. A batch of
-states is held by element, so that every operation runs over the whole batch in the narrowest type that holds its
-values. Guards come first; successors are packed for enabled (state, label) pairs only, by replacing the bits that
-the label changes.
+Each action is traced once, and then lowered to expressions over the elements of a state, for each of its labels. A
+batch of states is stored by element, so that every operation runs over the whole batch in the narrowest type that
+holds its values. Guards are evaluated first. Successors are packed for enabled (state, label) pairs only, by replacing
+the bits that the label changes.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,8 +22,8 @@ from ghostjax.formal._symbolic import Expressions
 
 
 class Successors(NamedTuple):
-    """What one batch leads to: per successor its key `[W, N]` and `row * labels + label`; per label the number of
-    rows where it is enabled; the rows where none is; the first row with a wrong step, or -1."""
+    """The successors of one batch: their keys `[W, N]` and `row * labels + label`; per label the number of rows where
+    it is enabled; the rows without an enabled label; the first row with a step that is a violation, or -1."""
 
     keys: np.ndarray
     tag: np.ndarray
@@ -61,7 +61,7 @@ class Lowered:
 
     @property
     def checked(self) -> bool:
-        """Whether some index, of a transition or of a claim that was asked for, may lie outside its array."""
+        """Whether an index of a transition, or of a requested claim, may be outside its array."""
         return self._e.checks > 0
 
     def machine(self, bug: int, only: tuple[str, ...] | None) -> "Machine":
@@ -72,7 +72,7 @@ class Lowered:
         return self._machines[key]
 
     def predicates(self, functions: Sequence[Callable[[Any], Any]], blind: bool = False) -> Plan:
-        """Truth values of states, and `blind` where one looks outside an array."""
+        """Truth values of states, and `blind` where a predicate reads outside an array."""
         key = (blind, *map(id, functions))
         if key not in self._plans:
             outputs = [self._claim(self._trace(f, 1), self._elements, blind=blind) for f in functions]
@@ -114,8 +114,8 @@ class Lowered:
                 if new != old:
                     within = e.and_(e.le(e.constant(low), new), e.le(new, e.constant(high)))
                     inside = e.and_(inside, within)
-            # What lies outside an array is as wrong as a value out of bounds; a guard that looks there counts as
-            # enabled, so that it is found.
+            # A read or write outside an array is a violation like a value out of bounds. A guard that reads outside
+            # counts as enabled, so that the violation is found.
             guard = int(np.squeeze(enabled))
             blind = e.doubt([guard])
             changed = [new for old, new in zip(self._elements, after, strict=True) if new != old]
@@ -156,7 +156,7 @@ class _Change:
                 self.values.append(new)
                 self._where.append((column, shift, low))
             else:
-                # A constant out of bounds is reported before its bits are looked at.
+                # A constant out of bounds is reported before its bits are used.
                 self._set[column] |= (known - low & int(layout.mask[k])) << shift
 
     def apply(self, keys: np.ndarray, values: Sequence[Any], rows: np.ndarray | None) -> np.ndarray:
@@ -208,7 +208,7 @@ class Machine:
         self._dense: Plan | None = None
 
     def successors(self, columns: np.ndarray, loops: bool) -> Successors:
-        """The successors of states `[W, B]`; those that are the state itself only if `loops`."""
+        """The successors of states `[W, B]`; self-loops only if `loops`."""
         size = columns.shape[1]
         *values, some, wrong = self._plan(columns)
         counts = np.zeros(self._labels, np.int64)
@@ -218,10 +218,10 @@ class Machine:
         for label, enabled, where in self._live:
             rows = np.arange(size) if enabled is None else np.flatnonzero(values[enabled])
             counts[label] = len(rows)
-            own = columns.take(rows, axis=1)
-            after = self._changes[label].apply(own.copy(), values[where], rows)
+            before = columns.take(rows, axis=1)
+            after = self._changes[label].apply(before.copy(), values[where], rows)
             if not loops:
-                moved = np.flatnonzero(after[0] != own[0] if len(own) == 1 else (after != own).any(0))
+                moved = np.flatnonzero(after[0] != before[0] if len(before) == 1 else (after != before).any(0))
                 after, rows = after.take(moved, axis=1), rows.take(moved)
             rows = rows * self._labels
             rows += label

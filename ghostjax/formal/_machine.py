@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass
 class Statistics:
-    """How far a machine got: runs, steps (of each action too), forbidden steps tried, the keys of states visited."""
+    """The statistics of a machine: runs, steps (also per action), forbidden steps tried, keys of visited states."""
 
     runs: int = 0
     steps: int = 0
@@ -49,9 +49,9 @@ def as_state_machine(
 ) -> "type[RuleBasedStateMachine]":
     """A `RuleBasedStateMachine` that plays `spec`: one rule per action, every claim asserted by name at every step.
 
-    Parameters are drawn from the labels that are enabled, so that nothing is filtered; where nothing is enabled a
-    rule `Stutter` does nothing. With an `implementation` both are run in lock step. It is called once per run with
-    the initial state and returns an object with
+    Parameters are drawn from the enabled labels, so that nothing is filtered. If nothing is enabled, a rule `Stutter`
+    does nothing. With an `implementation` both run in lock step. It is called once per run with the initial state and
+    returns an object with
 
         a method per action     named as the action, called with its parameters by name;
         abstraction()           the specification's variables, or some of them, as seen in the implementation;
@@ -133,7 +133,7 @@ def as_state_machine(
             raise AssertionError(f"{spec.name}: the implementation did {label}, which is not enabled")
 
         def _replay(self, trace: Trace) -> None:
-            """Plays a trace for as long as the specification allows it; the code must refuse what it does not."""
+            """Plays a trace as long as the specification allows it; the code must refuse the first forbidden step."""
             self._begin(oracle.index(trace.steps[0].state))
             for step in trace.steps[1:]:
                 assert step.label is not None
@@ -189,9 +189,9 @@ def fuzz(
 ) -> Statistics:
     """Runs `as_state_machine(...)` for `examples` runs of at most `steps` steps; `overrides` are Hypothesis settings.
 
-    A failure raises what failed, with the shortest sequence of steps that Hypothesis found as its note. Random
-    play neither remembers what it saw nor covers everything: `check` is the gate, this reaches real code and
-    sizes that `check` cannot. Play that never took a step fails; actions that it never took are named in a warning.
+    A failure raises its exception, with the shortest sequence of steps that Hypothesis found as a note. Random play
+    does not remember states and is not exhaustive. `check` is the gate; random play reaches real code, and sizes that
+    `check` cannot. It fails if it never took a step; a warning names actions that it never took.
     """
     from hypothesis.stateful import run_state_machine_as_test
 
@@ -230,8 +230,8 @@ def play(machine: "type[RuleBasedStateMachine]", examples: int = 50, steps: int 
 def replay(spec: Spec | Program, implementation: Callable[[Any], Any], traces: Mapping[str, Trace]) -> Statistics:
     """Plays traces, such as the counterexamples of mutants, on the specification and its implementation in lock step.
 
-    Each is followed for as long as the specification allows; an implementation that can refuse must refuse the first
-    step that it does not. What is rare in random play is thereby tried for certain.
+    Each trace is followed as long as the specification allows it. An implementation that can refuse must refuse the
+    first step that the specification forbids. So steps that are rare in random play are tried for certain.
     """
     machine: Any = as_state_machine(spec, implementation)
     for name, trace in traces.items():
@@ -278,7 +278,7 @@ def _rule(name: str, has_params: bool, st: Any, rule: Any, precondition: Any) ->
 
 
 def _refusals(implementation: Any, spec: Spec) -> dict[str, Any]:
-    """By action, the exception that says no."""
+    """By action, the exception by which the implementation refuses."""
     made = implementation.func if isinstance(implementation, partial) else implementation
     refuses = getattr(made, "refuses", {})
     return dict(refuses) if isinstance(refuses, Mapping) else {action.name: refuses for action in spec.actions}
@@ -318,7 +318,7 @@ def _same(code: Any, node: "_Node", name: str, when: str) -> None:
 
 @dataclasses.dataclass
 class _Node:
-    """One state with all that is known of it: its variables, what is enabled, where that leads, what fails."""
+    """One state with its variables, enabled labels, successors and violated claims."""
 
     key: Any
     words: np.ndarray
@@ -331,11 +331,11 @@ class _Node:
     broken: tuple[str, ...]
     pending: list[tuple[bool, bool]] | None = None
 
-    # Most states are expanded ahead and never visited: these are made where they are asked for.
+    # Most states are expanded ahead and never visited, so these are computed on demand.
 
     @cached_property
     def choices(self) -> dict[str, list[dict[str, int]]]:
-        """The parameters of what is enabled, by action."""
+        """The parameters of the enabled labels, by action."""
         found: dict[str, list[dict[str, int]]] = {}
         for i in np.flatnonzero(self.enabled):
             found.setdefault(self.labels[i].action, []).append(dict(self.labels[i].params))
@@ -343,15 +343,15 @@ class _Node:
 
     @cached_property
     def forbidden(self) -> list[tuple[str, dict[str, int]]]:
-        """What is not enabled."""
+        """The labels that are not enabled."""
         return [(self.labels[i].action, dict(self.labels[i].params)) for i in np.flatnonzero(~self.enabled)]
 
 
 class _Oracle:
-    """The specification as a table of states, filled as they are visited and kept between runs."""
+    """The specification as a table of states, which is filled on visits and kept between runs."""
 
     AHEAD = 32
-    """States expanded together: the smallest batch costs the same for one."""
+    """States that are expanded together: the smallest batch costs as much as one state."""
 
     def __init__(self, program: Program, mutant: Mutant | None):
         self.program, self.bug = program, 0 if mutant is None else mutant.bug
@@ -368,7 +368,7 @@ class _Oracle:
             raise ValueError(f"{spec.name}: an initial state is out of bounds")
 
     def at(self, words: np.ndarray) -> _Node:
-        """The node of a state, expanding it, and states seen but not yet expanded beside it, if it is new."""
+        """The node of a state. A new state is expanded, together with states seen and not yet expanded."""
         key = keys(words[None])[0].item()
         if key not in self._nodes:
             self._waiting.pop(key, None)

@@ -1,8 +1,8 @@
 """A jaxpr evaluated by NumPy: the same program without compiling it.
 
 A small specification is explored in less time than XLA takes to compile it. Its batched step is traced once
-(milliseconds) and then evaluated operation by operation on whole batches. Only the operations that integer
-state machines are made of are known; `evaluate` raises `Unknown` for any other and the caller compiles instead.
+(milliseconds) and then evaluated operation by operation on whole batches. Only operations of integer state machines
+are known. `evaluate` raises `Unknown` for any other, and the caller compiles instead.
 """
 
 from collections.abc import Callable, Sequence
@@ -143,7 +143,7 @@ def _dynamic_slice(x: np.ndarray, *starts: np.ndarray, slice_sizes: Any, **_: An
 
 def _positions(indices: np.ndarray, operand: tuple[int, ...], sizes: Any, collapsed: Any, batching: Any,
                index_batching: Any, index_map: Any) -> tuple[list[np.ndarray], np.ndarray, int]:  # fmt: skip
-    """Per operand dimension the position of every element of the windows, `[batch..., window...]`; which are inside."""
+    """Per operand dimension the positions of the windows' elements, `[batch..., window...]`, and which are inside."""
     batch, windows = indices.shape[:-1], [d for d in range(len(operand)) if d not in collapsed and d not in batching]
     rank = len(batch) + len(windows)
     where: list[np.ndarray] = []

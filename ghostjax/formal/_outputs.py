@@ -98,7 +98,7 @@ def to_json(checked: Checked) -> str:
 
 
 def _rule(result: Result) -> str:
-    # Properties of a specification have names of their own; the code beside it may be named like one of them.
+    # Names of properties are unique within a specification, but an implementation may have the name of one.
     kind, name = result.case
     return f"{kind}/{name}" if kind in ("lock step", "trace", "mutated trace", "machine", "code mutant") else name
 
@@ -114,5 +114,5 @@ def _line(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Without what XML 1.0 cannot hold."""
+    """The text without characters that XML 1.0 forbids."""
     return "".join(c for c in text if c in "\n\t" or ord(c) >= 32)

@@ -1,4 +1,4 @@
-"""What a step or a claim did wrong with its indices and ranges, in words: it is played once more, state by state."""
+"""A description of an index or a value outside, of a step or a claim, which is evaluated once more for that."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _NEGATIVE = "a negative index"
 
 
 def step_outside(spec: Spec, state: Mapping[str, Any], label: Label, bug: int) -> tuple[dict[str, np.ndarray], str]:
-    """Where `label` leads as its action says it (an encoded state has no room for it), and what lies outside."""
+    """The successor as the action of `label` returns it (it has no valid encoding), and the value or index outside."""
     action = next(action for action in spec.actions if action.name == label.action)
     params = [*label.params.values(), bug]
     after, seen = _played(lambda *args: successor(spec, action, args), spec, state, params)
@@ -30,7 +30,7 @@ def step_outside(spec: Spec, state: Mapping[str, Any], label: Label, bug: int) -
 
 
 def claim_outside(spec: Spec, claim: Callable[..., Any], state: Mapping[str, Any]) -> list[str]:
-    """Where a claim on one state looks outside an array."""
+    """The index by which a claim on one state reads outside an array."""
     return _played(claim_of(spec, claim), spec, state, [])[1]
 
 
@@ -42,7 +42,7 @@ def _played(function: Any, spec: Spec, state: Mapping[str, Any], params: Sequenc
     given = dict(zip(closed.jaxpr.invars, names, strict=True))
     seen: dict[str, None] = {}
     out = _run(closed.jaxpr, closed.consts, args, given, seen)
-    # A constant or a parameter may count from the end: that is said only where nothing else is.
+    # A constant or a parameter may count from the end. Such an index is named only if there is no other.
     said = [text for text in seen if not text.startswith(_NEGATIVE)] or list(seen)
     return [np.asarray(value) for value in out], said
 
@@ -77,7 +77,7 @@ def _run(jaxpr: Any, consts: Any, args: Sequence[Any], named: dict[Any, str], se
 
 
 def _beyond(equation: Any, ins: list[Any], array: str) -> Iterator[str]:
-    """The indices of one equation that lie outside."""
+    """The indices of one equation that are outside."""
     name, params = equation.primitive.name, equation.params
     shape = jnp.shape(ins[0]) if ins else ()
     if name in ("dynamic_slice", "dynamic_update_slice"):

@@ -1,4 +1,4 @@
-"""A counterexample, or a whole small graph, as one self-contained page that is stepped through."""
+"""A counterexample, or a whole small graph, as one self-contained page that a reader steps through."""
 
 import json
 from importlib.resources import files
@@ -19,7 +19,7 @@ LIMIT = 50_000
 
 
 def trace_page(spec: Spec, report: Report) -> str:
-    """The counterexample of `report` as a page: next and previous step, what changed, which claims fail.
+    """The counterexample of `report` as a page: next and previous step, changed elements, violated claims.
 
     Errors: `ValueError` if the report has none.
     """
@@ -44,13 +44,13 @@ def trace_page(spec: Spec, report: Report) -> str:
 
 
 def graph_page(spec: Spec | Program) -> str:
-    """Every reachable state of a small specification as a page: choose among what is enabled, go back, go on.
+    """Every reachable state of a small specification as a page: a reader chooses among the enabled actions.
 
-    Claims that fail somewhere are shown where they do. Errors: `ValueError` for more than 50 000 states.
+    A state shows the claims that it violates. Errors: `ValueError` for more than 50 000 states.
     """
     program = spec if isinstance(spec, Program) else Program(spec)
     spec = program.spec
-    # Nothing is checked on the way: the page shows what a violation leads to as well.
+    # Exploration does not stop at violations: the page also shows the states after one.
     free = Program(spec._replace(invariants={}, steps={}, deadlock="allowed"))
     graph = explore(free, max_states=LIMIT, keep_edges=True)
     if graph.verdict != "ok":
@@ -78,7 +78,7 @@ def graph_page(spec: Spec | Program) -> str:
 
 
 def _where(names: list[str], table: np.ndarray) -> dict[int, list[str]]:
-    """Per state with any, the names that hold in it."""
+    """The names that hold in a state, for each state with at least one."""
     rows = np.flatnonzero(table.any(1)).tolist()
     return {row: [name for name, on in zip(names, table[row], strict=True) if on] for row in rows}
 

@@ -19,7 +19,7 @@ _UFUNCS: dict[str, Callable[..., Any]] = {
 class Plan:
     """The values of `outputs` for batches of states given as 64-bit columns `[W, B]`.
 
-    Calling it gives one entry per output: an array `[B]`, or a NumPy scalar for what is the same in every state.
+    Calling it gives one entry per output: an array `[B]`, or a NumPy scalar if the value is the same in every state.
     """
 
     def __init__(self, e: Expressions, layout: Encoding, outputs: Sequence[int]):
@@ -72,8 +72,8 @@ class Plan:
         if slot is None:
             if self._e.op[at] == "constant":
                 return self._slot((at, kind), kind(self._e.low[at]))
-            own = self._slots[at, self._type(at)]
-            slot = self._step((at, kind), lambda x: x.astype(kind), own)
+            slot = self._slots[at, self._type(at)]
+            slot = self._step((at, kind), lambda x: x.astype(kind), slot)
         return slot
 
     def _emit(self, at: int) -> None:
@@ -108,7 +108,7 @@ class Plan:
                 self._step(key, lambda x: x.astype(kind), whole)
 
     def _load(self, key: Any, number: int) -> None:
-        """An element of the state, from the byte that holds it or, where it lies across bytes, from its word."""
+        """An element of the state, from the byte that holds it, or from its word if it spans two bytes."""
         layout, kind = self._layout, key[1]
         if not self._start:
             self._start.append(None)

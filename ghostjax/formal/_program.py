@@ -38,11 +38,11 @@ class Inspected(NamedTuple):
 
 
 class Program:
-    """Everything about one specification that is traced, once for all its mutants.
+    """The traced functions of one specification, once for all its mutants.
 
-    `engine` "numpy" writes the traced transitions out over elements and runs them by NumPy, nothing is compiled;
-    "xla" compiles them for batches of states and parameters; "auto" is the former wherever it has a form for every
-    operation. All give the same integers (`benchmarks/model_checking.py` measures them).
+    `engine` "numpy" lowers the traced transitions to expressions over elements and runs them by NumPy; nothing is
+    compiled. "xla" compiles them for batches of states and parameters. "auto" is "numpy" if that has a form for every
+    operation, otherwise "xla". All give the same integers (`benchmarks/model_checking.py` measures them).
     """
 
     SIZES = {"lowered": (32768,), "numpy": (32, 512, 4096), "xla": (256, 8192)}
@@ -76,7 +76,7 @@ class Program:
 
     @cached_property
     def free(self) -> "Program":
-        """The same without symmetry, whatever runs it: nothing is compiled where that can be spared."""
+        """The same without symmetry, by NumPy if that has a form, so that nothing is compiled for it."""
         if self.lowered is None:
             return Program(self.spec._replace(symmetry=(), leads_to=()))
         free = copy.copy(self)
@@ -100,7 +100,7 @@ class Program:
     def successors(
         self, columns: np.ndarray, bug: int, only: tuple[str, ...] | None = None, loops: bool = True
     ) -> Successors:
-        """The successors of states `[W, B]`, made canonical or not; without `loops`, those that differ."""
+        """The successors of states `[W, B]`, canonical or not; without `loops`, no self-loops."""
         if self.lowered is not None:
             return self._machine(bug, only).successors(columns, loops)
         out = self.expand_columns(columns, bug)
@@ -126,7 +126,7 @@ class Program:
         first, last = len(spec.invariants), len(spec.invariants) + len(spec.witnesses)
         within = np.ones(size, bool)
         if spec.constraint is not None:
-            # A state beyond an array is looked at: to leave it out would hide what follows.
+            # A state whose constraint reads outside an array is explored: leaving it out would hide its successors.
             within = self._values([spec.constraint], columns, True)[0]
         return Inspected(_table(values[:first], size), within, _table(values[first:last], size))
 
@@ -150,7 +150,7 @@ class Program:
     ) -> np.ndarray:
         """Further predicates `[B, len(functions)]` of states, e.g. the two sides of a leads-to.
 
-        Where one looks outside an array its truth is `blind`.
+        The truth value of one that reads outside an array is `blind`.
         """
         if self.lowered is not None:
             return _table(self._values(functions, columns_of(words), blind), len(words))
@@ -171,7 +171,7 @@ class Program:
         return [np.broadcast_to(value, columns.shape[1]) for value in plan(columns)]
 
     def _run(self, name: str, step: Callable[..., Any], words: np.ndarray, bug: int) -> list[np.ndarray]:
-        # A batch is padded to one of few sizes by repeating its first row: every further shape is a further trace.
+        # A batch is padded to one of few sizes by repeating its first row, since every new shape is traced again.
         count = len(words)
         sizes = self.SIZES[self.engine]
         size = next((s for s in sizes if s >= count), sizes[-1])
@@ -214,8 +214,8 @@ def _expand(spec: Spec, layout: Encoding, words: Any, bug: Any) -> tuple[Any, ..
             more = [Value(p, None, 0, c - 1, False) for p, c in zip(params, action.params.values(), strict=True)]
             step = lambda *args: successor(spec, action, args)
             guard, *after = _watched(step, [*before, *more, Value(bug, None, min(bugs), max(bugs))])
-            # What lies outside an array is as wrong as a value out of bounds; a guard that looks there counts as
-            # enabled, so that it is found.
+            # A read or write outside an array is a violation like a value out of bounds. A guard that reads outside
+            # counts as enabled, so that the violation is found.
             blind = doubted(guard)
             claims = list(spec.steps.values())
             steps = [_holds(spec, claim, before, [_bounded(spec, after, k) for k in range(count)]) for claim in claims]
@@ -257,13 +257,13 @@ def _bounded(spec: Spec, after: list[Value], k: int) -> Value:
 
 
 def _watched(function: Callable[..., Any], args: Sequence[Value]) -> list[Value]:
-    """The outputs of a function of int32 arrays, with where they mean nothing."""
+    """The outputs of a function of int32 arrays, with the masks of their invalid elements."""
     shapes = [jax.ShapeDtypeStruct(jnp.shape(x.value), jnp.int32) for x in args]
     return guarded(jax.make_jaxpr(function)(*shapes), args)
 
 
 def _holds(spec: Spec, claim: Callable[..., Any], *states: list[Value], blind: bool = False) -> Any:
-    """The truth of a claim, and `blind` where it looks outside an array."""
+    """The truth of a claim, and `blind` where it reads outside an array."""
     (value,) = _watched(claim_of(spec, claim), [field for state in states for field in state])
     doubt = doubted(value)
     return value.value if doubt is False else value.value | doubt if blind else value.value & ~doubt
@@ -280,7 +280,7 @@ def _all(spec: Spec, functions: Any, state: list[Value], blind: bool = False) ->
 
 
 def _canonical(spec: Spec, fields: dict[str, Any]) -> dict[str, Any]:
-    """The representative of a state under its symmetries: interchangeable identities sorted by all they carry."""
+    """The representative of a state under its symmetries: interchangeable identities, sorted by all their elements."""
     for symmetry in spec.symmetry:
         chosen = slice(symmetry.first, symmetry.first + symmetry.count)
         rows = []

@@ -1,4 +1,4 @@
-"""From representatives back to states: a counterexample found under symmetry, as a behaviour that can be executed."""
+"""A counterexample under symmetry as an executable behaviour: from representatives back to states."""
 
 from collections.abc import Sequence
 
@@ -20,11 +20,11 @@ def executable(
 ) -> tuple[list[np.ndarray], list[int | None]]:
     """A behaviour whose states have the representatives `rows`, with its labels.
 
-    Under symmetry a trace is a chain of representatives, each related to the successor of its predecessor up to a
-    renaming. Here a true initial state is followed by, at every step, a label whose successor has the next
-    representative. Every renaming of a state allows the renamed steps, so the first that fits is good. `broken` are
-    the properties that fail: by the `last` step itself (step invariants, "OutOfBounds"), or in the last state.
-    Errors: `Unsound` where none fits, or where they do not fail: then the identities are not interchangeable.
+    Under symmetry a trace is a chain of representatives: each one is the successor of the one before, up to a renaming.
+    The behaviour begins with an initial state of the specification. Each step takes a label whose successor has the
+    next representative. Every renaming of a state allows the renamed steps, so the first label that fits suffices.
+    `broken` are the violated properties: of the `last` step itself (step invariants, "OutOfBounds"), or of the last
+    state. Errors: `Unsound` if no label fits, or if the properties hold: the identities are not interchangeable.
     """
     free = running.unreduced
     initial, _ = pack_many(free.layout, initial_states(free.spec))
@@ -36,7 +36,7 @@ def executable(
         enabled, inside, after = out.enabled[0], out.inside[0], out.words[0]
         breaking = broken if last and i == len(rows) - 1 else ()
         if "OutOfBounds" in breaking:
-            choices = np.flatnonzero(enabled & ~inside)  # where no state is left, none has a representative
+            choices = np.flatnonzero(enabled & ~inside)  # no states, no representatives
         else:
             wrong = [~out.steps[0, :, k] for k, name in enumerate(free.spec.steps) if name in breaking]
             choices = np.flatnonzero(enabled & inside & np.all(wrong, axis=0))
@@ -63,7 +63,7 @@ def executable(
 
 
 def _fitting(running: Program, words: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Which of `words` `[N, K]` have the representative `row`."""
+    """The states among `words` `[N, K]` that have the representative `row`."""
     if not len(words):
         return np.zeros(0, np.int64)
     return np.flatnonzero((running.canonical(words) == row[None]).all(1))

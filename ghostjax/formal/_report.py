@@ -1,4 +1,4 @@
-"""What a check says: a verdict, the numbers behind it, and a counterexample that a person can read."""
+"""The report of a check: a verdict, its numbers, and a readable counterexample."""
 
 import json
 from typing import Any, NamedTuple
@@ -53,10 +53,10 @@ class Trace(NamedTuple):
 class Report(NamedTuple):
     """The outcome of exploring one specification (or one mutant of it).
 
-    `verdict` is "ok" only if every reachable state was visited and every claim was found as it is stated;
-    `properties` names what failed, `problems` says in words everything that is not as claimed, the vacuity of
-    claims included. `distinct`, `generated`, `depth`: reachable states, enabled (state, label) pairs plus listed
-    initial states, breadth-first levels.
+    `verdict` is "ok" only if every reachable state was visited and every claim was confirmed. `properties` names the
+    violated properties, and `problems` describes every difference to the claims, vacuity included. `distinct`,
+    `generated`, `depth`: reachable states, enabled (state, label) pairs plus listed initial states, breadth-first
+    levels.
     """
 
     spec: str
@@ -79,7 +79,7 @@ class Report(NamedTuple):
 
     @property
     def ok(self) -> bool:
-        """Whether everything is as claimed."""
+        """Whether every claim was confirmed."""
         return self.verdict == "ok"
 
     @property

@@ -1,4 +1,4 @@
-"""What a specification is: a claim about a protocol, written once and checked four ways.
+"""The parts of a specification: a protocol and claims about it, written once and checked in four ways.
 
 A protocol is a state machine over small bounded integers. Actions are pure functions of a state and finitely
 many parameters; properties are predicates on states, on transitions, or "leads to" under weak fairness. The
@@ -74,7 +74,7 @@ class LeadsTo(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    """A realistic mistake that must be caught by the property `fires` with a counterexample of `length` states.
+    """A realistic mistake. The property `fires` must catch it, with a counterexample of `length` states.
 
     `only` narrows the properties that are checked (all unless given), for a mutant whose intended property is
     otherwise preceded by an easier one.
@@ -91,10 +91,10 @@ class Spec(NamedTuple):
     """A protocol with its claims.
 
     **Fields.** `state` builds a state from one array per variable; `init` lists initial states (or gives one state
-    whose arrays have a leading axis); `invariants` hold in every reachable state, `steps` (`f(before, after)`) on
-    every transition, `witnesses` must be reachable (a protection against claims that hold because nothing
-    happens). `symmetry` names the variables whose first axis is indexed by interchangeable identities,
-    `constraint` bounds the exploration. `deadlock` is an error only if it says so.
+    whose arrays have a leading axis). `invariants` hold in every reachable state, `steps` (`f(before, after)`) on
+    every transition. `witnesses` must be reachable (a protection against claims that hold because nothing happens).
+    `symmetry` names the variables whose first axis is indexed by interchangeable identities, `constraint` bounds the
+    exploration. With `deadlock`, a deadlock is an error.
     """
 
     name: str

@@ -20,9 +20,9 @@ from ghostjax.formal._validate import validate_traces, Validation
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """What one specification may cost: states and seconds of exploration, random runs and their steps.
+    """The budget of one specification: states and seconds of exploration, random runs and their steps.
 
-    `large` asks a module for its `nightly()` configuration, where it has one.
+    `large` asks a module for its `nightly()` configuration, if it has one.
     """
 
     states: int
@@ -38,11 +38,11 @@ BUDGETS = {
 }
 
 Outcome = Literal["passed", "failed", "error", "incomplete", "undecided"]
-"""`incomplete`: a budget was used up; `undecided`: exploration ended at a violation that is a case of its own."""
+"""`incomplete`: a budget was used up. `undecided`: exploration ended at a violation that is a separate case."""
 
 
 class Case(NamedTuple):
-    """One thing that is checked: of what kind, and its name (of a mutant: `what it is a mutant of/its own name`)."""
+    """One case that is checked: its kind and its name (for a mutant: `original/mutant`)."""
 
     kind: Literal[
         "module", "explored", "invariant", "step", "leads-to", "witness", "action", "mutant", "random",
@@ -55,8 +55,8 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """How a case ended, with a text that a person can read, the report behind it, if any, and how much was played:
-    steps of a machine, traces validated."""
+    """The outcome of a case, with a readable text, its report (if any), and the amount of play: steps of a machine,
+    traces validated."""
 
     case: Case
     outcome: Outcome
@@ -67,11 +67,11 @@ class Result(NamedTuple):
 
 
 MUTANT_EFFORT = 10
-"""Times as many random runs as a specification gets are spent until a mutant is caught."""
+"""A mutant of code gets up to this many times the random runs of a specification."""
 
 
 class Subject:
-    """One specification found in a file, checked lazily: what several cases need is computed once."""
+    """One specification found in a file, checked lazily: results that several cases need are computed once."""
 
     def __init__(self, found: Found, budget: Budget):
         self.found, self.budget = found, budget
@@ -81,7 +81,7 @@ class Subject:
         self._recorded: dict[str, list[Any]] = {}
 
     def cases(self) -> list[Case]:
-        """All cases, in the order in which they are best read."""
+        """All cases, in the order of the table."""
         found, spec = self.found, self.found.spec
         if found.error is not None:
             return [Case("module", "module")]
@@ -111,7 +111,7 @@ class Subject:
         return map(self.run, self.cases())
 
     def run(self, case: Case) -> Result:
-        """One case; whatever the specification raises is its error."""
+        """Runs one case. An exception of the specification is the error of the case."""
         start = time.perf_counter()
         try:
             ended = self._run(case)
@@ -127,7 +127,7 @@ class Subject:
 
     @property
     def report(self) -> Report:
-        """The exploration of the specification as it stands."""
+        """The exploration of the specification without mutants."""
         assert self.found.spec is not None
         return self._check(self.found.spec, None)
 
@@ -156,7 +156,7 @@ class Subject:
         return self._reports[key]
 
     def _run(self, case: Case) -> tuple[Any, ...]:
-        """Outcome, text, and (if there are) the report and how much was played."""
+        """Outcome, text, and, if there are any, the report and the amount of play."""
         if case.kind == "module":
             return "error", self.found.error or ""
         if case.kind == "mutant":
@@ -169,11 +169,11 @@ class Subject:
         if case.kind == "trace":
             return self._trace(case.name)
         if case.kind == "mutated trace":
-            return self._forged(case.name)
+            return self._corrupted(case.name)
         if case.kind == "machine":
             return self._machine(case.name)
         if case.kind == "code mutant":
-            return self._twin(*case.name.split("/", 1))
+            return self._mutant_of_code(*case.name.split("/", 1))
         report = self.report
         if case.kind == "explored":
             return self._explored(report)
@@ -198,8 +198,8 @@ class Subject:
     def _explored(self, report: Report) -> tuple[Outcome, str, Report]:
         if report.verdict == "incomplete":
             return "incomplete", f"incomplete: {'; '.join(report.problems)}", report
-        own = {"OutOfBounds", "Deadlock"} & set(report.properties)
-        if own:
+        properties = {"OutOfBounds", "Deadlock"} & set(report.properties)
+        if properties:
             return "failed", str(report), report
         if report.verdict in ("ok", "vacuous") or report.liveness:
             counts = ("distinct", "generated", "depth", "terminal")
@@ -238,11 +238,11 @@ class Subject:
         return "passed", text, None, played
 
     def _lock_step(self, bound: Implementation, code: Any = None, effort: int = 1, **settings: Any) -> Statistics:
-        """What breaks the mutants of the specification, and random runs, played on the code (or a mutant of it)."""
+        """Plays the counterexamples of the specification's mutants, and random runs, on the code or a mutant of it."""
         spec = bound.spec or self.found.base
         assert spec is not None
         program, code = self._traced(spec), code or bound.code
-        # Counterexamples come from where they are cheap: the specification as the module states it.
+        # Counterexamples come from the module's base specification, where they cost least.
         traces = self._counterexamples(spec) if bound.spec is None else {}
         replayed = replay(program, code, traces)
         statistics = _fuzzed(program, code, self.budget, effort, **settings)
@@ -275,8 +275,8 @@ class Subject:
         events = sum(map(len, traces))
         return "passed", f"{len(traces)} traces, {events} events", None, len(traces)
 
-    def _forged(self, name: str) -> tuple[Any, ...]:
-        """Whether the recorded traces are refused once they are empty, truncated or corrupted."""
+    def _corrupted(self, name: str) -> tuple[Any, ...]:
+        """Whether the recorded traces are refused after they were emptied, truncated or corrupted."""
         recording, traces = self.found.bindings.traces[name], self._record(name)
         if not traces:
             return "failed", "nothing was recorded"
@@ -286,11 +286,11 @@ class Subject:
         for kind, group in mutated.items():
             accepted = sum(next(verdicts).ok for _ in group)
             refused += len(group) - accepted
-            # Cut short, none may pass; of one kind of corruption not all may.
+            # No truncated trace may pass. Of another kind of corruption, not all traces may pass.
             if accepted == len(group) or (accepted and kind in ("empty", "truncated")):
                 lacking.append(f"{kind}: {accepted} of {len(group)} such traces are accepted")
         if lacking:
-            return "failed", "\n".join([*lacking, "give `end`, `rounds` or more of what was observed"])
+            return "failed", "\n".join([*lacking, "give `end`, `rounds` or more observations"])
         return "passed", f"{refused} of {sum(map(len, mutated.values()))} refused"
 
     def _machine(self, name: str) -> tuple[Any, ...]:
@@ -299,11 +299,11 @@ class Subject:
             steps = play(bound.machine, bound.effort * self.budget.examples, self.budget.steps)
         except AssertionError as error:
             return "failed", _said(error)
-        exempt_laws = bound.enough(bound.machine) if bound.enough is not None else None
-        return ("failed", exempt_laws, None, steps) if exempt_laws else ("passed", f"{steps} steps", None, steps)
+        lacking = bound.enough(bound.machine) if bound.enough is not None else None
+        return ("failed", lacking, None, steps) if lacking else ("passed", f"{steps} steps", None, steps)
 
-    def _twin(self, of: str, name: str) -> tuple[Any, ...]:
-        """A mutant must be caught; only what catches it is run, nothing is made shorter."""
+    def _mutant_of_code(self, of: str, name: str) -> tuple[Any, ...]:
+        """A mutant must be caught. Hypothesis does not shrink the failure, which nobody reads."""
         from hypothesis import Phase
 
         bound, settings = self.found.bindings, {"phases": [Phase.generate]}
@@ -325,7 +325,7 @@ class Subject:
 
 def _fuzzed(program: Program, code: Any, budget: Budget, effort: int = 1, **settings: Any) -> Statistics:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "fuzz: .* never took")  # the result says it
+        warnings.filterwarnings("ignore", "fuzz: .* never took")  # the result contains it
         return fuzz(program, code, examples=effort * budget.examples, steps=budget.steps, **settings)
 
 
@@ -334,7 +334,7 @@ def _said(error: AssertionError) -> str:
 
 
 def summary(subject: Subject, results: list[Result]) -> dict[str, Any]:
-    """One row of the table: verdict, counts, mutants (of code too) caught, witnesses, steps played, traces, seconds."""
+    """One row of the table: verdict, counts, caught mutants (also of code), witnesses, steps, traces, seconds."""
     report = next((r.report for r in results if r.case.kind == "explored" and r.report is not None), None)
     of = lambda *kinds: [r for r in results if r.case.kind in kinds]
     good = lambda kind: f"{sum(r.outcome == 'passed' for r in of(kind))}/{len(of(kind))}" if of(kind) else "-"
@@ -357,7 +357,7 @@ def summary(subject: Subject, results: list[Result]) -> dict[str, Any]:
 
 
 def verdict(results: list[Result], report: Report | None) -> str:
-    """In one word how a specification stands: `ok` only if every case passed."""
+    """The verdict on a specification in one word: `ok` only if every case passed."""
     outcomes = {r.outcome for r in results}
     failed = {r.case.kind for r in results if r.outcome == "failed"}
     if "error" in outcomes:

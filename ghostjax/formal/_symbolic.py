@@ -1,8 +1,8 @@
 """Integer expressions over the elements of a state: shared, folded, and with known ranges.
 
-A transition of one label changes few elements of a state and looks at few. Written as expressions over elements
-(instead of over arrays) what stays constant folds away, common parts are found once, and the known range of every
-value says in how few bits it can be computed.
+A transition of one label reads and changes few elements of a state. In expressions over elements (instead of arrays)
+constants fold away, common parts become one expression, and the known range of every value gives the narrowest type
+for it.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Unknown(Exception):
-    """Something that has no form here."""
+    """An operation that has no form as expressions."""
 
 
 LIMIT = 400_000
@@ -20,8 +20,8 @@ INT32 = 2**31 - 1
 class Expressions:
     """A growing set of expressions, each an index; equal expressions have one index.
 
-    `low[i]..high[i]` holds whatever the inputs are, `boolean[i]` tells truth values from integers 0 and 1; `checks`
-    counts what was given a condition under which alone it means something.
+    `low[i]..high[i]` holds for all inputs. `boolean[i]` distinguishes truth values from the integers 0 and 1. `checks`
+    counts expressions that are valid only under a condition (`checked`).
     """
 
     def __init__(self) -> None:
@@ -66,23 +66,23 @@ class Expressions:
         """The value of a constant, else none."""
         return self.low[a] if self.low[a] == self.high[a] else None
 
-    # -- what means something only under a condition
+    # -- values that are valid under a condition only
 
     def checked(self, a: int, inside: int) -> int:
-        """`a`, whose value means something only where `inside` holds: what was read outside an array, say."""
+        """`a`, valid only where `inside` holds. An element that is read at an index outside is invalid."""
         if inside == self.true:
             return a
         self.checks += 1
         low, high = self.low[a], self.high[a]
-        # Never a known value, which would be folded and its condition forgotten.
+        # Never a constant: folding would lose the condition.
         wide = (0, 1) if self.boolean[a] else (low, high + (low == high))
         return self._new("checked", (a, inside), *wide, self.boolean[a])
 
     def doubt(self, ids: Iterable[int]) -> int:
-        """Where some of `ids` depends on what means nothing.
+        """The condition under which some of `ids` depends on an invalid value.
 
-        Three-valued: a choice doubts what it takes, and what one side of a conjunction (or a factor 0) decides alone is
-        in no doubt.
+        This is three-valued logic: a selection is in doubt if the selected operand is. A conjunction with one side
+        false, or a product with a factor 0, is not in doubt.
         """
         if not self.checks:
             return self.false
@@ -106,19 +106,19 @@ class Expressions:
         return self._doubts[at]
 
     def _doubt_of(self, op: str, args: tuple[int, ...]) -> int:
-        own = [self._doubts[arg] for arg in args]
-        if all(doubt == self.false for doubt in own) and op != "checked":
+        doubts = [self._doubts[arg] for arg in args]
+        if all(doubt == self.false for doubt in doubts) and op != "checked":
             return self.false
         either = lambda *terms: self.not_(self.all_(map(self.not_, terms)))
         if op == "checked":
-            return either(*own, self.not_(args[1]))
+            return either(*doubts, self.not_(args[1]))
         if op == "select":
-            return self.or_(own[0], self.select(args[0], own[1], own[2]))
+            return self.or_(doubts[0], self.select(args[0], doubts[1], doubts[2]))
         if op in ("and", "or", "mul"):
             open_ = {"and": lambda a: a, "or": self.not_, "mul": self.truth}[op]
-            one, other = self.and_(own[0], open_(args[1])), self.and_(own[1], open_(args[0]))
-            return either(self.and_(*own), one, other)
-        return either(*own)
+            one, other = self.and_(doubts[0], open_(args[1])), self.and_(doubts[1], open_(args[0]))
+            return either(self.and_(*doubts), one, other)
+        return either(*doubts)
 
     # -- truth values
 
@@ -286,7 +286,7 @@ class Expressions:
         return self._new("div", (a, b), min(ends), max(ends))
 
     def remainder(self, a: int, b: int) -> int:
-        """What division towards zero leaves, of the dividend's sign; the divisor is known not to be 0."""
+        """The remainder of division towards zero, with the dividend's sign. The divisor is known not to be 0."""
         if self.low[b] <= 0 <= self.high[b]:
             raise Unknown("a divisor that may be 0")
         most = max(abs(self.low[b]), abs(self.high[b])) - 1
@@ -296,9 +296,9 @@ class Expressions:
         return self._new("rem", (a, b), low, high)
 
     def rebuild(self, kept: Iterable[int], inputs: dict[int, int]) -> tuple["Expressions", dict[int, int]]:
-        """The expressions `kept` and all that they need, with some inputs replaced by constants, folded anew.
+        """The expressions `kept` and their operands, with some inputs replaced by constants, folded again.
 
-        Conditions of what is `checked` are left out: whoever looks at them has asked for its `doubt` before.
+        The conditions of `checked` expressions are left out: ask for `doubt` before.
         """
         need: set[int] = set()
         stack = list(kept)

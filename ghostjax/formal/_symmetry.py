@@ -1,4 +1,4 @@
-"""Whether identities that are said to be interchangeable are: asked of a sample of the states that were reached."""
+"""Tests on a sample of the reached states whether identities declared as interchangeable are so."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,14 @@ from ghostjax.formal._spec import Spec, Symmetry
 
 
 SAMPLE, VARIANTS = 256, 512
-"""States that are looked at, and renamed states (at least two of each)."""
+"""The number of states in the sample, and of renamed states (at least two of each)."""
 
 
 def refuse_false(program: Program, keys: np.ndarray) -> None:
-    """Raises `Unsound` where a renamed state has other successors than the renamed ones, or other claims hold in it.
+    """Raises `Unsound` if a renamed state has other successors than the renamed ones, or if other claims hold in it.
 
-    Every representative that is looked at is renamed by exchanges of neighbours and at random. What passes is no
-    proof: a difference in states beyond the sample is missed.
+    Every representative in the sample is renamed by exchanges of neighbours and at random. A pass is no proof: a
+    difference in states outside the sample is missed.
     """
     spec, layout = program.spec, program.layout
     chosen = np.unique(np.linspace(0, len(keys) - 1, SAMPLE).astype(np.int64))
@@ -75,10 +75,10 @@ def _renamed(spec: Spec, fields: Mapping[str, np.ndarray], orders: list[np.ndarr
 
 
 def _rows(enabled: np.ndarray, inside: np.ndarray, steps: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """What each state leads to, as sorted different rows: state, within bounds, step claims, successor."""
+    """The steps of each state as sorted distinct rows: state, within bounds, step claims, successor."""
     state, label = np.nonzero(enabled)
     within = inside[state, label]
-    # Out of bounds there is no successor, and what a claim says of it means nothing.
+    # A step out of bounds has no valid successor, so its claims are not compared.
     parts = [state[:, None], within[:, None], steps[state, label] & within[:, None],
              words[state, label] * within[:, None]]  # fmt: skip
     return np.unique(np.concatenate([part.astype(np.int64) for part in parts], axis=1), axis=0)

@@ -1,4 +1,4 @@
-"""A set of exact keys, in NumPy: open addressing, whole batches at a time, nothing hashed away."""
+"""A set of exact keys, in NumPy: open addressing, whole batches at a time. Keys are stored whole, so none collide."""
 
 import numpy as np
 
@@ -21,24 +21,24 @@ class Table:
         self._numbers = np.zeros(size if self._numbered else 0, np.int64)
 
     def missing(self, keys: np.ndarray) -> np.ndarray:
-        """Which of `keys` `[W, N]` are not in the set: their positions, in order."""
+        """The positions of those `keys` `[W, N]` that are not in the set, in order."""
         slots, size = self._slots, len(self._slots[0])
         at = _home(keys, size)
-        found, empty = _look(slots, at, keys)
+        found, empty = _compare(slots, at, keys)
         out = empty
         left = np.flatnonzero(~(found | empty))
         at = at.take(left)
         while len(left):
             at = (at + 1) & (size - 1)
-            found, here = _look(slots, at, keys.take(left, axis=1))
+            found, here = _compare(slots, at, keys.take(left, axis=1))
             out[left[here]] = True
             on = np.flatnonzero(~(found | here))
             left, at = left.take(on), at.take(on)
         return np.flatnonzero(out)
 
     def add(self, keys: np.ndarray) -> np.ndarray:
-        """Adds those of the different keys `[W, N]` that are not in the set, numbered from `count` on in their order;
-        returns their positions."""
+        """Adds the distinct keys `[W, N]` that are not in the set, numbered from `count` on in their order; returns
+        their positions."""
         total = self.count + keys.shape[1]
         if 2 * total > self._size:
             used = self._slots[-1] != EMPTY
@@ -61,23 +61,23 @@ class Table:
         at = _home(keys, self._size)
         left = np.arange(keys.shape[1])
         while len(left):
-            found, _ = _look(self._slots, at[left], keys[:, left])
+            found, _ = _compare(self._slots, at[left], keys[:, left])
             left = left[~found]
             at[left] = (at[left] + 1) & (self._size - 1)
         return self._numbers[at]
 
     def _place(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Puts the keys into the table; the positions of those that were new, and (if numbered) the slot of each."""
+        """Puts the keys into the table. Returns the positions of new keys, and (if numbered) the slot of each."""
         slots, size = self._slots, self._size
         last, at = slots[-1], _home(keys, size)
         slot = np.empty(len(at) if self._numbered else 0, np.int64)
         new = np.zeros(len(at), bool)
         left: np.ndarray | None = None
         while True:
-            found, free = _look(slots, at, keys)
+            found, free = _compare(slots, at, keys)
             trying = np.flatnonzero(free)
             place, mine = at.take(trying), keys.take(trying, axis=1)
-            # Of several that try for one slot one has it, the last; the others see that and go on.
+            # If several keys try for one slot, the last one gets it, and the others go on.
             if self._columns == 1:
                 last[place] = mine[0]
                 won = last.take(place) == mine[0]
@@ -98,14 +98,14 @@ class Table:
 
     @staticmethod
     def _owner(place: np.ndarray, who: np.ndarray) -> np.ndarray:
-        """For each of `who` tries for `place`, the one that has it: the last."""
+        """For each key that tries for a place, the one that gets it: the last."""
         unique, inverse = np.unique(place, return_inverse=True)
         owner = np.empty(len(unique), np.int64)
         owner[inverse] = who
         return owner[inverse]
 
 
-def _look(slots: np.ndarray, at: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _compare(slots: np.ndarray, at: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether the slots hold the keys, and whether they are empty."""
     held = slots[-1].take(at)
     found = held == keys[-1]
@@ -115,7 +115,7 @@ def _look(slots: np.ndarray, at: np.ndarray, keys: np.ndarray) -> tuple[np.ndarr
 
 
 def _home(keys: np.ndarray, size: int) -> np.ndarray:
-    """Where each key is looked for first."""
+    """The first slot of each key."""
     mixed = keys[0] * _MIX
     for column in keys[1:]:
         mixed ^= mixed >> np.uint64(29)

@@ -1,4 +1,4 @@
-"""Mutated traces: a validation that accepts them means nothing."""
+"""Mutated traces: a sound validation must refuse them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,9 +14,9 @@ Trace = Sequence[Event]
 def mutated_traces(trace: Sequence[Event | Mapping[str, Any]]) -> dict[str, list[Trace]]:
     """Mutants of one whole trace, by kind.
 
-    "empty"; "truncated": the last event, or the second half, is missing; "event missing": one of the others is;
-    `name`: one observation, or one parameter, of that name is off by one. A mutant may by chance be another
-    behaviour; if all of one kind are, the validation does not look at what they change.
+    "empty": no event; "truncated": the last event, or the second half, is missing; "event missing": another event is
+    missing; `name`: one observation or parameter of that name is off by one. A mutant may by chance be another valid
+    behaviour. If all of one kind are, the validation ignores the part that they change.
     """
     events = [as_event(event) for event in trace]
     found: dict[str, list[Trace]] = {"empty": [[]], "truncated": [events[:-1], events[: len(events) // 2]]}

@@ -1,4 +1,4 @@
-"""Trace validation: is what was recorded a behaviour of the specification?"""
+"""Trace validation: whether a recorded trace is a behaviour of the specification."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from ghostjax.formal._spec import Spec
 
 
 class Event(NamedTuple):
-    """One recorded step: what is known of it. A field left out, a parameter or a variable not given, is unobserved.
+    """One recorded step. A missing field, parameter or variable is unobserved.
 
     `obs` are observables after the step, `round` the round that it belongs to.
     """
@@ -29,11 +29,11 @@ class Event(NamedTuple):
 
 
 class Validation(NamedTuple):
-    """Whether a trace is a behaviour of the specification, and if not, where it stops being one.
+    """Whether a trace is a behaviour of the specification, and if not, the first event that does not fit.
 
-    `beliefs` is the number of states that fit what was consumed; `event` the index of the first impossible event,
+    `beliefs` is the number of states that fit the consumed events. `event` is the index of the first impossible event,
     `enabled` the labels that were enabled before it, `before` one state that fitted, `nearest` the reachable state
-    closest to what was observed and `mismatch` its differences, (observed, nearest) by variable.
+    closest to the observation, and `mismatch` the differences, (observed, nearest) by variable.
     """
 
     ok: bool
@@ -79,13 +79,13 @@ def validate_traces(
 ) -> list[Validation]:
     """Whether each trace is a behaviour of `spec`: the set of states that fit is carried from event to event.
 
-    Events may say as little as they know (see `Event`; mappings with its fields do as well): every way to fill the
-    gaps is followed. `project(state)` gives the observables of a state of NumPy arrays (its variables unless
-    given). `silent` actions may happen unrecorded between events. A trace must be whole: an empty one fails, and
-    so does one whose last state cannot satisfy `end`, or whose events do not go through the rounds 0 to
-    `rounds - 1` in order. All traces, e.g. the seeds of a sweep, advance together in one batch.
+    Events may be partial (see `Event`; mappings with its fields are accepted too): every way to fill the gaps is
+    followed. `project(state)` gives the observables of a state of NumPy arrays (by default its variables). `silent`
+    actions may happen unrecorded between events. A trace must be whole: it fails if it is empty, if its last state
+    cannot satisfy `end`, or if its events do not go through the rounds 0 to `rounds - 1` in order. All traces, e.g. the
+    seeds of a sweep, advance together in one batch.
 
-    Errors: `ValueError` for an event that names what the specification does not have; it is malformed, not wrong.
+    Errors: `ValueError` for a malformed event, which names an unknown action, parameter or variable.
     """
     program = spec if isinstance(spec, Program) else Program(spec, "numpy")
     return _Validator(program, project, tuple(silent), end, rounds).run([[as_event(e) for e in t] for t in traces])
@@ -171,7 +171,7 @@ class _Validator:
                 raise ValueError(f"validate_trace: {where}: no variable {sorted(unknown)}; project(state) can give it")
 
     def _close(self, beliefs: list[np.ndarray], going: list[int]) -> None:
-        """Adds to each belief whatever silent actions can lead to."""
+        """Adds to each belief all states that silent actions can reach."""
         if not self.silent.any():
             return
         growing = list(going)
@@ -186,7 +186,7 @@ class _Validator:
             growing = still
 
     def _successors(self, beliefs: list[np.ndarray], going: list[int], masks: list[np.ndarray]) -> list[np.ndarray]:
-        """The states that the labels of each mask lead to, from one batch for all traces."""
+        """The successors by the labels of each mask, from one batch for all traces."""
         union = np.unique(np.concatenate([beliefs[t] for t in going]))
         out = self.program.expand(words_of(union, self.program.layout.words), 0)
         possible = out.enabled & out.inside
@@ -255,5 +255,5 @@ class _Validator:
         differences = [self._differences(event, key) for key in found]
         best = min(range(len(found)), key=lambda k: len(differences[k]))
         nearest = self._plain(found[best : best + 1])
-        why = f"{at}: {event} does not lead to what was observed"
+        why = f"{at}: {event} does not lead to the observed state"
         return Validation(False, why, i, len(belief), i, enabled, before, nearest, differences[best])

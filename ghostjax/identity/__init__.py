@@ -1,4 +1,4 @@
-"""Who counts, and how much, by what is known before a round: one object per file."""
+"""Identity layers: the weight of each identity, from knowledge before the round; one per file."""
 
 from ghostjax.identity._base import (
     AbstractIdentity as AbstractIdentity,

@@ -1,4 +1,4 @@
-"""What an identity layer is: it turns presence into weights, and may learn from what participants see."""
+"""The base class of identity layers: they turn presence into weights, and may learn from the public part of rounds."""
 
 from abc import abstractmethod
 
@@ -9,7 +9,7 @@ from ghostjax._round import Seen
 
 
 class AbstractIdentity(Checked):
-    """How much each identity counts.
+    """The weight of each identity.
 
     Laws: weights are linear in presence, an absent identity stays absent, renaming identities renames weights, all
     registered identities count 1 on average when everybody is present, and nothing depends on who is Byzantine or who

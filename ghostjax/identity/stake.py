@@ -16,9 +16,9 @@ class Stake(AbstractStatelessIdentity):
 
         w_i <- w_i * stake_i / (sum_j stake_j / n)
 
-    The mean is over everybody, present or not, so that one who leaves does not change the weight of another; a rule's
-    `f` stays a number of ordinary identities. A principal that splits its stake over k identities weighs what it did
-    before, if the number of registered identities did not change.
+    The mean is over all identities, present or not. So an identity that leaves does not change the weights of others,
+    and a rule's `f` stays a number of ordinary identities. A principal that splits its stake over k identities keeps
+    its total weight, if the number of registered identities does not change.
 
     **Traced:** `stake [n]`. **State:** none. **Errors:** negative or infinite stakes, no stake at all.
 

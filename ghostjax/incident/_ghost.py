@@ -8,6 +8,7 @@ import optax
 from ghostjax._optimizer import Optimizer
 from ghostjax._simulation import Simulation
 from ghostjax.aggregators import AbstractAggregator, Mean
+from ghostjax._types import as_count, as_real
 from ghostjax.attacks import Backdoor
 from ghostjax.charters import BlankPixels
 from ghostjax.detectors import OwnPast, ShiryaevRoberts, Watch
@@ -48,12 +49,16 @@ def ghost(
         batch_size=8,
     )
     server = Server(Mean() if aggregator is None else aggregator, Optimizer(optax.sgd, learning_rate=0.5))
-    past = OwnPast(rounds=burn_in[1] - burn_in[0], skip=burn_in[0])
+    past = OwnPast(rounds=as_count(burn_in[1] - burn_in[0]), skip=as_count(burn_in[0]))
     signal = Charter(charter)
     watches = {
         "network": Watch(signal, "charter_rise", ShiryaevRoberts(), past),
         "identities": Watch(signal, "charter_push", ShiryaevRoberts(), past),
     }
-    simulation = Simulation(task, server, learner=Momentum(beta=0.0), metrics=(Goal(),))
-    given = {"adversary": Backdoor(BlankPixels((32,)), target=3, eps=eps), "owner": owned, "charter": charter}
+    simulation = Simulation(task, server, learner=Momentum(beta=as_real(0.0)), metrics=(Goal(),))
+    given = {
+        "adversary": Backdoor(BlankPixels((32,)), target=as_count(3), eps=as_real(eps)),
+        "owner": owned,
+        "charter": charter,
+    }
     return Incident(simulation, **{**given, "watches": watches, "t0": t0, "rounds": rounds, **options})

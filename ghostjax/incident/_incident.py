@@ -13,7 +13,7 @@ from ghostjax._border import member, shown, whole
 from ghostjax._participation import declared, weights_of
 from ghostjax._simulation import Simulation
 from ghostjax._tree import replaced
-from ghostjax._types import require
+from ghostjax._types import as_count, require
 from ghostjax.attacks import AbstractAttack, During
 from ghostjax.charters import AbstractCharter
 from ghostjax.detectors import AbstractDetector
@@ -93,7 +93,7 @@ class Incident:
             base.task,
             base.protocol,
             learner=base.learner,
-            attack=During(self.adversary, self.t0),
+            attack=During(self.adversary, as_count(self.t0)),
             byzantine=self.owned,
             metrics=(*base.metrics, Charter(self.charter)),
             identity=base.identity,

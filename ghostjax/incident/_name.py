@@ -99,14 +99,15 @@ class Decisive(Checked):
 
 def gaps_of(calibration: Calibration, by: AbstractNaming | None = None) -> np.ndarray:
     """The largest gap of every honest run, judged as if its largest evidence had been an alarm: sorted, `[m]`."""
-    by = Adjoint() if by is None else member(by, AbstractNaming, "gaps_of", "by")
+    judge: AbstractNaming = Adjoint() if by is None else by
+    member(judge, AbstractNaming, "gaps_of", "by")
     incident = calibration.incident
     watch = incident.alarm
     peaks = [
         int(one.record[f"evidence_{watch}"].reshape(incident.rounds, -1).max(1).argmax()) for one in calibration.honest
     ]
     until = [min(peak + incident.delay, incident.rounds - 1) for peak in peaks]
-    return np.sort([above_gap(scores)[1] for scores in by.scores(calibration.honest, until)])
+    return np.sort([above_gap(scores)[1] for scores in judge.scores(calibration.honest, until)])
 
 
 def name(
@@ -127,14 +128,18 @@ def name(
     """
     several = isinstance(outcome, list | tuple)
     found = members(outcome if several else [outcome], Outcome, "name", "outcome")
-    by = Adjoint() if by is None else member(by, AbstractNaming, "name", "by")
-    rule = Decisive() if rule is None else member(rule, Decisive, "name", "rule")
+    judge: AbstractNaming = Adjoint() if by is None else by
+    decisive: Decisive = Decisive() if rule is None else rule
+    member(judge, AbstractNaming, "name", "by")
+    member(decisive, Decisive, "name", "rule")
     incident = found[0].incident
-    threshold = _threshold(np.asarray(gaps, float), float(rule.level))
+    threshold = _threshold(np.asarray(gaps, float), float(decisive.level))
     last = [until if until is not None else one.executed if one.executed >= 0 else incident.rounds - 1 for one in found]
-    scored = by.scores(found, last)
+    scored = judge.scores(found, last)
     named = [
-        dataclasses.replace(one, finding=_finding(one, scores, threshold, float(rule.agreement), type(by).__name__))
+        dataclasses.replace(
+            one, finding=_finding(one, scores, threshold, float(decisive.agreement), type(judge).__name__)
+        )
         for one, scores in zip(found, scored, strict=True)
     ]
     return named if several else named[0]

@@ -1,4 +1,4 @@
-"""What a node does between two exchanges: it turns its objective into an update."""
+"""The base class of learners: between two exchanges, a node turns its objective into an update."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -15,7 +15,7 @@ on the draw-th batch of this round."""
 
 
 class AbstractLearner(Checked):
-    """How nodes turn their objectives into updates `[n, d]`.
+    """Turns the objectives of nodes into updates `[n, d]`.
 
     An update points *against* the change of the model that the node proposes (like a gradient), so that an
     outer optimizer descends along it: a gradient, a momentum, or `start - end` of local steps.

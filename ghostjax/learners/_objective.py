@@ -1,4 +1,4 @@
-"""Where a node's own gradient is computed."""
+"""The local gradient of every node."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ def local_gradients(
 ) -> tuple[Float[Array, " n"], Float[Array, "n d"]]:
     """The loss `[n]` and the gradient `[n, d]` of every node on its rows of `batch`, at `models` (`[d]` or `[n, d]`).
 
-    All nodes at once, as one batch; one after the other on a CPU where the task asks for it (`task.sequential`).
+    All nodes are computed as one batch, or one after the other on a CPU if the task asks for it (`task.sequential`).
     """
 
     def one(theta: Array, examples: PyTree, key: Any) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Several steps of any optimizer on every node, then one message: how far the model moved."""
+"""Several steps of any optimizer on every node, then one message: the change of the model."""
 
 from typing import Any
 
@@ -21,8 +21,9 @@ class LocalSteps(AbstractLearner):
 
     The update points against the change, like a gradient, so an outer step of size 1 averages the nodes' models. The
     reported loss is that of the model received, on the first batch. Counts per node model uneven hardware; a node
-    with 0 steps sends zero. With `persistent` each node keeps its optimizer's state between rounds, else it starts
-    afresh (it is made from zero parameters, so an optimizer that remembers parameters cannot persist).
+    with 0 steps sends zero. With `persistent` each node keeps its optimizer's state between rounds; otherwise the state
+    is new in each round. (The state is made from zero parameters, so an optimizer that remembers parameters cannot
+    persist.)
     `LocalSteps(optimizer, 1, persistent=True)` preconditions each node's gradient by any optimizer.
 
     The loop runs `max_steps` times under masks, so it is differentiable in reverse and one compiled program serves

@@ -28,7 +28,7 @@ class Momentum(AbstractLearner):
         if concrete(self.beta):
             require(
                 (self.beta < 1).all(), "Momentum", "beta", self.beta,
-                "must lie in [0, 1), or what was once sent never fades",
+                "must lie in [0, 1), so that old gradients fade",
             )  # fmt: skip
 
     def init(self, like: Any) -> PyTree:

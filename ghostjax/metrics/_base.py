@@ -1,4 +1,4 @@
-"""What a metric is: a pure function of the round that says what to record."""
+"""The base class of metrics: a pure function of the round that returns entries of the record."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from ghostjax._round import Round, Seen
 class AbstractMetric(Checked):
     """Named arrays per round, each of them declared: `outputs = {"norm": Output(dims=("node",), better="lower")}`.
 
-    What is not declared is a scalar of which nothing is known, or an array with dimensions `name_0`, `name_1`, ...
+    An entry that is not declared is a scalar without attributes, or an array with dimensions `name_0`, `name_1`, ...
     """
 
     outputs: ClassVar[Mapping[str, Output]] = {}
-    """What it records: dimensions, long name, units, the direction that is better."""
+    """The entries that it records: dimensions, long name, units, the direction that is better."""
     dims: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """Dimensions alone, for outputs of which there is no more to say."""
+    """Dimensions alone, for outputs without other attributes."""
     of_goal: ClassVar[tuple[str, ...]] = ()
     """Prefixes under which it records the entries of the stated goal, which the task declares."""
 
@@ -37,14 +37,14 @@ def present_rows(x: Float[Array, "n *rest"], w: Float[Array, " n"]) -> Float[Arr
 
 
 def mean_and_variance(x: Float[Array, "n d"], w: Float[Array, " n"]) -> tuple[Float[Array, " d"], Float[Array, ""]]:
-    """The mean of the rows under `w`, and their mean squared distance to it; zeros where all weights are 0."""
+    """The mean of the rows under `w`, and their mean squared distance to it. Zeros if all weights are 0."""
     x = present_rows(x, w)
     mean = weighted_mean(x, w)
     return mean, weighted_mean(squared_distances_to(x, mean)[:, None], w)[0]
 
 
 def shared_model(round: Round | Seen) -> Float[Array, " d"]:
-    """The model that the round ends with: the shared one, or in gossip the mean of the models that are judged."""
+    """The model at the end of the round: the shared one, or in gossip the mean of the models that are judged."""
     return (
         round.next_models
         if round.shared

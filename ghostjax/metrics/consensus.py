@@ -1,4 +1,4 @@
-"""How far apart the honest nodes are."""
+"""The distance between the honest nodes."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -14,9 +14,9 @@ class Consensus(AbstractMetric):
 
         mean_H ||x_i - mean_H x||^2
 
-    `consensus_distance` is that of the models which the round ends with, in gossip; `message_spread` that of
-    the messages, at a server, where there is one model and hence always consensus. Both are squared; means
-    are weighted by the nodes' weights.
+    In gossip, `consensus_distance` is that of the models at the end of the round. At a server there is one model, hence
+    consensus; there `message_spread` is that of the messages. Both are squared. Means are weighted by the nodes'
+    weights.
     """
 
     outputs: ClassVar[Mapping[str, Output]] = {

@@ -1,4 +1,4 @@
-"""Gradient dissimilarity: how heterogeneous the honest objectives are, where the training is."""
+"""Gradient dissimilarity: the heterogeneity of the honest objectives at the present models."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -17,9 +17,8 @@ class Dissimilarity(AbstractMetric):
 
         dissimilarity = mean_H ||u_i - u_H||^2,    update_norm2 = ||u_H||^2,    u_H = mean_H u_i
 
-    Updates are what learners propose: stochastic gradients for `Momentum(beta=0)`, else averages of them, so
-    the values contain what sampling noise the batches leave. `fit_dissimilarity` turns the record of a run
-    into (G, B).
+    Updates are those that learners propose: stochastic gradients for `Momentum(beta=0)`, otherwise averages of them. So
+    the values contain the sampling noise of the batches. `fit_dissimilarity` computes (G, B) from the record of a run.
     """
 
     outputs: ClassVar[Mapping[str, Output]] = {
@@ -33,7 +32,7 @@ class Dissimilarity(AbstractMetric):
 
 
 class DissimilarityFit(NamedTuple):
-    """The constants of `zeta2 <= G^2 + B^2 norm2`, and the share of rounds in which that holds."""
+    """The constants of `zeta2 <= G^2 + B^2 norm2`, and the share of rounds in which it holds."""
 
     G: float
     B: float
@@ -43,8 +42,8 @@ class DissimilarityFit(NamedTuple):
 def fit_dissimilarity(zeta2: Any, norm2: Any, *, envelope: bool = False) -> DissimilarityFit:
     """The (G, B) of a run: `mean_i ||g_i - g||^2 ~ G^2 + B^2 ||g||^2` by non-negative least squares.
 
-    With `envelope` both constants are enlarged by one factor until the right side covers every round, which
-    is what theorems assume. Rounds with a nan are left out. Errors: no round left.
+    With `envelope` both constants are enlarged by one factor until the right side covers every round, as theorems
+    assume. Rounds with a nan are left out. Errors: no round left.
 
     ```python
     >>> import numpy as np, ghostjax as gj

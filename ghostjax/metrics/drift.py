@@ -1,4 +1,4 @@
-"""Drift: where the network really moves, compared with the stated goal."""
+"""Drift: the direction in which the network moves, compared with the descent of the stated goal."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -19,7 +19,7 @@ def _flat(value: Any) -> Any:
 
 
 class Drift(AbstractMetric):
-    """The angle between what the network does and what it is for, and the part that serves something else.
+    """The angle between the network's move and the descent of the stated goal, and the part that serves another goal.
 
     With y the descent direction that the round took and g the gradient of the stated goal,
 
@@ -27,11 +27,11 @@ class Drift(AbstractMetric):
         drift_residual = ||y - y_g|| / ||y||,    y_g = (<y, g> / ||g||^2) g
         drift_signed   = <y - y_g, u> / ||u||    (only with a `direction` u)
 
-    At a server y is the aggregate and g is taken at the shared model; in gossip y is how far the honest mean
-    model moved, `mean_H models - mean_H next_models`, and g is taken at that mean. The residual is measured
-    against the multiple of g that fits best, not against g itself, so a learning rate or a momentum that
-    merely rescales y is no drift. A small constant push along a hidden objective u is invisible round by
-    round and adds up in `cumulative(drift_signed)`. Values are 0 where y or g is.
+    At a server y is the aggregate and g is taken at the shared model. In gossip y is the move of the honest mean
+    model, `mean_H models - mean_H next_models`, and g is taken at that mean. The residual is measured against the
+    multiple of g that fits best, so a learning rate or a momentum that only rescales y is no drift. A small constant
+    push along a hidden objective u is invisible in one round and adds up in `cumulative(drift_signed)`. Values are 0
+    where y or g is 0.
 
     Costs one gradient of the stated goal.
     **Traced:** `direction` `[d]`, the fixed audit direction; `reference` `[d]`, used as g instead of a

@@ -1,4 +1,4 @@
-"""A metric that is due now and then."""
+"""A metric with a period in rounds."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ class Every(AbstractMetric):
         require(once, "Every", "metric", "Every(...)", "give the metric itself, one period is enough")
 
     def __call__(self, round: Round | Seen) -> dict[str, Array]:
-        metric: Any = self.metric  # refuses what it may not see
+        metric: Any = self.metric  # refuses hidden fields
         if self.every == 1:
             return metric(round)
         like = jax.eval_shape(lambda: metric(round))

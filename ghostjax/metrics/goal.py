@@ -1,4 +1,4 @@
-"""The stated goal: what the collective is for, on data that nobody trains on."""
+"""The stated goal of the network, on data that nobody trains on."""
 
 from typing import ClassVar
 

@@ -1,4 +1,4 @@
-"""How far the aggregate is from what honest nodes alone would have decided."""
+"""The distance of the aggregate to the mean of the honest messages."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -12,19 +12,19 @@ from ghostjax.metrics._base import AbstractMetric, mean_and_variance, Output, pr
 
 
 class HonestDistance(AbstractMetric):
-    """The distance of the result to the honest mean, beside what the rule guarantees.
+    """The distance of the result to the honest mean, beside the bound that the rule guarantees.
 
         honest_distance = ||y - mean_H x||,    honest_sigma^2 = mean_H ||x_i - mean_H x||^2
         honest_bound    = sqrt(kappa) * honest_sigma
 
-    `kappa` is the rule's robustness coefficient at this round's weights: while the Byzantine mass is at most
-    what the rule assumes, the distance stays below the bound; inf where more of it is present, and where the rule has
-    none (the mean).
+    `kappa` is the rule's robustness coefficient at this round's weights. While the Byzantine mass is at most the mass
+    that the rule assumes, the distance stays below the bound. The bound is inf if more is present, or if the rule has
+    no guarantee (the mean).
 
-    In gossip y is the mean of the honest results, so that the distance is how far one exchange moves the
-    honest mean: 0 for symmetric mixing, but not for clipping or trimming, even without an adversary. Each
-    receiver is then bounded by the spread of its own neighbours, which differs from the spread of all, so
-    nothing is known and `honest_bound` is inf. Means are weighted by the nodes' weights.
+    In gossip y is the mean of the honest results, so the distance is the move of the honest mean in one exchange. It is
+    0 for symmetric mixing, and positive for clipping or trimming even without an adversary. Each receiver is bounded by
+    the spread of its own neighbours, which differs from the spread of all nodes. There is no common bound, and
+    `honest_bound` is inf. Means are weighted by the nodes' weights.
     """
 
     outputs: ClassVar[Mapping[str, Output]] = {
@@ -39,7 +39,7 @@ class HonestDistance(AbstractMetric):
         sigma = jnp.sqrt(squares)
         if round.shared:
             y = round.result
-            # inf * 0 is nan, while a rule without a guarantee bounds nothing, whatever the spread.
+            # inf * 0 would be nan. A rule without a guarantee has the bound inf for every spread.
             finite = jnp.isfinite(round.kappa) & (round.outnumbered == 0)
             root = jnp.sqrt(jnp.where(finite, round.kappa, 0)).astype(sigma.dtype)
             bound = jnp.where(finite, root * sigma, jnp.inf)

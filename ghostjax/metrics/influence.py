@@ -1,4 +1,4 @@
-"""Whose messages the result is made of."""
+"""The share of each identity in the result."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -17,12 +17,11 @@ class Influence(AbstractMetric):
 
         influence_i = tr(dy / dx_i) / d
 
-    the mean over coordinates of how far the result follows identity i's message; in gossip the average of
-    that over honest receivers (weighted by their weights). For the mean it is `w_i / W`, for the trimmed mean
-    the kept share, for Krum 1 for the selected row. Shares of a translation equivariant rule sum to 1; a rule
-    with an anchor leaves the rest to the anchor. `byzantine_share` is the sum over Byzantine identities. Where
-    all Byzantine neighbours of a receiver told it one and the same vector, they share in its influence by their
-    mixing weights.
+    This is the mean over coordinates of the derivative of the result in identity i's message. In gossip it is averaged
+    over honest receivers (by their weights). For the mean it is `w_i / W`, for the trimmed mean the kept share, for
+    Krum 1 for the selected row. Shares of a translation equivariant rule sum to 1; a rule with an anchor leaves the
+    rest to the anchor. `byzantine_share` is the sum over Byzantine identities. If all Byzantine neighbours of a
+    receiver sent it one vector, its influence is divided among them by their mixing weights.
 
     **Estimate:** one vector-Jacobian product of the round with a random sign vector r, `r . (dy/dx_i)' r / d`.
     It is exact where `dy/dx_i` is diagonal: coordinate rules, selections, averages, plain gossip. Otherwise it
@@ -53,16 +52,16 @@ class Influence(AbstractMetric):
             share = jnp.where(total > 0, round.honest / jnp.where(total > 0, total, 1), 0)
             cotangent = share[:, None] * probe[None, :]
         if round.by_receiver is None or round.mixing is None:
-            (pulled,) = jax.vjp(round.respond, x)[1](cotangent)
-            influence = pulled @ probe / d
+            (by_sender,) = jax.vjp(round.respond, x)[1](cotangent)
+            influence = by_sender @ probe / d
         else:
-            pulled, told = jax.vjp(round.respond, x, round.by_receiver)[1](cotangent)
-            influence = pulled @ probe / d + (told @ probe / d) @ self._shares_of_senders(round)
+            by_sender, by_receiver = jax.vjp(round.respond, x, round.by_receiver)[1](cotangent)
+            influence = by_sender @ probe / d + (by_receiver @ probe / d) @ self._shares_of_senders(round)
         influence = jnp.where(round.weights > 0, influence, 0)
         return {"influence": influence, "byzantine_share": jnp.where(round.byzantine, influence, 0).sum()}
 
     def _shares_of_senders(self, round: Round) -> Float[Array, "n n"]:
-        """Who shares in what receiver i was told: its Byzantine neighbours, by their mixing weights."""
+        """Row i divides the influence of the vector sent to receiver i among its Byzantine neighbours, by weight."""
         assert round.mixing is not None
         others = round.byzantine[None, :] & ~jnp.eye(round.mixing.shape[0], dtype=bool)
         mass = jnp.where(others, round.mixing, 0)

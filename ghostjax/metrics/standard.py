@@ -1,4 +1,4 @@
-"""The metrics that a report is made of."""
+"""The metrics of a report."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from ghostjax.metrics.worst_node import WorstNode
 
 
 def standard(every: int = 1, *, direction: Any = None) -> tuple[AbstractMetric, ...]:
-    """All metrics of this folder; those that evaluate or differentiate do so in each `every`-th round.
+    """All metrics of this folder. Metrics that evaluate or differentiate are due in each `every`-th round.
 
     `direction` is the audit direction of `Drift`.
     """

@@ -1,4 +1,4 @@
-"""What the nodes themselves optimise."""
+"""The loss that the nodes themselves minimise."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -12,7 +12,7 @@ from ghostjax.metrics._base import AbstractMetric, Output, present_rows
 
 
 class TrainingLoss(AbstractMetric):
-    """The mean local loss of honest nodes on this round's batch, before the round's step; nan where none is present.
+    """The mean local loss of honest nodes on this round's batch, before the round's step; nan if none is present.
 
     training_loss = sum_H w_i loss_i / sum_H w_i
     """

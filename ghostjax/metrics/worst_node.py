@@ -14,17 +14,17 @@ from ghostjax.metrics._base import AbstractMetric, Output, present_rows
 
 
 class WorstNode(AbstractMetric):
-    """How the worst-served honest node fares: an average hides the node that pays for the robustness of the others.
+    """The goal at the worst-served honest node: an average hides the node that pays for the robustness of the others.
 
-    In gossip every honest node has a model of its own, and the stated goal is evaluated at each:
+    In gossip every honest node has its own model, and the stated goal is evaluated at each:
 
         worst_loss = max_H loss(x_i)    worst_accuracy = min_H accuracy(x_i)
         node_loss = mean_H loss(x_i)    node_accuracy = mean_H accuracy(x_i)
 
-    At a server all nodes share one model, for which the stated goal is one number; nodes then differ in how
-    well it fits *their* data, so `worst_loss` is the largest local loss of an honest node (on this round's
-    batch, at the model that the round started from) and `node_loss` their mean; there is no local accuracy.
-    Only honest nodes with weight count; nan where there is none, and where a loss is.
+    At a server all nodes share one model, and the stated goal is one number. Nodes then differ in how well the model
+    fits *their* data: `worst_loss` is the largest local loss of an honest node (on this round's batch, at the model
+    before the round), and `node_loss` is their mean. There is no local accuracy. Only honest nodes with weight count.
+    The entries are nan if there is none, or if a loss is nan.
 
     Entries of the goal without a direction that is better have no worst node and are left out. In gossip it costs n
     evaluations.

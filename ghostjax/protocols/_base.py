@@ -1,4 +1,4 @@
-"""What a protocol is: how updates become messages, who aggregates them, and what happens with the result."""
+"""The base class of protocols: how updates become messages, who aggregates them, and how the result is applied."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from ghostjax.topologies import AbstractTopology, Topology
 
 
 class Margins(NamedTuple):
-    """What the rule of a protocol guarantees at the weights of a round, over all its receivers.
+    """The guarantee of a protocol's rule at the weights of a round, over all receivers.
 
     `margin` is the smallest mass beyond what the guarantee needs (see `AbstractAggregator.margin`), `kappa` the largest
-    robustness coefficient, `outnumbered` how many honest receivers hear more Byzantine mass than the rule is set to
-    bear, or no minority of it.
+    robustness coefficient, and `outnumbered` the number of honest receivers that get more Byzantine mass than the rule
+    assumes, or at least half.
     """
 
     margin: Float[Array, ""]
@@ -37,15 +37,15 @@ class AbstractProtocol(Checked):
     topology: eqx.AbstractVar[AbstractTopology | None]
 
     switchable: ClassVar[dict[str, type[eqx.Module]]] = {}
-    """Fields whose members a sweep may choose by a traced index at no cost, and their families."""
+    """Fields whose members a sweep may choose by a traced index without cost, and their families."""
 
     @abstractmethod
     def validate(self, num_nodes: int) -> None:
-        """Raises `ConfigurationError` for what cannot work with so many nodes, before anything compiles."""
+        """Raises `ConfigurationError` if the protocol cannot work with so many nodes, before anything compiles."""
 
     @abstractmethod
     def start(self, draw: Callable[[Key], Float[Array, " d"]], key: Key, num_nodes: int) -> Float[Array, "*n d"]:
-        """Where nodes start: one model `[d]` for all, or one each `[n, d]`; `draw(key)` makes a model."""
+        """The initial models: one `[d]` for all nodes, or one each `[n, d]`. `draw(key)` makes a model."""
 
     @abstractmethod
     def init(self, theta: Float[Array, "*n d"], num_nodes: int) -> PyTree:
@@ -53,7 +53,7 @@ class AbstractProtocol(Checked):
 
     @abstractmethod
     def models(self, state: PyTree) -> Float[Array, "*n d"]:
-        """Where nodes evaluate their objectives: one model `[d]` for all, or one each `[n, d]`."""
+        """The models at which nodes evaluate their objectives: one `[d]` for all, or one each `[n, d]`."""
 
     @abstractmethod
     def send(self, state: PyTree, updates: Float[Array, "n d"]) -> tuple[PyTree, Float[Array, "n d"]]:
@@ -70,11 +70,11 @@ class AbstractProtocol(Checked):
     def guarantee(
         self, w: Float[Array, " n"], edges: Float[Array, "n k"] | None, byzantine: Bool[Array, " n"]
     ) -> Margins:
-        """What the rule guarantees at weights `w` and factors `edges` on slots, when it is true who is Byzantine."""
+        """The rule's guarantee at weights `w` and factors `edges` on slots, given who is Byzantine."""
 
     @abstractmethod
     def describe(self, byzantine: Any = None) -> dict[str, Any]:
-        """What a run reports about the communication beside its record: plain numbers, computed on the host.
+        """Diagnostics of the communication, for reports: plain numbers, computed on the host.
 
         `byzantine` is a mask `[n]`; nobody by default.
         """

@@ -1,8 +1,8 @@
-"""One aggregation per receiver, driven as the rule says (`AbstractAggregator.by_slots`).
+"""One aggregation per receiver: all at once by the rule's `by_slots` if it has one, otherwise under `vmap`.
 
-Rules that exist only in gossip, those that compare every message with the receiver's own (ClippedGossip and its
-family), are a fourth kind: a base class beside the other three whose coefficients depend on the distances `[k]` to the
-own row (slot 0) and the weights `[k]`, and whose `by_slots` serves all receivers.
+Some rules exist only in gossip, since they compare every message with the receiver's own (ClippedGossip and its
+family). They would be a fourth kind of rule: a base class beside the other three. Its coefficients depend on the
+distances `[k]` to the own row (slot 0) and the weights `[k]`, and its `by_slots` serves all receivers.
 """
 
 from typing import NamedTuple
@@ -18,9 +18,9 @@ from ghostjax.aggregators import AbstractAggregator, Context
 
 
 class Slots(NamedTuple):
-    """What every receiver hears: in slot j, receiver i the row `nbr[i, j]` of `rows` with weight `w[i, j]`.
+    """The messages of every receiver: receiver i has, in slot j, the row `nbr[i, j]` of `rows` with weight `w[i, j]`.
 
-    `level` weighs rows where distances are centred.
+    `level` are the weights of rows where distances between all rows are centred.
     """
 
     rows: Float[Array, "m d"]
@@ -36,7 +36,7 @@ def in_slots(
     counts: Float[Array, "n k"],
     own: Float[Array, "n d"],
 ) -> Slots:
-    """What receivers hear when slot j of i counts `counts[i, j] * w[nbr[i, j]]`, times its factor in `received.edges`.
+    """The slots of all receivers. Slot j of i counts `counts[i, j] * w[nbr[i, j]]`, times its factor in `edges`.
 
     `w` are `received.weights` in the unit of the rule. With `received.by_receiver`, slots of other identities that are
     senders point to row n + i of `[x; by_receiver]`, and are absent where that row is not finite. Slot 0 points to the
@@ -51,10 +51,10 @@ def in_slots(
         rows, level = [*rows, own], [*level, jnp.zeros_like(w)]
     if received.by_receiver is not None:
         assert received.senders is not None
-        told = received.senders[nbr % n] & (nbr % n != receiver[:, None])
+        of_sender = received.senders[nbr % n] & (nbr % n != receiver[:, None])
         finite = jnp.isfinite(received.by_receiver).all(1)
-        nbr = jnp.where(told, receiver[:, None] + n * len(rows), nbr)
-        slots = jnp.where(told & ~finite[:, None], 0, slots)
+        nbr = jnp.where(of_sender, receiver[:, None] + n * len(rows), nbr)
+        slots = jnp.where(of_sender & ~finite[:, None], 0, slots)
         rows, level = [*rows, jnp.where(finite[:, None], received.by_receiver, 0)], [*level, jnp.zeros_like(w)]
     if len(rows) == 1:
         return Slots(received.x, nbr, slots, w)
@@ -62,15 +62,15 @@ def in_slots(
 
 
 def own_kept(edges: Float[Array, "n k"]) -> Float[Array, "n k"]:
-    """Factors on slots with 1 in slot 0: a node does not send itself anything that could be lost."""
+    """Factors on slots, with 1 in slot 0: a node's own message cannot be lost."""
     return edges.at[:, 0].set(1)
 
 
 def aggregate_each(
-    rule: AbstractAggregator, state: PyTree, heard: Slots, own: Float[Array, "n d"], key: Key
+    rule: AbstractAggregator, state: PyTree, received: Slots, own: Float[Array, "n d"], key: Key
 ) -> tuple[PyTree, Float[Array, "n d"]]:
-    """The next states (per receiver) and the aggregates `[n, d]` of what each receiver hears."""
-    rows, nbr, w, level = heard
+    """The next states and the aggregates `[n, d]` of all receivers."""
+    rows, nbr, w, level = received
     if rule.by_slots is not None:
         return state, rule.by_slots(rows, nbr, w, level)
 

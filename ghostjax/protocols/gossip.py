@@ -1,4 +1,4 @@
-"""Gossip: every node keeps its own model and aggregates what its neighbours send."""
+"""Gossip: every node keeps its own model and aggregates the messages of its neighbours."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class GossipState(NamedTuple):
 
 
 class Gossip(AbstractProtocol):
-    """Every node is a receiver: a step of its own, an exchange with its neighbours, an aggregation.
+    """Every node is a receiver: it takes a local step, exchanges messages with its neighbours, and aggregates.
 
         x_i = optimizer(theta_i, update_i),    theta_i <- rule({x_j : j in N_i}, W_ij k_i w_j)
 
@@ -40,11 +40,12 @@ class Gossip(AbstractProtocol):
     counts 1, so that a rule's `f` is a number of neighbours; the rule's anchor is `x_i`. `aggregator=None` is
     plain mixing, `Mean()`: `theta <- W x`, with rows renormalised over those present.
 
-    **Absence:** a node that is absent, hears nobody, or whose half-step is not finite is not heard and hears
-    nothing: it keeps its own half-step (if that is not finite, its model of before) and its rule's memory.
-    The derivative in w is that of a message that fades. At w = 0 a node also stops receiving: that jump has none.
-    **Byzantine receivers** that send something else than their half-step aggregate what the others send. A node's own
-    slot reads its own half-step, never what a channel made of it.
+    **Absence:** a node is left out of the exchange if it is absent or has a half-step that is not finite. Such a node,
+    and one without present neighbours, keeps its own half-step (its former model if that is not finite) and its rule's
+    memory. The derivative in w is that of a message that fades. At w = 0 a node also stops receiving; the derivative
+    does not contain that jump.
+    **Byzantine receivers** that deviate from their half-step aggregate the messages of the others only. A node's own
+    slot holds its own half-step, also where a channel changes messages.
     **Cost:** coordinate and geometric rules, and NNM before the latter, touch each neighbour slot once and need no
     `[n, k, d]` array (geometric ones the `[n, n]` distances); in a complete graph of equal edges receivers share one
     network. General rules (centered clipping, NNM before a coordinate rule, ARC, clipping, bucketing) are mapped over
@@ -52,9 +53,9 @@ class Gossip(AbstractProtocol):
     W is doubly stochastic and everybody is present, and contracts their distance by `1 - spectral_gap`; robust rules,
     whose rows are not symmetric, do not conserve it even without attackers. **Traced:** every knob of the rule, the
     optimizer, and the graph itself.
-    **Static:** `common_start`: all nodes start from one model, or each from one of its own.
+    **Static:** `common_start`: whether all nodes start from one model, or each from a different one.
 
-    **Errors:** a graph of another size than the task, a graph that is not connected, a receiver that hears too
+    **Errors:** a graph of another size than the task, a graph that is not connected, a receiver that gets too
     little weight for the rule when all are present, a rule that probes its own loss.
 
     ```python
@@ -98,13 +99,13 @@ class Gossip(AbstractProtocol):
             weights = one.counts()
             margin = jax.vmap(rule.margin)(weights)
             worst = int(margin.argmin())
-            hears = float(weights[worst].sum())
+            weight = float(weights[worst].sum())
             require(
                 margin[worst] > 0,
                 call,
                 "f",
                 rule.guarantee.byzantine_mass(weights[worst]),
-                f"receiver {worst} hears weight {hears:g} and needs more than {hears - float(margin[worst]):g}; "
+                f"receiver {worst} receives weight {weight:g} and needs more than {weight - float(margin[worst]):g}; "
                 "lower f or use a topology of higher degree",
             )
             rule.validate("Gossip", weights[int(weights.sum(1).argmin())])
@@ -114,11 +115,11 @@ class Gossip(AbstractProtocol):
 
     def init(self, theta: Float[Array, "*n d"], num_nodes: int) -> GossipState:
         models = jnp.broadcast_to(theta, (num_nodes, theta.shape[-1]))
-        heard = jax.ShapeDtypeStruct((self.topology.num_slots, theta.shape[-1]), theta.dtype)
+        like = jax.ShapeDtypeStruct((self.topology.num_slots, theta.shape[-1]), theta.dtype)
         return GossipState(
             theta=models,
             optimizer=jax.vmap(self.optimizer.init)(models),
-            rule=jax.vmap(lambda _: self.aggregator.init(heard))(jnp.arange(num_nodes)),
+            rule=jax.vmap(lambda _: self.aggregator.init(like))(jnp.arange(num_nodes)),
         )
 
     def models(self, state: GossipState) -> Float[Array, "*n d"]:
@@ -126,7 +127,7 @@ class Gossip(AbstractProtocol):
 
     def send(self, state: GossipState, updates: Float[Array, "n d"]) -> tuple[GossipState, Float[Array, "n d"]]:
         optimizer, half = jax.vmap(self.optimizer.step)(state.optimizer, updates, state.theta)
-        # A step that left the numbers is taken back: the message is lost, the node is not.
+        # A step that is not finite is taken back: the node loses its message of this round and keeps its model.
         finite = jnp.isfinite(half).all(1)
         kept = select_rows(finite, (half, optimizer), (state.theta, state.optimizer))
         return state._replace(theta=kept[0], optimizer=kept[1]), half
@@ -134,33 +135,35 @@ class Gossip(AbstractProtocol):
     def receive(self, state: GossipState, received: Received, key: Key) -> tuple[GossipState, Float[Array, "*n d"]]:
         own, graph = state.theta, self._graph
         slots = graph.counts().astype(own.dtype)
-        # A node that deviates does not believe what it sent: its own slot would feed its lie back to it.
+        # A node that deviates ignores its own slot, which would feed its false message back to it.
         slots = slots.at[:, 0].set(jnp.where(received.deviates, 0, slots[:, 0]))
         aggregator, w, _ = in_range(self.aggregator, received.weights)
-        heard = in_slots(received, w, graph.nbr, slots, own)
-        memory, y = aggregate_each(aggregator, state.rule, heard, own, key)
-        hears = (w > 0) & (heard.w.sum(1) > 0)
-        after = state._replace(theta=jnp.where(hears[:, None], y, own), rule=select_rows(hears, memory, state.rule))
+        slots_of = in_slots(received, w, graph.nbr, slots, own)
+        memory, y = aggregate_each(aggregator, state.rule, slots_of, own, key)
+        receives = (w > 0) & (slots_of.w.sum(1) > 0)
+        after = state._replace(
+            theta=jnp.where(receives[:, None], y, own), rule=select_rows(receives, memory, state.rule)
+        )
         return after, after.theta
 
     def guarantee(
         self, w: Float[Array, " n"], edges: Float[Array, "n k"] | None, byzantine: Bool[Array, " n"]
     ) -> Margins:
-        """Over present receivers; margin and kappa over Byzantine ones too: inf and 0 if there is none.
+        """The guarantee over present receivers, Byzantine ones included; margin inf and kappa 0 if there is none.
 
-        Honest receivers are counted by the mass that they hear from their neighbours, their own included. Where all
-        who are present are Byzantine there is no such receiver: all of them count.
+        `outnumbered` counts honest receivers by the mass in their slots, their own included. If all present nodes are
+        Byzantine, there is no such receiver, and all of them count.
         """
         rule, w, unit = in_range(self.aggregator, w)
-        heard = self._graph.counts().astype(w.dtype) * w[self._graph.nbr]
-        heard = heard if edges is None else heard * own_kept(edges)
+        received = self._graph.counts().astype(w.dtype) * w[self._graph.nbr]
+        received = received if edges is None else received * own_kept(edges)
         held = byzantine[self._graph.nbr]
-        over = jax.vmap(lambda slots, held: outnumbered(rule, slots, held))(heard, held)
+        over = jax.vmap(lambda slots, held: outnumbered(rule, slots, held))(received, held)
         honest = (w > 0) & ~byzantine
         lost = jnp.where(honest.any(), over & honest, w > 0)
         return Margins(
-            margin=jnp.where(w > 0, within(jax.vmap(rule.margin)(heard) / unit), jnp.inf).min(),
-            kappa=jnp.where(w > 0, jax.vmap(rule.kappa)(heard), 0).max(),
+            margin=jnp.where(w > 0, within(jax.vmap(rule.margin)(received) / unit), jnp.inf).min(),
+            kappa=jnp.where(w > 0, jax.vmap(rule.kappa)(received), 0).max(),
             outnumbered=lost.sum().astype(w.dtype),
         )
 

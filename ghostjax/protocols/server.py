@@ -30,8 +30,8 @@ class ServerState(NamedTuple):
 class Server(AbstractProtocol):
     """One receiver: `theta <- optimizer(theta, rule(updates, w))`.
 
-    The rule's anchor is the last aggregate (zero at first). When every identity is absent the round changes
-    nothing: neither the model nor the rule's memory. **Traced:** every knob of the rule and the optimizer.
+    The rule's anchor is the last aggregate (zero at first). If every identity is absent, the round changes neither the
+    model nor the rule's memory. **Traced:** every knob of the rule and the optimizer.
     """
 
     aggregator: AbstractAggregator

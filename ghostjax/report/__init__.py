@@ -1,4 +1,4 @@
-"""What a run or a sweep shows a person: one self-contained page."""
+"""Reports of runs and sweeps: one self-contained page."""
 
 from ghostjax.report._page import (
     Block as Block,

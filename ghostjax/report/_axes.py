@@ -1,4 +1,4 @@
-"""The frame of every chart: margins, axes, and ticks of a logarithmic axis that a person can read."""
+"""The frame of every chart: margins, axes, and readable ticks of a logarithmic axis."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ FONT = "system-ui, -apple-system, Segoe UI, Roboto, Helvetica, Arial, sans-serif
 
 
 def frame(axis: str, across: str = "round", height: int = 360) -> Any:
-    """An empty figure with named axes. It has no title: the page writes that as text, which wraps."""
+    """An empty figure with named axes. It has no title: the page writes the title as text, which wraps."""
     import plotly.graph_objects as go
 
     figure = go.Figure()

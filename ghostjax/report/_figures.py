@@ -1,4 +1,4 @@
-"""The figures of a report: plain functions from labelled arrays to charts, each with its content in words."""
+"""The figures of a report: plain functions from labelled arrays to charts, each with a description in words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,10 +21,10 @@ def trajectories(
     baseline: str | None = None,
     bounds: Mapping[str, np.ndarray] | None = None,
 ) -> Figure:
-    """One line per entry of `series` (`[seed, round]`): the mean over seeds, the range over several as a band.
+    """One line per entry of `series` (`[seed, round]`): the mean over seeds, with their range as a band.
 
-    Rounds without a value (nan) are skipped, so that sparse evaluations join up. The entry `baseline` is drawn grey
-    and dotted; `bounds` are thin dotted lines in the colour of their entry.
+    Rounds without a value (nan) are skipped, so that sparse evaluations form one line. The entry `baseline` is drawn
+    grey and dotted; `bounds` are thin dotted lines in the colour of their entry.
     """
     figure = frame(axis)
     ends, drawn = [], []
@@ -58,7 +58,7 @@ def trajectories(
     if percent:
         figure.update_yaxes(tickformat=".0%")
     if log:
-        # The range is that of the lines: one seed that once comes near 0 would press everything else together.
+        # The axis covers the lines and not the bands: one seed near 0 would compress everything else.
         logarithmic(figure, drawn)
     return Figure(figure, title, f"{title}, by round: {'; '.join(ends) or 'nothing recorded'}.", caption)
 
@@ -78,7 +78,7 @@ def influence(shares: np.ndarray, rounds: np.ndarray, byzantine: np.ndarray, tit
         colorbar={"title": {"text": "times the fair share", "side": "right"}, "thickness": 12},
         hovertemplate="round %{x}, identity %{y}: %{z:.2f} x fair share<extra></extra>",
     )
-    # The marks stand between the labels and the map: labels keep their place, the map begins a little later.
+    # The marks are between the labels and the map, so that the labels keep their place.
     for node in np.flatnonzero(byzantine):
         figure.add_shape(
             type="rect", xref="paper", x0=0.002, x1=0.012, yref="y", y0=node - 0.5, y1=node + 0.5,
@@ -99,7 +99,7 @@ def influence(shares: np.ndarray, rounds: np.ndarray, byzantine: np.ndarray, tit
 
 
 def histogram(counts: np.ndarray, classes: Sequence[str], byzantine: np.ndarray, title: str, caption: str) -> Figure:
-    """Heat map of how many examples of each class `[node, class]` a node holds."""
+    """Heat map of the numbers of examples `[node, class]`."""
     figure = frame("class", "node", 340)
     figure.add_heatmap(
         x=np.arange(counts.shape[0]),
@@ -126,7 +126,7 @@ def histogram(counts: np.ndarray, classes: Sequence[str], byzantine: np.ndarray,
 
 
 def ranking(predicted: np.ndarray, exact: np.ndarray | None, byzantine: np.ndarray, title: str, caption: str) -> Figure:
-    """Identities by how much their removal helps, most harmful first: predicted (bars) and replayed (dots)."""
+    """Identities by the effect of their removal, most harmful first: predicted (bars) and replayed (dots)."""
     order = np.argsort(predicted, kind="stable")
     names = [str(i) for i in order]
     figure = frame("change of the final loss when removed", "identity, most harmful first", 380)
@@ -164,7 +164,7 @@ def worst_case(
 ) -> Figure:
     """Heat map of the worst value over attacks, `[row, column]`, each cell annotated by `text`.
 
-    A `share` (accuracy) is coloured from 0 to 1, all else from its smallest value to its largest.
+    A `share` (accuracy) is coloured from 0 to 1, other values from the smallest to the largest.
     """
     figure = frame(labels[0], labels[1], max(220, 120 + 70 * len(rows)))
     figure.add_heatmap(

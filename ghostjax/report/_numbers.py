@@ -13,7 +13,7 @@ Records = Mapping[str, Mapping[str, np.ndarray]]
 
 
 class Shown(NamedTuple):
-    """A metric of the tables: its name in records, its title, how a value and how a difference are written."""
+    """A metric of the tables: its name in records, its title, and the formats of a value and of a difference."""
 
     metric: str
     title: str
@@ -43,8 +43,8 @@ SHOWN = (
 def last(values: np.ndarray, window: int = 10) -> np.ndarray:
     """Mean over the last recorded rounds, per seed: a fifth of them, `window` at most; never the best round.
 
-    Rounds between, in which an occasional metric records nothing, do not count. A seed that has no number in a round
-    that others recorded, or all of them where the metric stopped recording, has no final value: nan.
+    Rounds in which an entry with a period is not due do not count. The final value is nan if the seed has no number in
+    a round that others recorded, or if the metric stopped recording before the end.
     """
     recorded = np.flatnonzero(~np.isnan(values).all(0))
     if len(recorded) == 0 or _stopped(recorded, values.shape[1]):
@@ -58,7 +58,7 @@ def _stopped(recorded: np.ndarray, rounds: int) -> bool:
     missing = rounds - 1 - recorded[-1]
     if len(recorded) < 2:
         return False
-    # An occasional metric records the first round and every k-th: the first step may be one shorter than the others.
+    # A metric with period k records the first round and every k-th: the first step may be one shorter than the others.
     step = recorded[-1] - recorded[-2]
     return bool(missing > step or (len(recorded) > 2 and missing == step))
 
@@ -78,7 +78,7 @@ def spread(values: np.ndarray, form: Callable[[float], str]) -> str:
 
 
 def table(records: Records) -> tuple[list[str], list[list[str]]]:
-    """Final values per run, means over seeds with 95 % intervals: what a terminal shows too."""
+    """Final values per run, means over seeds with 95 % intervals; the terminal shows the same table."""
     present = _present(records)
     rows = [[name, *(spread(last(r[one.metric]), one.value) for one in present)] for name, r in records.items()]
     return ["rule", *(one.title for one in present)], rows
@@ -97,7 +97,7 @@ def differences(records: Records, against: str) -> tuple[list[str], list[list[st
 
 
 def caveat(records: Records) -> str:
-    """What the intervals speak about, and whether the seeds are few."""
+    """The scope of the intervals, and a warning about few seeds."""
     seeds = min(len(values) for record in records.values() for values in record.values())
     words = note(seeds)
     if seeds == 1:
@@ -108,7 +108,7 @@ def caveat(records: Records) -> str:
 
 
 def paired(records: Records) -> bool:
-    """Whether there are differences with intervals: several runs, of the same number of seeds, at least two."""
+    """Whether differences have intervals: there are several runs with the same number of seeds, at least two."""
     seeds = {len(values) for record in records.values() for values in record.values()}
     return len(records) > 1 and len(seeds) == 1 and min(seeds) > 1
 

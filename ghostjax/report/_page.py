@@ -12,21 +12,21 @@ from ghostjax.report._plot import drawing, library
 
 
 class Verdict(NamedTuple):
-    """The answer, in one sentence, and what it rests on: the first thing on a page."""
+    """The answer in one sentence, and its grounds. It comes first on a page."""
 
     sentence: str
     grounds: Sequence[str] = ()
 
 
 class Heading(NamedTuple):
-    """A section's title and what the reader should look for in it."""
+    """A section's title, and a sentence that says how to read it."""
 
     title: str
     text: str = ""
 
 
 class Figure(NamedTuple):
-    """A plotly figure, its title, the sentence below it, and what it shows in words for who cannot see it."""
+    """A plotly figure, its title, the sentence below it, and a description in words for screen readers."""
 
     figure: Any
     title: str
@@ -44,7 +44,7 @@ class Table(NamedTuple):
 
 
 class Cards(NamedTuple):
-    """Headline numbers: `(value, what it is)` each."""
+    """Headline numbers, each as `(value, label)`."""
 
     cards: Sequence[tuple[str, str]]
 
@@ -56,11 +56,11 @@ POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
     "form-action 'none'; base-uri 'none'"
 )
-"""What a page may load: what it holds itself. The browser refuses everything from outside, and sends nothing there."""
+"""The page may load only its own content. The browser blocks all requests to other places."""
 
 
 def render(title: str, subtitle: str, blocks: Sequence[Block], provenance: str = "") -> str:
-    """The page as text; a verdict that comes first stands above `subtitle`. `provenance` is folded at the end."""
+    """The page as text. A verdict as the first block is placed above `subtitle`. `provenance` is folded at the end."""
     first = blocks[0] if blocks and isinstance(blocks[0], Verdict) else None
     body: list[str] = [_verdict(first)] if first is not None else []
     body.append(f'<p class="subtitle">{_escape(subtitle)}</p>')
@@ -100,7 +100,7 @@ def preamble(title: str, subtitle: str, style: str, script: str = "") -> str:
 
 
 def write(path: Path, text: str) -> Path:
-    """Writes `text` so that `path` holds either the old page or the whole new one."""
+    """Writes `text` atomically: `path` holds the old page or the whole new one."""
     write_atomic(path, text.encode("utf-8"))
     return path
 
@@ -154,13 +154,13 @@ def _table(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
-    """A cell; a range in brackets after two spaces goes below the value."""
+    """A table cell. A range in brackets after two spaces is placed below the value."""
     value, bracket, interval = str(text).partition("  [")
     return _escape(value) + (f"<small>[{_escape(interval)}</small>" if bracket else "")
 
 
 def _prose(text: str) -> str:
-    """Names in backticks, as messages have them, are code."""
+    """Text with names in backticks marked as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", _escape(text))
 
 

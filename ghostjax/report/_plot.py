@@ -1,4 +1,4 @@
-"""The plotting library inside a page, without a way out of it."""
+"""The plotting library inside a page, without links to other places."""
 
 import functools
 import re
@@ -8,11 +8,11 @@ from typing import Any
 
 @functools.cache
 def library() -> str:
-    """The plotting library and how a page uses it.
+    """The plotting library and the code that draws with it.
 
-    The library's address for sharing charts is taken out. It credits sources of maps, which no page here shows, by
-    links in strings: their slashes are escaped (the same string to JavaScript), so that nothing in the page reads as
-    an address.
+    The library's address for sharing charts is removed. Its credits for map sources, which no page here shows, contain
+    links in strings. Their slashes are escaped (JavaScript reads the same string), so that the page contains no text
+    that looks like an address.
     """
     from plotly.offline import get_plotlyjs
 

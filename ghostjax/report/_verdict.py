@@ -1,4 +1,4 @@
-"""The answer of an investigation in words, computed from its numbers: who, since when, how sure, what pays."""
+"""The answer of an investigation in words: who did harm, since when, how certain, and whether a defence pays."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from ghostjax.report._page import Verdict
 
 
 class Finding(NamedTuple):
-    """What an investigation found. Accuracies are `[seed]`, paired: equal seeds share all their random numbers."""
+    """The findings of an investigation. Accuracies are `[seed]`, paired: equal seeds share all their random numbers."""
 
     nodes: int
     named: tuple[int, ...]
@@ -18,19 +18,19 @@ class Finding(NamedTuple):
     since: int
     """The round, counted from 1, from which the named did harm."""
     limit: float
-    """How many robust standard deviations from the median name an identity."""
+    """The number of robust standard deviations from the median beyond which an identity is named."""
     weakest: float
     """The smallest deviation, over seeds, of a named identity when it was named."""
     suspect: float
-    """The largest deviation that an identity that was not named has in every seed."""
+    """The largest deviation, in every seed, of an identity that was not named."""
     false_alarms: int
-    """How many the same procedure names in the attack-free training."""
+    """The number of identities that the same procedure names in the attack-free training."""
     byzantine: tuple[int, ...]
     """The truth, which the procedure does not see."""
     attack_free: np.ndarray
     attacked: np.ndarray
     removed: np.ndarray
-    """Without the named, everything else replayed."""
+    """Accuracies without the named identities, everything else replayed."""
     defence: str
     defended: np.ndarray
     defended_free: np.ndarray
@@ -42,7 +42,7 @@ class Finding(NamedTuple):
 
 
 def verdict(found: Finding) -> Verdict:
-    """The sentence, and the grounds that it rests on."""
+    """The verdict as a sentence, with its grounds."""
     return Verdict(f"{_who(found)}; {_cost(found)}, and {_defence(found)}.", _grounds(found))
 
 
@@ -58,7 +58,7 @@ def _cost(found: Finding) -> str:
     mean, low, high = difference(found.attack_free, found.attacked)
     if low > 0 or found.seeds == 1:
         return f"the attack costs the mean {_points(mean)} of accuracy"
-    return f"no cost of the attack can be told from chance ({mean:+.1f} points [{low:+.1f}, {high:+.1f}])"
+    return f"the attack has no significant cost ({mean:+.1f} points [{low:+.1f}, {high:+.1f}])"
 
 
 def _defence(found: Finding) -> str:
@@ -70,18 +70,18 @@ def _defence(found: Finding) -> str:
     if high < 0:
         return f"the defence does not pay: {found.defence} ends {_points(-mean)} below the mean"
     gap = f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}]"
-    return f"whether the defence pays cannot be told: {found.defence} ends {gap} from the mean"
+    return f"it is undecided whether the defence pays: {found.defence} ends {gap} from the mean"
 
 
 def _grounds(found: Finding) -> list[str]:
-    weakest = f"The weakest of the named lies {found.weakest:.1f} below; " if found.named else ""
+    weakest = f"The weakest of the named is {found.weakest:.1f} below; " if found.named else ""
     grounds = [
-        "How sure: an identity is named if its removal, as one backward pass through the training predicts it, lowers "
+        "Certainty: an identity is named if its removal, as one backward pass through the training predicts it, lowers "
         f"the final loss by more than {found.limit:g} robust standard deviations beyond the median identity in "
-        f"{_all(found.seeds)}. The named are taken out and the others looked at again, until nobody stands out. "
-        f"{weakest}the most suspicious of the others lies {max(found.suspect, 0):.1f} below. In the attack-free "
+        f"{_all(found.seeds)}. The named are removed and the others tested again, until nobody stands out. "
+        f"{weakest}the most suspicious of the others is {max(found.suspect, 0):.1f} below. In the attack-free "
         f"training the same procedure names {found.false_alarms or 'nobody'}.",
-        f"How much: test accuracy of the mean is {_share(found.attack_free)} without an attack and "
+        f"Cost: test accuracy of the mean is {_share(found.attack_free)} without an attack and "
         f"{_share(found.attacked)} with it (difference {_interval(found.attack_free, found.attacked)}).",
     ]
     if found.named:
@@ -90,7 +90,7 @@ def _grounds(found: Finding) -> list[str]:
             f"{_share(found.removed)} ({_interval(found.removed, found.attacked)} against the attacked training)."
         )
     grounds += [
-        f"What the defence is worth: {found.defence} reaches {_share(found.defended)} under attack "
+        f"Value of the defence: {found.defence} reaches {_share(found.defended)} under attack "
         f"({_interval(found.defended, found.attacked)} against the mean) and {_share(found.defended_free)} without one "
         f"({_interval(found.defended_free, found.attack_free)} against the mean).",
         _truth(found),

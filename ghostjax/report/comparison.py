@@ -11,7 +11,7 @@ from ghostjax.report._page import Block, Cards, Heading, Table
 
 
 FLAT = 0.01
-"""Influence this near the fair share in every round needs no map."""
+"""No map is drawn if the influence is within this distance of the fair share in every round."""
 
 
 class Ranking(NamedTuple):
@@ -39,8 +39,8 @@ def blocks(
 ) -> list[Block]:
     """The sections of the page, from the headline to the ranking of identities.
 
-    `summary` is what a run's provenance says of its network and data; `baseline` names the record of the attack-free
-    training, `replayed` that of a counterfactual: both are shown where trainings are compared, not where rules are.
+    `summary` is the part of a run's provenance about network and data. `baseline` names the record of the attack-free
+    training, and `replayed` that of a counterfactual. Both are shown in comparisons of trainings, not of rules.
     """
     attacked = {name: record for name, record in records.items() if name != baseline}
     page: list[Block] = [_headline(attacked, byzantine, ranking, records.get(baseline or ""))]
@@ -65,9 +65,9 @@ def _final(records: Records) -> list[Block]:
     if paired(records):
         against = next(iter(records))
         text = (
-            f"Each run minus {against}, seed by seed: equal seeds share initial models, batches and noise, so that a "
-            "difference is known better than either value. An interval without 0 tells the two apart; each holds for "
-            "itself, with 95 %."
+            f"Each run minus {against}, seed by seed: equal seeds share initial models, batches and noise, so a "
+            "difference is more certain than either value. An interval without 0 is significant; each holds separately "
+            "at 95 %."
         )
         page += [Heading("Paired differences", text), Table(*differences(records, against))]
     return page
@@ -77,7 +77,7 @@ def _headline(
     records: Records, byzantine: np.ndarray, ranking: Ranking | None, free: Mapping[str, np.ndarray] | None
 ) -> Cards:
     cards = [(f"{int(byzantine.sum())} of {len(byzantine)}", "identities held by the adversary")]
-    # Test data is read once, for tables; where nobody asked for it the goal's own data has to do.
+    # Test data is read once, for tables. If nobody asked for it, tables use the validation data of the goal.
     key = "test_accuracy" if all("test_accuracy" in r for r in records.values()) else "accuracy"
     title = key.replace("_", " ")
     if free is not None and key in free:
@@ -87,8 +87,8 @@ def _headline(
     if ranking is not None:
         top = np.argsort(ranking.predicted)[: int(byzantine.sum())]
         cards += [
-            (f"{int(byzantine[top].sum())} of {len(top)}", "Byzantine among the identities blamed most"),
-            (f"{ranking.spearman:.3f}", "rank agreement of blame with exact replays"),
+            (f"{int(byzantine[top].sum())} of {len(top)}", "Byzantine among the most harmful identities"),
+            (f"{ranking.spearman:.3f}", "rank agreement of attribution with exact replays"),
         ]
     return Cards(cards)
 
@@ -120,7 +120,7 @@ def _learning(records: Records, baseline: str | None) -> list[Block]:
     seeds = _seeds(records)
     bands = "" if seeds == 1 else f" Lines are means over {seeds} seeds, bands their range; seeds are paired."
     page: list[Block] = [Heading("Learning", f"The stated goal on validation data, which no node trains on.{bands}")]
-    worst = "The honest node that fares worst: an average hides it."
+    worst = "The worst honest node: an average hides it."
     for key, title, axis, caption in (
         ("accuracy", "Accuracy", "accuracy", ""),
         ("loss", "Loss", "loss", ""),
@@ -141,7 +141,7 @@ def _heterogeneity(records: Records) -> list[Block]:
         ("consensus_distance", "Consensus distance", "Mean squared distance of honest models from their mean."),
         ("message_spread", "Spread of honest messages", "Mean squared distance of honest messages to their mean."),
         ("dissimilarity", "Heterogeneity of honest updates",
-         "Mean squared distance of honest updates from their mean: what a robust rule has to tell from an attack."),
+         "Mean squared distance of honest updates from their mean. A robust rule must distinguish it from an attack."),
     ):  # fmt: skip
         series = _all(records, key)
         if series:
@@ -191,7 +191,7 @@ def _ranking(ranking: Ranking, byzantine: np.ndarray) -> list[Block]:
     marked = frozenset(k for k, i in enumerate(order[:15]) if byzantine[i])
     return [
         Heading(
-            "Who is to blame",
+            "Attribution",
             f"Change of the final loss when one identity is removed from the whole training with {ranking.rule}: "
             "predicted by one backward pass through the training (the adjoint), and by replaying the training without "
             f"it (exact), seed {ranking.seed}. Below zero the collective is better off without it. The two rankings "
@@ -208,7 +208,7 @@ def _ranking(ranking: Ranking, byzantine: np.ndarray) -> list[Block]:
 
 
 def _all(records: Records, key: str) -> dict[str, np.ndarray]:
-    """The metric of every run; nothing where one lacks it, or nothing finite was recorded."""
+    """The metric of every run; empty if a run lacks it, or if no finite value was recorded."""
     if not records or not all(key in record for record in records.values()):
         return {}
     series = {name: record[key] for name, record in records.items()}
@@ -220,6 +220,6 @@ def _seeds(records: Records) -> int:
 
 
 def _wide(series: Mapping[str, np.ndarray]) -> bool:
-    """Whether positive values span so much that a linear axis would hide the smaller ones."""
+    """Whether positive values have such a wide range that a linear axis would hide the smaller ones."""
     there = np.concatenate([values[np.isfinite(values)] for values in series.values()])
     return bool(len(there) and there.min() > 0 and there.max() > 20 * there.min())

@@ -13,7 +13,7 @@ from ghostjax.report._page import Block, Cards, Heading, Table, Verdict
 
 
 def blocks(sweep: Sweep) -> list[Block]:
-    """The sections: what was done, worst-case heat maps (where attacks are an axis), final values."""
+    """The sections: the cells done, worst-case heat maps (if attacks are an axis), final values."""
     dataset = sweep.dataset
     axes = [str(d) for d in dataset["done"].dims if d != "seed"]
     done = dataset["done"].values
@@ -38,7 +38,7 @@ def blocks(sweep: Sweep) -> list[Block]:
 
 
 def _verdict(sweep: Sweep, metric: str | None, attack: str | None, axes: list[str]) -> Verdict:
-    """The best point, by its worst case where attacks are an axis; what is missing where cells are."""
+    """The best point (by its worst case if attacks are an axis), or the missing cells of an unfinished sweep."""
     done = sweep.dataset["done"]
     seeds, points = done.sizes["seed"], done.size // done.sizes["seed"]
     whole = int(done.all("seed").sum())
@@ -49,7 +49,7 @@ def _verdict(sweep: Sweep, metric: str | None, attack: str | None, axes: list[st
             f"{seeds} seeds, {partly} some of them."
         )
     if metric is None:
-        return Verdict(f"All {done.size} cells are done; no metric says which of its values are better.")
+        return Verdict(f"All {done.size} cells are done; no metric declares which of its values are better.")
     others = [axis for axis in axes if axis != attack]
     best = np.nanargmax if better(metric, sweep.dataset) == "higher" else np.nanargmin
     found = sweep.mean(metric) if attack is None else _worst_of(sweep, metric, attack)
@@ -67,7 +67,7 @@ def _verdict(sweep: Sweep, metric: str | None, attack: str | None, axes: list[st
 
 
 def _headline(dataset: Any) -> str | None:
-    """The metric that the page is about: the first scalar goal of which it is declared which values are better."""
+    """The metric of the page: the first scalar goal that declares which values are better."""
     scalars = [str(name) for name, one in dataset.data_vars.items() if one.dims[-1:] == ("round",)]
     known = [name for name in scalars if name not in BUILT_IN and better(name, dataset)]
     return next((name for name in ("accuracy", "loss", *known) if name in known), None)
@@ -104,7 +104,7 @@ def _worst(sweep: Sweep, metric: str, attack: str, others: list[str]) -> list[Bl
         )
     ]
     sizes = worst["value"].sizes
-    # The two longest numeric-looking axes make the map; every other one gets a map per value.
+    # The two longest axes that look numeric make the map. Each value of another axis gets its own map.
     order = sorted(others, key=lambda a: (a.split(".")[-1] in ("aggregator", "rule"), -sizes[a]))
     column, row = (*order, None, None)[:2]
     rest = order[2:]
@@ -143,7 +143,7 @@ def _short(axis: str | None) -> str:
 
 
 def _note(attributes: Any) -> str:
-    """What there is to say about an interval, as a sentence after another one."""
+    """The note about an interval, as a sentence that follows another one."""
     note = attributes.get("note", "")
     return f" {note[0].upper()}{note[1:]}." if note else ""
 

@@ -1,4 +1,4 @@
-"""Sinks: what follows a run from the host, `gj.simulate(..., sinks=[...])`."""
+"""Sinks: objects that follow a run on the host, `gj.simulate(..., sinks=[...])`."""
 
 from ghostjax.sinks._base import AbstractSink as AbstractSink, Beginning as Beginning
 from ghostjax.sinks.early_stopping import EarlyStopping as EarlyStopping

@@ -1,4 +1,4 @@
-"""What a sink is: something on the host that follows a run."""
+"""The base class of sinks: objects on the host that follow a run."""
 
 import abc
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from ghostjax._training import Training
 
 
 class Beginning(NamedTuple):
-    """What a sink is told before the first round that it will see.
+    """The argument of a sink's `begin`, before the first round that it will see.
 
-    `round` is the first round to come: 0, or where a run is continued. `record` holds the rows of the rounds before, so
-    that a sink which writes elsewhere can make good what a crash took from it, or take back what the checkpoint does
-    not know. `provenance` is that of the run, plain data. `name` is the same for a run and its continuations: the
-    beginning of the sha256 of its key, its simulation and its start.
+    `round` is the next round: 0, or the first round of a continuation. `record` holds the rows of the rounds before. A
+    sink that writes elsewhere can use it to add rows that a crash took, and to drop rows beyond the checkpoint.
+    `provenance` is that of the run, plain data. `name` is the same for a run and its continuations: the beginning of
+    the sha256 of its key, its simulation and its start.
     """
 
     training: Training
@@ -31,15 +31,15 @@ class AbstractSink(abc.ABC):
 
     The calls come in this order: `begin` once; `rows` for every chunk, `saved` after every checkpoint; `end` once.
     Every row of every round reaches a sink exactly once and in order: those before `beginning.round` by `begin`, all
-    others by `rows`. After a crash the rounds that were played and not saved are played again. A sink that writes
-    elsewhere therefore drops there what it has from `beginning.round` on, and adds what it lacks before. The device
-    plays the next chunk meanwhile; a sink that takes longer than that holds it up.
+    others by `rows`. After a crash, rounds that were played and not saved are played again. A sink that writes
+    elsewhere therefore drops its rows from `beginning.round` on, and adds missing rows before. The device plays the
+    next chunk meanwhile; a slower sink delays the run.
 
-    An exception in `begin`, `rows` or `saved` ends the run: what was played is saved, if it has a directory, and the
-    exception is raised with a note that says so. One in `end` is told in a warning, since the run is whole.
+    An exception in `begin`, `rows` or `saved` ends the run. The rounds played are saved if the run has a directory, and
+    the exception is raised with a note that says so. An exception in `end` becomes a warning, since the run is whole.
 
-    A sink that may end the run sets `every`, and `enough` once it has seen enough. It is asked after rounds `every`,
-    `2 every`, ..., for which the host waits, so that the round in which a run ends depends on its rows alone, and
+    A sink that may end the run declares `every`, and sets `enough` to end it. The host waits for the rows and reads
+    `enough` after rounds `every`, `2 every`, ... So the round in which a run ends depends on its rows alone, and
     neither on the chunks nor on stopping and continuing.
 
     ```python
@@ -62,17 +62,17 @@ class AbstractSink(abc.ABC):
     """
 
     every: int | None = None
-    """Rounds between two looks at `enough`; None for a sink that never ends a run."""
+    """The host reads `enough` every so many rounds; None for a sink that never ends a run."""
     enough: bool = False
     """Whether the run should end."""
 
     @abc.abstractmethod
     def begin(self, beginning: Beginning) -> None:
-        """Called before anything is played; a sink forgets here what it knows of an earlier run."""
+        """Called before anything is played. A sink resets its memory of an earlier run here."""
 
     @abc.abstractmethod
     def rows(self, rows: Mapping[str, np.ndarray], start: int) -> None:
-        """The record of rounds `start, start + 1, ...`: arrays with the round first, nan where nothing was due."""
+        """The record of rounds `start, start + 1, ...`: arrays with the round first, nan for entries not due."""
 
     @abc.abstractmethod
     def saved(self, path: Path, round: int) -> None:
@@ -80,4 +80,4 @@ class AbstractSink(abc.ABC):
 
     @abc.abstractmethod
     def end(self, run: Any) -> None:
-        """The `gj.Run`, or None where an exception ended it; files and connections are closed here."""
+        """The `gj.Run`, or None if an exception ended it. Files and connections are closed here."""

@@ -1,4 +1,4 @@
-"""What a person sees while waiting: a bar on a terminal, one line in a notebook, a line now and then elsewhere."""
+"""Progress of a run or sweep: a bar on a terminal, one line in a notebook, occasional lines elsewhere."""
 
 import importlib
 import sys
@@ -24,7 +24,7 @@ REFRESH = 0.5
 
 
 def known_progress(progress: How, call: str) -> How:
-    """`progress` if it is one of those that a `Reporter` takes."""
+    """`progress` if a `Reporter` accepts it."""
     known = progress is None or callable(progress) or (isinstance(progress, str) and progress in ("auto", "lines"))
     seen = progress if isinstance(progress, str) else shown(progress)
     require(known, call, "progress", seen, "use 'auto', 'lines', None or a function (done, total, latest)")
@@ -32,9 +32,9 @@ def known_progress(progress: How, call: str) -> How:
 
 
 class Reporter:
-    """Shows `total` units of work getting done, on standard error so that output stays clean.
+    """Shows the progress of `total` units of work, on standard error so that output stays clean.
 
-    Speed and time left are measured from the first piece of work that is done: that one waits for the compiler.
+    Speed and time left are measured from the end of the first piece, which includes compilation.
     """
 
     def __init__(self, progress: How, total: int, unit: str, call: str, start: int = 0, outputs: Any = None):
@@ -55,12 +55,12 @@ class Reporter:
         self.close()
 
     def open(self) -> None:
-        """Draws the bar, where there is a terminal to draw it on."""
+        """Draws the bar if there is a terminal."""
         if self._progress == "auto":
             from rich.console import Console
 
             console = Console(stderr=True)  # honours NO_COLOR
-            # rich draws in a notebook with ipywidgets only, which often are not there.
+            # rich needs ipywidgets to draw in a notebook, and these are often missing.
             if console.is_jupyter:
                 self._notebook = _Line()
             elif console.is_terminal:
@@ -69,7 +69,7 @@ class Reporter:
                 self._bar.start()
 
     def close(self) -> None:
-        """Takes away what was drawn."""
+        """Removes the bar or the line."""
         if self._bar is not None:
             self._bar.stop()
         if self._notebook is not None:
@@ -100,7 +100,7 @@ class Reporter:
                 self._notebook.show(line)
 
     def _pace(self, done: int, now: float) -> str:
-        """Speed and time left; nothing while only the first piece is done, which was compiled too."""
+        """Speed and time left; empty after the first piece, whose time includes compilation."""
         if self._first is None:
             self._first = (now, done)
         began, before = self._first
@@ -111,14 +111,14 @@ class Reporter:
 
 
 class _Line:
-    """One line of a notebook's output that is replaced in place, by what every notebook has: IPython's display."""
+    """One line of a notebook's output that is replaced in place by IPython's display, which every notebook has."""
 
     def __init__(self):
         self._display = importlib.import_module("IPython.display").display
         self._handle: Any = None
 
     def show(self, line: str) -> None:
-        """Puts `line` where the one before stood."""
+        """Replaces the former line by `line`."""
         content = {"text/plain": line}
         if self._handle is None:
             self._handle = self._display(content, raw=True, display_id=True)

@@ -1,4 +1,4 @@
-"""Rows as trackers take them: one number per name and round."""
+"""Rows in the form of trackers: one number per name and round."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,7 +10,7 @@ from ghostjax._output import Output
 def scalars(
     rows: Mapping[str, np.ndarray], start: int, outputs: Mapping[str, Output]
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Each round with the numbers that were due in it; entries with dimensions of their own are left out."""
+    """Each round with the numbers that were due in it; entries with further dimensions are left out."""
     plain = {name: column for name, column in rows.items() if column.ndim == 1}
     length = len(next(iter(rows.values()))) if rows else 0
     due = {name: np.broadcast_to(outputs[name].due(start + np.arange(length)), length) for name in plain}

@@ -1,4 +1,4 @@
-"""The end of a run that no longer gets better."""
+"""The end of a run that no longer improves."""
 
 import difflib
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from ghostjax.sinks._base import AbstractSink, Beginning
 class EarlyStopping(AbstractSink):
     """Ends a run once `metric` has not been better than its best for `patience` recorded values.
 
-    Better is what the metric declares, lower or higher, by more than `least`; nan never is. Values count when they are
-    due, so that under `Every(5, metric)` a patience of 3 is 15 rounds. The run ends after the next round that is a
-    multiple of `every`, with the result code `stopped` where it would be `completed`: the same round under any chunk,
-    and when a run is stopped and continued. Its model is that of the last round and not of the best one. A metric on
-    the test set makes a choice by it: use one on validation.
+    The metric declares whether lower or higher is better. A value is better by more than `least`; nan never is. Values
+    count when they are due: under `Every(5, metric)` a patience of 3 means 15 rounds. The run ends after the next round
+    that is a multiple of `every`, with the result code `stopped` instead of `completed`. That round does not depend on
+    the chunk, nor on stopping and continuing. The model of the run is that of the last round, not of the best one. Use
+    a metric on the validation set: stopping by the test set would select on it.
 
     Errors: `ConfigurationError` before the first round for a metric that is not recorded, is no scalar, or does not
     declare a direction.

@@ -14,16 +14,16 @@ from ghostjax.sinks._base import AbstractSink, Beginning
 
 
 class JSONL(AbstractSink):
-    """Writes the record to `path`, one JSON object per line: first whose it is, then a line per round.
+    """Writes the record to `path`, one JSON object per line: first a line that names the run, then a line per round.
 
         {"run": "5c3f...", "ghostjax": "0.1.0"}
         {"round": 0, "loss": 2.31, "norm": [0.5, 0.7], ...}
 
     Every entry of the record is there in the rounds in which it was due; numbers that are not finite are null. The file
-    grows with every chunk. A run that is continued first writes anew what was recorded before, whole, so that each
-    round stands there exactly once, whatever a crash left.
+    grows with every chunk. A continued run first writes the whole file again from the record, so that it contains each
+    round exactly once, also after a crash.
 
-    Errors: `ConfigurationError` before the first round if something else lies at `path`.
+    Errors: `ConfigurationError` before the first round if another file is at `path`.
 
     ```python
     >>> import json, pathlib, tempfile
@@ -47,7 +47,7 @@ class JSONL(AbstractSink):
         head = {"run": beginning.name, "ghostjax": beginning.provenance["environment"]["ghostjax"]}
         found = first_line(self.path)
         ours = found is None or _name(found) == beginning.name
-        require(ours, "JSONL", "path", self.path, "something else lies there; name another file, or remove it")
+        require(ours, "JSONL", "path", self.path, "another file is there; name another path, or remove it")
         write_atomic(self.path, _encoded([head, *self._lines(beginning.record, 0)]))
 
     def rows(self, rows: Mapping[str, np.ndarray], start: int) -> None:
@@ -74,7 +74,7 @@ def _plain(value: Any) -> Any:
 
 
 def _name(line: bytes) -> Any:
-    """The run that a first line names, if it is one."""
+    """The run that the first line of a file names, or None if it is no such line."""
     try:
         return json.loads(line)["run"]
     except (ValueError, TypeError, KeyError):

@@ -1,4 +1,4 @@
-"""What a person sees while waiting."""
+"""The progress of a run on standard error."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,11 +12,11 @@ from ghostjax.sinks._reporter import How, known_progress, Reporter
 
 
 class Progress(AbstractSink):
-    """Shows on standard error how far a run is, how fast, and how long it still takes.
+    """Shows on standard error the rounds played, their speed, and the time left.
 
     `how` is "auto" (a bar on a terminal, one line in a notebook, otherwise a line every ten seconds), "lines", or a
-    function `(done, total, latest)`. Speed and time left are measured from the first chunk on, which is compiled too.
-    The entries shown are the first two that declare which direction is better.
+    function `(done, total, latest)`. Speed and time left are measured from the end of the first chunk, which includes
+    compilation. The entries shown are the first two that declare which direction is better.
 
     `simulate(progress=...)` makes one.
     """

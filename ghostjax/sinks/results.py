@@ -1,4 +1,4 @@
-"""The result on the disk, of a run without checkpoints."""
+"""Saves the result of a run without checkpoints."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,8 +15,7 @@ from ghostjax.sinks._base import AbstractSink, Beginning
 class Results(AbstractSink):
     """Saves the run in `directory` when it ends, as `Run.save` does: `results.nc`, `final.npz`, `seal.json`.
 
-    `simulate(directory=...)` does that by itself, and keeps checkpoints too. A run that an exception ended is not
-    saved.
+    `simulate(directory=...)` does this too, and also writes checkpoints. A run that an exception ended is not saved.
 
     Errors: `ConfigurationError` before the first round for a folder that cannot be written to.
     """

@@ -18,24 +18,24 @@ from ghostjax.sinks._scalars import part, scalars
 
 
 MARK = "ghostjax.json"
-"""Whose events lie in a folder, and of how many rounds for sure."""
+"""The mark file: it names the run of a folder's events and the number of rounds that are safely written."""
 
 
 class TensorBoard(AbstractSink):
     """Writes every scalar of the record as events to `directory`, by round; needs `pip install ghostjax[track]`.
 
-    `tensorboard --logdir` shows the curves while they grow. A file beside the events, `ghostjax.json`, says which run
-    they are of and how many rounds lie on the disk. A run that is continued tells TensorBoard to forget the rounds
-    after that, and writes them again from the record, so that it shows each round once.
+    `tensorboard --logdir` shows the curves while they grow. A file beside the events, `ghostjax.json`, names their run
+    and the number of rounds on the disk. A continued run makes TensorBoard drop later rounds and writes them again from
+    the record, so that it shows each round once.
 
-    Errors: `ConfigurationError` before the first round where tensorboardX is missing, the folder holds the events of
-    another run, or it cannot be written to.
+    Errors: `ConfigurationError` before the first round if tensorboardX is missing, if the folder holds the events of
+    another run, or if it cannot be written to.
     """
 
     def __init__(self, directory: str | Path):
         self.directory = folder(directory, "TensorBoard", "directory")
         try:
-            # Its SummaryWriter hands events to a thread, whose queue `flush` does not wait for; this one writes them.
+            # tensorboardX's SummaryWriter passes events to a thread for which `flush` does not wait. This writer waits.
             self._writer_of = importlib.import_module("tensorboardX.event_file_writer").EventsWriter
             self._summary = importlib.import_module("tensorboardX.summary").scalar
             self._proto = importlib.import_module("tensorboardX.proto.event_pb2")
@@ -59,7 +59,7 @@ class TensorBoard(AbstractSink):
         self._name, self._outputs = beginning.name, beginning.training.simulation.outputs
         first = min(known, beginning.round)
         self._writer = self._writer_of(str(self.directory / "events"), f".{time.time_ns()}")
-        # TensorBoard drops what files of before hold from this round on.
+        # TensorBoard drops the events of earlier files from this round on.
         began = self._proto.SessionLog(status=self._proto.SessionLog.START)
         self._writer.write_event(self._proto.Event(step=first, session_log=began))
         self._written = first
@@ -83,12 +83,12 @@ class TensorBoard(AbstractSink):
             self._writer = None
 
     def _settle(self) -> None:
-        """Events first, then how many there are: what the mark counts is on the disk."""
+        """Writes the events, then the mark with their number: rounds that the mark counts are on the disk."""
         self._writer.flush()
         write_atomic(self.directory / MARK, json.dumps({"run": self._name, "rounds": self._written}).encode())
 
     def _found(self) -> dict[str, Any] | None:
-        """What the folder's mark says; None where nobody has written events."""
+        """The content of the folder's mark; None if there are no events."""
         try:
             found = json.loads(read_plain(self.directory / MARK))
             return {"run": str(found["run"]), "rounds": int(found["rounds"])}

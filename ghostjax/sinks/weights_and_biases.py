@@ -17,9 +17,9 @@ class WandB(AbstractSink):
     """Logs every scalar of the record to Weights & Biases, by round; needs the package wandb, and its account.
 
     `options` are those of `wandb.init` (`project=`, `mode="offline"`, ...). The run's `id` is the name that its
-    continuations share, so that they go on in the same curves; a step that was logged already is not logged again.
+    continuations share, so that they extend the same curves. A step that was logged already is not logged again.
 
-    Errors: `ConfigurationError` where wandb is missing.
+    Errors: `ConfigurationError` if wandb is missing.
     """
 
     def __init__(self, **options: Any):

@@ -1,4 +1,4 @@
-"""What a network learns: a stated goal, and each node's own objective, which need not be the same."""
+"""The base class of tasks: a stated goal of the network, and a local objective of each node, which may differ."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -17,12 +17,12 @@ class AbstractTask(Checked):
     """A learning problem spread over `num_nodes` nodes.
 
     `loss` on the batches that `sample` draws is each node's *local* objective; `evaluate` is the *stated*
-    goal of the network, on data that nobody trains on where the task has some (`splits`). The difference between the
-    two is what drifts.
+    goal of the network, on data that nobody trains on if the task has such data (`splits`). The difference between the
+    two causes drift.
     """
 
     outputs: ClassVar[Mapping[str, Output]] = GOAL
-    """What `evaluate` returns: long names, units, and which direction is better."""
+    """The declarations of the entries of `evaluate`: long names, units, and which direction is better."""
     sequential = False
     """Whether a CPU should take one node after the other instead of all as one batch."""
 
@@ -47,8 +47,8 @@ class AbstractTask(Checked):
     def evaluate(self, params: PyTree, split: Split = "validation") -> dict[str, Float[Array, ""]]:
         """The stated goal of one model: at least `loss`; `accuracy` where it makes sense.
 
-        Goal, attribution and every choice read "validation"; "test" is for tables. A task of your own with one goal
-        may define `evaluate(self, params)` alone.
+        Goal, attribution and every choice read "validation"; "test" is for tables. A user's task with one goal may
+        define `evaluate(self, params)` alone.
         """
 
     def audited(self, params: PyTree) -> Audit:
@@ -60,7 +60,7 @@ class AbstractTask(Checked):
 
     @property
     def num_classes(self) -> int | None:
-        """Number of classes that integer labels `batch.y` tell apart; None where there are none, or it is unknown."""
+        """Number of classes of the integer labels `batch.y`; None if there are no labels, or if it is unknown."""
         return None
 
     @property

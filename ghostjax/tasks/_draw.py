@@ -1,4 +1,4 @@
-"""Which of its examples each node draws."""
+"""Draws examples for every node."""
 
 import jax
 import jax.numpy as jnp
@@ -10,8 +10,8 @@ from ghostjax._types import Key
 def draw_slots(key: Key, counts: Int[Array, " n"], batch_size: int) -> Int[Array, "n b"]:
     """Independent uniform indices below each node's count, `floor(bits count / 2^32)` from 32 random bits.
 
-    One word of random bits per index, the same in float32 and float64; no index is more likely than another by more
-    than a factor 1 + count / 2^31. The high word of the product is summed from 16-bit halves, since there are no
+    Each index takes one word of random bits and is the same in float32 and float64. Two indices differ in probability
+    by at most a factor 1 + count / 2^31. The high word of the product is summed from 16-bit halves, since jax has no
     64-bit integers by default.
     """
     bits = jax.random.bits(key, (counts.shape[0], batch_size), jnp.uint32)

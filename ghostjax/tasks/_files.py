@@ -1,4 +1,4 @@
-"""Finding and checking data files that the user has put in a local folder; nothing is ever downloaded."""
+"""Finds and checks data files in a local folder of the user. Nothing is downloaded."""
 
 import os
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from ghostjax._types import ConfigurationError
 
 
 class DataError(ConfigurationError):
-    """A data file that is missing or not what it should be: which file, what was expected, what was found."""
+    """A data file that is missing or wrong. The error names the file, the expected content, and the content found."""
 
 
 def refuse(path: Path, expected: str, found: str) -> DataError:
-    """The error for a file that is not what it should be."""
+    """The error for a wrong file."""
     return DataError(f"{path}: expected {expected}, found {found}")
 
 

@@ -15,7 +15,7 @@ LARGEST = 1 << 31
 """Three times the largest known file of this kind; a header that announces more is wrong."""
 
 SMALL, DENSEST = 1 << 26, 100
-"""Images compress by a factor of five; more than 64 MiB at a hundred times the size of the file are no images."""
+"""Images compress by a factor of about five. More than 64 MiB at a hundred times the file's size cannot be images."""
 
 
 def read_idx(path: Path, *, ndim: int, tail: tuple[int, ...] = ()) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Reading the pickles of CIFAR without running anything that a pickle may ask for."""
+"""Reads the pickles of CIFAR without running code that a pickle may call."""
 
 import codecs
 import io
@@ -13,7 +13,7 @@ from ghostjax.tasks._files import refuse
 
 
 LARGEST = 1 << 30
-"""No dataset file of this kind comes near a gibibyte."""
+"""Dataset files of this kind are far below a gibibyte."""
 MOST = 5_000_000
 """Operations of a pickle; the files of CIFAR have at most a few hundred thousand."""
 DEEPEST = 64
@@ -22,12 +22,12 @@ PLAIN = (type(None), bool, int, float, str, bytes)
 
 
 def read_pickle(path: Path) -> Any:
-    """What the pickle holds if it is made of dicts, lists, tuples, bytes, strings, numbers and numeric arrays.
+    """The content of a pickle that is made of dicts, lists, tuples, bytes, strings, numbers and numeric arrays.
 
-    A pickle is a small program that may name any function. It is played here step by step, and not by Python: it can
-    name only the constructors with which numpy writes an array and the text codec with which Python 3 writes bytes, and
-    for each it gets a stand-in of ours that checks shape, type and size. Everything else is refused before it is looked
-    up. **Guarantee:** time and memory are bounded by the size of the file, whatever it repeats, nests or announces.
+    A pickle is a small program that may name any function. This interpreter runs it step by step in place of Python's.
+    The program may name only numpy's array constructors and the text codec by which Python 3 writes bytes. Each name
+    stands for a function of this module that checks shape, type and size. Any other name is refused before it is looked
+    up. **Guarantee:** time and memory are bounded by the size of the file, also for repeated, nested or false lengths.
     """
     try:
         size = path.stat().st_size
@@ -113,14 +113,14 @@ def _encode(text: Any, codec: Any = "latin1") -> bytes:
 
 
 def _nothing(*arguments: Any) -> bytes:
-    """How protocol 2 writes empty bytes."""
+    """Empty bytes, as protocol 2 writes them."""
     if arguments:
         raise _Refused("a call of bytes with arguments")
     return b""
 
 
 class _Call:
-    """One of the functions above; nothing else that a pickle names is ever called."""
+    """One of the functions above. No other function that a pickle names is called."""
 
     def __init__(self, module: Any, name: Any):
         match (module, name):
@@ -145,7 +145,7 @@ OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 
 
 class _Machine:
-    """The stack and the memo of a pickle, and its steps; every step makes at most what the file holds."""
+    """The stack and the memo of a pickle, and its steps. A step makes at most as many bytes as the file has."""
 
     def __init__(self, data: bytes):
         self.file = io.BytesIO(data)
@@ -292,7 +292,7 @@ class _Machine:
     def _reduce(self) -> None:
         arguments, call = self._pop(), self._pop()
         if not isinstance(call, _Call) or not isinstance(arguments, tuple):
-            raise ValueError("a call of what is no function")
+            raise ValueError("a call of an object that is no function")
         made = call.run(*arguments)
         self.left -= len(made) if isinstance(made, bytes) else 0
         if self.left < 0:
@@ -302,7 +302,7 @@ class _Machine:
     def _build(self) -> None:
         state, made = self._pop(), self.stack[-1]
         if not isinstance(made, _Array | _Type):
-            raise ValueError("a state for what has none")
+            raise ValueError("a state for an object without one")
         made.__setstate__(state)
 
 
@@ -316,7 +316,7 @@ VALUES = frozenset(
 
 
 def _finished(value: Any, left: list[int], depth: int) -> Any:
-    """`value` with arrays for stand-ins; `left` is how many values it may still hold, repeated ones counted again."""
+    """`value` with its arrays finished. `left` limits the number of values, repeated ones counted again."""
     left[0] -= 1
     if left[0] < 0 or depth > DEEPEST:
         raise _Refused("lists that repeat or nest too often" if left[0] < 0 else "lists that nest too deeply")

@@ -1,4 +1,4 @@
-"""Who may read which examples: four disjoint sets, and what a task says about them."""
+"""The four disjoint sets of examples of a task, and who may read each."""
 
 import inspect
 from typing import Any, Literal, NamedTuple
@@ -28,7 +28,7 @@ class Splits(NamedTuple):
     """The four sets of a task; None for a set that it does not have.
 
     `train` is owned by the nodes, `audit` is shared by the participants, `validation` is read by the goal, by
-    attribution and by every choice, `test` is read once, for tables. `note` says where that does not hold.
+    attribution and by every choice, `test` is read once, for tables. `note` names exceptions to this.
 
     ```python
     >>> from ghostjax.tasks import digits
@@ -45,7 +45,7 @@ class Splits(NamedTuple):
     note: str = ""
 
     def describe(self) -> dict[str, Any]:
-        """The number of examples of each set (None: the task has no such set), and `note` where there is one."""
+        """The number of examples of each set (None: the task has no such set), and `note` if there is one."""
         parts = {name: getattr(self, name) for name in NAMES}
         sizes: dict[str, Any] = {name: None if part is None else len(part.x) for name, part in parts.items()}
         return sizes | ({"note": self.note} if self.note else {})
@@ -61,11 +61,11 @@ class Splits(NamedTuple):
         return f"Splits({', '.join(f'{name}={value!r}' for name, value in self.describe().items())})"
 
 
-def carve(x: Any, y: Any, test: tuple[Any, Any]) -> Splits:
+def hold_out(x: Any, y: Any, test: tuple[Any, Any]) -> Splits:
     """Audit and validation sets cut out of a training part: N/50 and N/10 examples, at most 1000 and 5000.
 
-    Sets that would be empty are None. Which examples they hold is drawn once and for all, whatever the seed of a task;
-    the others keep their order.
+    Sets that would be empty are None. Their examples are a fixed random choice, the same for every seed of a task. The
+    other examples keep their order.
     """
     total = len(y)
     audit, validation = min(1000, total // 50), min(5000, total // 10)
@@ -76,7 +76,7 @@ def carve(x: Any, y: Any, test: tuple[Any, Any]) -> Splits:
 
 
 def evaluate_on(task: Any, params: PyTree, split: str) -> dict[str, Array]:
-    """The goal of `task` on `split`; a task whose `evaluate` takes no split has its goal alone."""
+    """The goal of `task` on `split`. If its `evaluate` takes no split, only the goal itself can be read."""
     if "split" in inspect.signature(task.evaluate).parameters:
         return task.evaluate(params, split)
     call = f"{type(task).__name__}.evaluate"

@@ -1,6 +1,6 @@
-"""Examples and targets as a user has them, and whether model, targets and criterion fit together.
+"""Converts examples and targets of a user, and checks that model, targets and criterion fit together.
 
-Labels may be a column, booleans or whole floats; texts, missing values and pairings that would broadcast are refused.
+Labels may be a column, booleans or whole floats. Texts, missing values and pairings that would broadcast are refused.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from ghostjax.tasks.criteria import cross_entropy, squared_error
 
 
 Criterion = Callable[[Array, Array], Array]
-"""`criterion(outputs [b, ...], targets [b, ...]) -> [b]`: what is paid per example."""
+"""`criterion(outputs [b, ...], targets [b, ...]) -> [b]`: the loss of each example."""
 NUMBERED = "number the classes from 0: classes, y = np.unique(y, return_inverse=True)"
 
 
 def stored(call: str, name: str, values: Any) -> Array:
-    """`values` as numbers, floats in the default dtype. Errors: texts, objects, what is masked or ragged."""
+    """`values` as numbers, floats in the default dtype. Errors: texts, objects, masked or ragged arrays."""
     labels = name == "y" or name.endswith("targets")
     remedy = NUMBERED if labels else "give numbers"
     require(not np.ma.is_masked(values), call, name, "masked values", "drop those examples, or fill them")
@@ -44,20 +44,20 @@ def check_finite(call: str, name: str, values: Array) -> None:
     """Refuses nan and inf."""
     if jnp.issubdtype(values.dtype, jnp.floating):
         bad = int((~np.isfinite(np.asarray(values)).reshape(len(values), -1).all(1)).sum())
-        remedy = "drop or fill them, or the goal is never a number"
+        remedy = "drop or fill them; the goal would be nan"
         if name == "y" or name.endswith("targets"):
-            remedy = f"drop those examples; where they are labels, {NUMBERED}"
+            remedy = f"drop those examples; for labels, {NUMBERED}"
         require(bad == 0, call, name, f"{bad} rows with nan or inf", remedy)
 
 
 def outputs_of(call: str, model: Any, x: Array) -> Any:
-    """The shapes and dtypes of what `model` makes of two of the examples `x`."""
+    """The shapes and dtypes of the outputs of `model` for two of the examples `x`."""
     like = jax.ShapeDtypeStruct((2, *x.shape[1:]), jnp.result_type(float) if x.dtype == jnp.uint8 else x.dtype)
     try:
         return jax.eval_shape(lambda key, x: model.apply(model.init(key), x, None), jax.random.key(0), like)
     except ConfigurationError:
         raise
-    except Exception as error:  # every library of models has errors of its own
+    except Exception as error:  # every library of models has its own errors
         why = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
         raise ConfigurationError(
             f"{call}: model={type(model).__name__}: cannot take examples of shape {x.shape[1:]} ({why}); give it that "
@@ -72,7 +72,7 @@ def counts_hits(outputs: Any, y: Array) -> bool:
 
 
 def paired(call: str, name: str, y: Array, outputs: Any, criterion: Criterion) -> Array:
-    """`y` in the form that `criterion` compares with `outputs`, one to one. Errors: what would be paired otherwise."""
+    """`y` in the form that `criterion` compares with `outputs`, one to one. Errors: any other pairing."""
     if criterion not in (cross_entropy, squared_error) and not jnp.issubdtype(y.dtype, jnp.integer):
         return y
     shape = getattr(outputs, "shape", None)
@@ -105,7 +105,7 @@ def paired(call: str, name: str, y: Array, outputs: Any, criterion: Criterion) -
 
 
 def check_criterion(call: str, parameter: str, criterion: Criterion, outputs: Any, y: Array) -> None:
-    """Whether `criterion` pays one number per example, and for that example alone."""
+    """Whether `criterion` returns one number per example that depends on that example alone."""
     if criterion in (cross_entropy, squared_error):
         return
     name = getattr(criterion, "__name__", type(criterion).__name__)
@@ -139,5 +139,5 @@ def check_criterion(call: str, parameter: str, criterion: Criterion, outputs: An
         call,
         parameter,
         name,
-        "what it pays for an example depends on the others of the batch; compare each output with its own target",
+        "the loss of an example depends on the others of the batch; compare each output with its own target",
     )

@@ -14,7 +14,7 @@ from ghostjax._round import Audit
 from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
-from ghostjax.tasks._splits import carve, Examples, NOTHING_HELD_OUT, ONE_FOR_BOTH, Split, Splits
+from ghostjax.tasks._splits import Examples, hold_out, NOTHING_HELD_OUT, ONE_FOR_BOTH, Split, Splits
 from ghostjax.tasks._targets import check_criterion, check_finite, counts_hits, Criterion, outputs_of, paired, stored
 from ghostjax.tasks.criteria import cross_entropy
 from ghostjax.tasks.models import AbstractModel
@@ -22,11 +22,11 @@ from ghostjax.tasks.partition import checked, describe, dirichlet, Heterogeneity
 
 
 Shares = Partition | Callable[[np.ndarray], Partition]
-"""Who holds which example, or a function of the targets that says it."""
+"""A partition of examples over nodes, or a function from targets to one."""
 
 
 class Batch(NamedTuple):
-    """Examples, their targets and optionally what each counts, with the node axis first where all nodes are meant."""
+    """Examples, their targets and optionally their weights; a batch of all nodes has the node axis first."""
 
     x: Array
     y: Array
@@ -34,18 +34,17 @@ class Batch(NamedTuple):
 
 
 class ArrayTask(AbstractTask):
-    """Examples in memory, an index matrix that says who holds which, and a model.
+    """Examples in memory, an index matrix with the examples of each node, and a model.
 
         node i:        f_i(theta) = mean over its examples of  weight_ij local_criterion(model(theta, x_j), y_j)
         stated goal:   mean over the validation examples of    criterion(model(theta, x), y)
 
-    Every node draws `batch_size` of its own examples, uniformly and with replacement, at each call of `sample`;
-    what it draws depends on the key and its number of examples alone, in float32 and float64 alike.
-    `evaluate` reports `loss` and, where integer targets number the outputs of their own position, `accuracy` over all
-    positions, `eval_batch` examples of a set at a time; sums are taken in float32 at least. `splits` names the sets;
-    only `x` and `y`, the training set, belong to nodes.
-    Images as bytes (uint8) are stored as they are and divided by 255 when they are drawn; then `shift` is subtracted
-    and `scale` divided by, along the last axes.
+    Every node draws `batch_size` of its own examples, uniformly and with replacement, at each call of `sample`. The
+    draw depends on the key and the node's number of examples alone, and is the same in float32 and float64. `evaluate`
+    reports `loss` and, if integer targets are class numbers of the outputs, `accuracy` over all positions. It takes
+    `eval_batch` examples of a set at a time, and sums in float32 at least. `splits` names the sets; only `x` and `y`,
+    the training set, belong to nodes. Images as bytes (uint8) are stored as bytes and divided by 255 when they are
+    drawn. Then `shift` is subtracted and the result divided by `scale`, along the last axes.
 
     **Traced:** `weights`, `shift`, `scale`, all arrays. **Static:** `batch_size`, `eval_batch`,
     `sequential`, the model's functions, the criteria.
@@ -125,7 +124,7 @@ class ArrayTask(AbstractTask):
         return Audit(self._numbers(examples.x), examples.y, losses)
 
     def describe(self) -> Heterogeneity:
-        """The realised label histogram of the nodes and how uneven it is; integer targets only."""
+        """The realised label histogram of the nodes and its heterogeneity; integer targets only."""
         if not jnp.issubdtype(self.y.dtype, jnp.integer) or self.y.ndim != 1:
             raise ConfigurationError(
                 f"ArrayTask.describe: y of dtype {self.y.dtype} and shape {self.y.shape}: a label histogram needs one "
@@ -179,18 +178,18 @@ def from_arrays(
     """A task from examples `x [N, ...]`, targets `y [N, ...]`, a model and a partition of `range(N)`.
 
     `partition` may be a function of `y`. `validation`, `test` and `audit` are pairs of examples and targets that no
-    node trains on: the stated goal reads `validation`, tables read `test`, participants share `audit`. If one of
-    `validation` and `test` is given it is both; if neither is, both are all examples `x`. `task.splits` and the run's
-    summary say which of these holds. What nodes minimise may differ from the goal: `local_criterion`
-    replaces `criterion` in training, and `weights` says what example j counts, `[N]`, or what node i's slot k
-    counts, `[n, m]` as `partition.indices`. Floating inputs get the default float dtype.
+    node trains on: the stated goal reads `validation`, tables read `test`, participants share `audit`. If only one of
+    `validation` and `test` is given, it is used for both; without either, both are all examples `x`. `task.splits` and
+    the run's summary say which case holds. The local objective may differ from the goal: `local_criterion` replaces
+    `criterion` in training, and `weights` are the weights of examples, `[N]`, or of the slots of nodes, `[n, m]` as
+    `partition.indices`. Floating inputs get the default float dtype.
 
     Labels are whole numbers from 0: `[N]`, a column `[N, 1]`, booleans or whole floats, or `[N, L]` where the model has
     scores `[b, L, c]` for a sequence. Under `squared_error`, targets `[N]` belong to outputs `[b, 1]` one to one.
 
     Errors: a node without examples, an index beyond N, arrays of different length, numbers that are not finite, a
-    model that cannot take the examples, labels that are texts or that the model has no output for, a criterion that
-    returns anything else than one loss per example, each of its own example alone.
+    model that cannot take the examples, labels that are texts or have no output of the model, a criterion that does
+    not return one loss per example, or whose losses depend on other examples.
 
     ```python
     >>> import numpy as np
@@ -279,12 +278,12 @@ def over_nodes(
     seed: int,
     **options: Any,
 ) -> ArrayTask:
-    """The task `call` on `data`, Dirichlet(`alpha`) unless a partition is given; pairs `(train, test)` are carved up.
+    """The task `call` on `data`, Dirichlet(`alpha`) unless a partition is given; `data` may be a pair `(train, test)`.
 
-    Errors: `ConfigurationError` for a partition of another number of nodes than was asked for.
+    Errors: `ConfigurationError` for a partition of another number of nodes than `num_nodes`.
     """
     num_nodes = whole(num_nodes, call, "num_nodes", low=1)
-    sets = data if isinstance(data, Splits) else carve(*data[0], data[1])
+    sets = data if isinstance(data, Splits) else hold_out(*data[0], data[1])
     train = sets.of("train", call)
     if partition is None:
         partition = dirichlet(train.y, num_nodes, alpha, seed=seed, min_size=1)

@@ -68,7 +68,7 @@ def cifar10(
     """CIFAR-10 over `num_nodes` nodes, Dirichlet(`alpha`) unless a `partition` (or a function of labels) is given.
 
     The model is `models.cnn_cifar()` unless given. Inputs are normalised per channel. Files as in `load_cifar10`. Of
-    their 50,000 training examples, 1000 are the audit set and 5000 the validation set, the same ones whatever `seed`;
+    their 50,000 training examples, 1000 are the audit set and 5000 the validation set, the same ones for every `seed`;
     `partition` indexes the other 44,000 (`task.splits`).
     """
     scaling = {"shift": (0.4914, 0.4822, 0.4465), "scale": (0.2470, 0.2435, 0.2616)}

@@ -1,4 +1,4 @@
-"""What is paid per example: outputs and target -> loss."""
+"""Criteria: outputs and targets -> loss per example."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def cross_entropy(outputs: Float[Array, "b *l c"], labels: Int[Array, "b *l"]) -
 
 
 def squared_error(outputs: Float[Array, "b *c"], targets: Shaped[Array, "b *t"]) -> Float[Array, " b"]:
-    """`1/2 ||output - target||^2` per example; both have as many numbers, and are paired one to one."""
+    """`1/2 ||output - target||^2` per example. Outputs and targets have equal numbers of entries, paired one to one."""
     require(
         outputs.size == targets.size,
         "squared_error",

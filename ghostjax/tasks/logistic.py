@@ -22,18 +22,18 @@ class LogisticBatch(NamedTuple):
 
 
 class Logistic(AbstractTask):
-    """Regularised logistic regression over nodes that hold examples of their own; made by `logistic`.
+    """Regularised logistic regression over nodes that hold different examples; made by `logistic`.
 
         f_i(theta) = mean_j [log(1 + exp(x_ij theta)) - y_ij x_ij theta] + ridge/2 ||theta||^2
         goal(theta) = mean_i f_i(theta) over examples of a split, less the minimum of that
 
     `optimum` minimises the goal over training examples and `heterogeneity = mean_i ||grad f_i||^2` there, both found
     once by Newton's method in double precision, as are the minima over the other sets. `sample` draws `batch_size`
-    training examples with replacement. `evaluate` reports `loss`, `distance` to the optimum, and `accuracy`, over fresh
-    examples of all nodes unless the split is "train", where the loss of the optimum is 0. Models start at zero.
+    training examples with replacement. `evaluate` reports `loss`, `distance` to the optimum, and `accuracy`, over held
+    out examples of all nodes, or over the training examples with split "train". There the loss of the optimum is 0.
+    Models start at zero.
 
-    **Traced:** `ridge` (the optimum belongs to the value it was made with) and every array. **Static:**
-    `batch_size`.
+    **Traced:** `ridge` (`optimum` is that of the value at construction) and every array. **Static:** `batch_size`.
     """
 
     x: Float[Array, "n m d"]
@@ -96,9 +96,9 @@ def logistic(
     batch_size: int = 32,
     seed: int = 0,
 ) -> Logistic:
-    """A `Logistic` task: node i labels `examples` normal inputs by a teacher of its own.
+    """A `Logistic` task: node i labels `examples` normal inputs by its own teacher.
 
-    As many fresh ones of each node are the validation set, as many again the test set, a tenth of that the audit set.
+    The validation and the test set have as many further examples of each node, the audit set a tenth of that.
 
         y_ij ~ Bernoulli(sigmoid(x_ij (teacher + spread delta_i))),   x, teacher, delta normal, ||delta_i|| near 1
 
@@ -159,7 +159,7 @@ def _goal(theta: np.ndarray, x: np.ndarray, y: np.ndarray, ridge: float) -> floa
 
 
 def _newton(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:
-    """The minimiser of the goal: damped Newton steps, which cannot fail on a strongly convex function."""
+    """The minimiser of the goal by damped Newton steps, which converge on a strongly convex function."""
     theta = np.zeros(x.shape[1])
     for _ in range(100):
         p = 1 / (1 + np.exp(-(x @ theta)))

@@ -49,7 +49,7 @@ def load_emnist(
 ) -> tuple[Split, Split]:
     """One split of EMNIST as `load_mnist`; files `emnist-SPLIT-train-images-idx3-ubyte` and companions.
 
-    Looked for in `emnist/`, `EMNIST/`, `EMNIST/raw/`, `gzip/` and `folder` itself. EMNIST stores images transposed;
+    Files may be in `emnist/`, `EMNIST/`, `EMNIST/raw/`, `gzip/` or `folder` itself. EMNIST stores images transposed;
     here they are upright as in MNIST. The labels of `letters` start at 1 in the files and at 0 here.
 
     Source: Cohen et al., EMNIST: an extension of MNIST to handwritten letters, arXiv:1702.05373.
@@ -77,7 +77,7 @@ def mnist(
 
     The model is an MLP 784-64-10 unless given; `models.cnn_32_64()` and `models.cnn_20_50()` are those of the
     literature. Inputs are normalised by mean 0.1307 and deviation 0.3081. Files as in `load_mnist`. Of their 60,000
-    training examples, 1000 are the audit set and 5000 the validation set, the same ones whatever `seed`; `partition`
+    training examples, 1000 are the audit set and 5000 the validation set, the same ones for every `seed`; `partition`
     indexes the other 54,000 (`task.splits`).
     """
     options = {"shift": 0.1307, "scale": 0.3081, "batch_size": batch_size}

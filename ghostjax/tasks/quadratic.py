@@ -1,4 +1,4 @@
-"""Quadratic objectives: everything about them is known in closed form."""
+"""Quadratic objectives: optimum, heterogeneity and gradients are known in closed form."""
 
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ class Quadratic(AbstractTask):
     with `sum_i u_i = 0` and `mean_i ||u_i||^2 = 1`, so `optimum` minimises the goal and
     `mean_i ||grad f_i - grad goal||^2 = heterogeneity` there, exactly. Each draw adds an independent normal vector of
     expected squared norm `noise^2` to the gradient. `evaluate` reports `loss`, the goal above its minimum, and
-    `distance` to the optimum, exactly and hence on every split alike. Models start at zero.
+    `distance` to the optimum. Both are exact, so equal on every split. Models start at zero.
 
     **Traced:** `heterogeneity`, `noise`, every array. **Static:** nothing.
     """

@@ -1,4 +1,4 @@
-"""The checks that every member of a family must pass, for your own members too."""
+"""The checks that every member of a family must pass, also for a user's members."""
 
 from ghostjax.testing._aggregators import check_aggregator as check_aggregator
 from ghostjax.testing._attacks import check_attack as check_attack

@@ -1,4 +1,4 @@
-"""The laws that every aggregation rule is held to, for rules of this library and of its users."""
+"""The laws of aggregation rules, for rules of this library and of its users."""
 
 from collections.abc import Collection
 
@@ -24,11 +24,11 @@ def check_aggregator(
     masses: Collection[str] = ("f", "m"),
     skip: Collection[str] = (),
 ) -> None:
-    """Holds `rule` to every law that it does not lack and raises `AssertionError` at the first one it breaks.
+    """Checks every law from which `rule` is not exempt, and raises `AssertionError` at the first violation.
 
         shape         a vector of the messages' dtype, in float32 and float64; finite for bfloat16 messages
         nobody        nobody present: a finite vector, zero from a rule without memory
-        absence       a row of weight 0 counts for nothing, whatever it holds: the result is that of the other rows
+        absence       a row of weight 0 counts for nothing, for any content: the result is that of the other rows
         repetition    weight k is the row k times
         permutation   the order of identities is irrelevant
         unanimity     equal rows give that row
@@ -36,8 +36,8 @@ def check_aggregator(
         translation, scale, rotation    the result moves, grows and turns with the messages and the anchor
         certificate   no message that a search finds moves the result farther than `certificate` says
         kappa         no messages that a search finds exceed the robustness coefficient
-        response      what the guarantee says of any messages: how far apart and how long results are, how they move
-        hull          the result of a rule that says so lies in the convex hull of the messages
+        response      bounds of the guarantee for all messages: distance and length of results, Lipschitz numbers
+        hull          if the guarantee says so, the result is in the convex hull of the messages
         jit           compiled equals eager, and `rule(x, w)` counts a row with nan or inf as absent
         vmap          a batch of knobs and of weights equals one after the other
         trace         three values of every numeric knob and of the weights are traced once, and a static number

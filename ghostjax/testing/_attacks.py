@@ -1,4 +1,4 @@
-"""The laws that every attack is held to, for attacks of this library and of its users."""
+"""The laws of attacks, for attacks of this library and of its users."""
 
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ N, D, ROUNDS = 7, 5, 3
 
 
 class _Case(NamedTuple):
-    """What all rounds of one check have in common; every field is traced."""
+    """The common arrays of all rounds of one check; every field is traced."""
 
     x: Any
     w: Any
@@ -43,9 +43,9 @@ def check_attack(
 
         shape         rows keep shape and dtype, in float32 and float64; the memory can be scanned
         finite        rows are finite with no, some or only Byzantine identities, one honest one, nobody present
-        absence       what an absent honest identity would have said has no influence
+        absence       the message of an absent honest identity has no influence
         permutation   renaming identities renames the rows
-        knowledge     what it does not claim to know (`attack.knows`) has no influence; only "defence" may respond
+        knowledge     only the knowledge that it claims (`attack.knows`) has influence; only "defence" may respond
         jit           compiled equals eager
         vmap          a batch of knobs and of Byzantine sets equals one after the other
         trace         three values of all numeric knobs are traced once, and a static number sets a shape or a loop
@@ -84,7 +84,7 @@ class AttackHarness(Harness[_Case]):
         self._poison = eqx.filter_jit(self._poisoned)
 
     def play(self, member: AbstractAttack, case: _Case) -> Array:
-        """What leaves in every round, `[rounds, n, d]`; zero in rows that do not count."""
+        """The messages of every round, `[rounds, n, d]`; zero in rows that do not count."""
 
         def one(state: Any, row: Any) -> Any:
             x, t = row
@@ -94,12 +94,12 @@ class AttackHarness(Harness[_Case]):
         return jax.lax.scan(one, member.init(like), (case.x, jnp.arange(len(case.x))))[1]
 
     def eager(self, case: _Case) -> Array:
-        """What leaves in the first round, `[n, d]`."""
+        """The messages of the first round, `[n, d]`."""
         state = self.attack.init(jax.ShapeDtypeStruct(case.x.shape[1:], case.x.dtype))
         return self._step(self.attack, state, case.x[0], jnp.asarray(0), case)[1]
 
     def programs(self, member: AbstractAttack, case: _Case) -> list[Any]:
-        """What it sends, and what it does to the data."""
+        """The programs of `corrupt` and of `poison`."""
         poisoned = jax.make_jaxpr(lambda batch, byzantine: self._poisoned(member, batch, byzantine))
         return [*super().programs(member, case), poisoned(self.batch, case.byzantine)]
 

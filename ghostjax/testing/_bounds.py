@@ -16,7 +16,7 @@ from ghostjax.testing._rules import case, RuleHarness
 
 
 def _others(n: int, d: int, seed: int, family: str) -> np.ndarray:
-    """What identities send: messages near each other, in two far clusters, or all but one equal."""
+    """Messages of identities: near each other, in two far clusters, or all but one equal."""
     rng = np.random.default_rng(seed)
     if family == "clusters":
         return 1e3 * np.where(np.arange(n) % 2, 1.0, -1.0)[:, None] + rng.normal(size=(n, d))
@@ -26,7 +26,7 @@ def _others(n: int, d: int, seed: int, family: str) -> np.ndarray:
 
 
 def _messages(rows: np.ndarray, principal: np.ndarray, seed: int) -> list[np.ndarray]:
-    """What a principal may send instead: a little off, in the middle, far away on either side, like another."""
+    """Other messages of a principal: shifted a little, in the middle, far away on either side, equal to another's."""
     rng = np.random.default_rng(seed + 1)
     others = rows[~principal] if (~principal).any() else rows
     direction = rng.normal(size=rows.shape[1])
@@ -48,7 +48,7 @@ def _messages(rows: np.ndarray, principal: np.ndarray, seed: int) -> list[np.nda
 
 
 def _nearby(a: np.ndarray, b: np.ndarray, rows: np.ndarray, principal: np.ndarray, seed: int) -> list[np.ndarray]:
-    """Messages like the two that are farthest apart in effect: longer, shorter, opposite, mixed, a little off."""
+    """Variants of the two messages with the largest effect: longer, shorter, opposite, mixed, shifted a little."""
     rng = np.random.default_rng(seed + 2)
     others = rows[~principal] if (~principal).any() else rows
     middle, spread = others.mean(0), np.ptp(others, axis=0).max() + 1e-3
@@ -88,7 +88,7 @@ def _certificate(harness: RuleHarness) -> None:
             return
         out = play(choices)
         a, b = np.unravel_index(np.linalg.norm(out[:, None] - out[None], axis=-1).argmax(), (len(out), len(out)))
-        # A second look around the two messages that are farthest apart in effect.
+        # A second search around the two messages with the largest effect.
         more = _nearby(choices[a], choices[b], rows, principal, seed)
         choices, out = choices + more, np.concatenate([out, play(more)])
         moved = np.linalg.norm(out[:, None] - out[None], axis=-1)
@@ -107,7 +107,7 @@ def _certificate(harness: RuleHarness) -> None:
 
 
 def _response(harness: RuleHarness) -> None:
-    """How far apart, and how long, results are whatever everybody sends, and how far they move with the messages."""
+    """Checks the bounds for all messages: the distance and the length of results, and the Lipschitz numbers."""
     n, rule = harness.d, harness.rule
 
     @eqx.filter_jit
@@ -134,16 +134,16 @@ def _response(harness: RuleHarness) -> None:
                 for some in (choices[:8], choices[8:])
             ]
         )
-        heard = np.stack(choices)[:, base.w > 0]
-        largest = np.abs(heard).max(initial=0)
+        present = np.stack(choices)[:, base.w > 0]
+        largest = np.abs(present).max(initial=0)
         moved = np.linalg.norm(out[:, None] - out[None], axis=-1)
-        shifts = np.linalg.norm(heard[:, None] - heard[None], axis=-1)
+        shifts = np.linalg.norm(present[:, None] - present[None], axis=-1)
         most = np.where(shifts > 0, lipschitz[base.w > 0], 0) * np.where(shifts > 0, shifts, 1)
         claims = {
             f"identities {np.flatnonzero(principal).tolist()} move the result": (moved[:8, :8], part),
             "two results are apart": (moved, whole),
             "the result is longer than the longest message": (
-                np.linalg.norm(out, axis=1), gain * np.linalg.norm(heard, axis=-1).max(1)
+                np.linalg.norm(out, axis=1), gain * np.linalg.norm(present, axis=-1).max(1)
             ),
             "the result moves with the messages": (moved, most.sum(-1)),
         }  # fmt: skip
@@ -161,7 +161,7 @@ def _response(harness: RuleHarness) -> None:
 
 
 def _hull(harness: RuleHarness) -> None:
-    """Only of a rule that says so: no direction in which the result lies beyond all messages."""
+    """If the guarantee says so: in no direction is the result beyond all messages."""
     n, rule = harness.d, harness.rule
     if not rule.guarantee.in_convex_hull:
         return
@@ -173,13 +173,15 @@ def _hull(harness: RuleHarness) -> None:
         choices = _messages(rows, np.arange(n) == seed % n, seed)
         out = harness.run([base._replace(x=np.stack([x, x])) for x in choices])[:, 0]
         for x, y in zip(choices, out, strict=True):
-            heard = x[base.w > 0]
+            present = x[base.w > 0]
             # The convex combination nearest to the result; a heavy last row makes the shares sum to one.
-            unit = np.abs(heard).max() + 1e-30
-            system = np.vstack([heard.T / unit, np.full(len(heard), 1e3)])
+            unit = np.abs(present).max() + 1e-30
+            system = np.vstack([present.T / unit, np.full(len(present), 1e3)])
             _, distance = nnls(system, np.append(y / unit, 1e3))
             if not distance <= 1e-6:
-                harness.fail("hull", f"the result {y.tolist()} lies {distance * unit:.3g} outside of {heard.tolist()}")
+                harness.fail(
+                    "hull", f"the result {y.tolist()} lies {distance * unit:.3g} outside of {present.tolist()}"
+                )
 
     each(harness, body, seed=SEEDS, w=weights(n), family=st.sampled_from(["near", "clusters", "clones"]))
 
@@ -194,7 +196,7 @@ def _kappa(harness: RuleHarness) -> None:
         with jax.enable_x64(True):
             said, mass = (float(value) for value in claim(rule, jnp.asarray(base.w)))
         byzantine = round(mass)
-        # The definition speaks of sets of n - f ordinary identities.
+        # The definition is about sets of n - f ordinary identities.
         if np.isinf(said) or abs(mass - byzantine) > 1e-6 or not 0 <= byzantine < total:
             return
         rows = _others(n, harness.d, seed, family)

@@ -1,4 +1,4 @@
-"""The laws that every channel is held to."""
+"""The laws of channels."""
 
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -32,14 +32,14 @@ def check_channel(channel: AbstractChannel, *, idle: AbstractChannel | None = No
     Once to a server, once over the edges of a ring.
 
         shape     rows keep shape and dtype, weights and factors are finite and not negative, in float32 and float64
-        idle      `idle`, a channel of the same kind that has nothing to do, leaves every bit as it is
-        absence   an absent sender stays absent and has no influence, whatever it holds, now or in later rounds
-        alters    a channel that does not say so (`alters`) changes no row
+        idle      `idle`, a channel of the same kind at its neutral setting, changes no bit
+        absence   an absent sender stays absent and has no influence, for any content, now or in later rounds
+        alters    a channel that does not declare `alters` changes no row
         jit       compiled equals eager
         vmap      a batch of knobs and cases equals one after the other
         trace     three values of all numeric knobs are traced once, and a static number sets a shape or a loop
 
-    A law in `skip` is left out, and so is idle where no such channel is given.
+    A law in `skip` is left out, and so is idle if no such channel is given.
 
     ```python
     >>> import ghostjax as gj
@@ -65,7 +65,7 @@ class ChannelHarness(Harness[_Case]):
         self.channel, self.idle = channel, idle
 
     def play(self, member: AbstractChannel, case: _Case) -> Array:
-        """What arrives in every round, at the server and in the ring: rows, weights, factors of slots, flattened."""
+        """The output in every round, at the server and in the ring: rows, weights, factors of slots, flattened."""
 
         def one(states: Any, row: Any) -> Any:
             x, w, t = row
@@ -74,7 +74,7 @@ class ChannelHarness(Harness[_Case]):
         return jax.lax.scan(one, self._begin(member, case), (case.x, case.w, jnp.arange(ROUNDS)))[1]
 
     def eager(self, case: _Case) -> Array:
-        """What arrives in the first round."""
+        """The output of the first round."""
         return self._both(self.channel, self._begin(self.channel, case), case.x[0], case.w[0], jnp.asarray(0), case)[1]
 
     def tolerance(self, output: np.ndarray, *cases: _Case) -> float:
@@ -154,7 +154,9 @@ def _absence(harness: ChannelHarness) -> None:
             harness.fail("absence", f"an absent sender arrives with weight {found.w[1, 5]:g}")
         counts = np.ones((ROUNDS, N), bool)
         counts[1, 5] = False
-        equal_bits(harness, "absence", "an absent sender changes what arrives", found.x[counts], before.x[counts])
+        equal_bits(
+            harness, "absence", "an absent sender changes the rows that arrive", found.x[counts], before.x[counts]
+        )
         equal_bits(harness, "absence", "an absent sender changes weights", found.w, before.w)
         equal_bits(harness, "absence", "an absent sender changes edges", found.edges, before.edges)
 

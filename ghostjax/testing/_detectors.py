@@ -1,4 +1,4 @@
-"""The laws that every sequential test, and every detector that is made of one, is held to."""
+"""The laws of sequential tests and of detectors."""
 
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -24,12 +24,12 @@ class _Signal(NamedTuple):
 
     @property
     def w(self) -> np.ndarray:
-        """Nothing is weighed."""
+        """A signal has no weights."""
         return np.zeros(0)
 
 
 class _Case(NamedTuple):
-    """Messages `[rounds, n, d]` and weights `[n]` of rounds, and what participants do not see of them."""
+    """Messages `[rounds, n, d]` and weights `[n]` of rounds, and the fields that participants do not see."""
 
     x: Any
     w: Any
@@ -42,7 +42,7 @@ def check_test(test: AbstractTest, *, skip: Collection[str] = ()) -> None:
     """Plays a test on four signals for sixteen rounds and raises `AssertionError` at the first law that it breaks.
 
         shape         readings have the shape of the signal, evidence its dtype, alarms are booleans, rounds integers
-        elementwise   a signal of any shape is as many tests as it has elements
+        elementwise   every element of a signal is a separate test
         nan           nan is no observation: it changes nothing
         quiet         nothing alarms before there is an observation
         since         the change is estimated in a round played, -1 while there is no evidence
@@ -74,7 +74,7 @@ def check_detector(
 
         shape       evidence is floating and never nan, alarms are booleans, rounds integers; the memory can be scanned
         blind       who is Byzantine, who owns whom, private losses and updates have no influence, bit for bit
-        reference   nothing alarms in the first `quiet` rounds, whatever is sent
+        reference   nothing alarms in the first `quiet` rounds, for all messages
         jit         compiled equals eager
         vmap        a batch of knobs and rounds equals one after the other
         trace       three values of all numeric knobs are traced once, and a static number sets a shape or a loop
@@ -252,7 +252,7 @@ def _blind(harness: DetectorHarness) -> None:
     base = _case()
     other = base._replace(byzantine=~base.byzantine, owner=np.zeros(N, np.int32))
     expected, seen = harness.run([base, other])
-    equal_bits(harness, "blind", "readings depend on what participants do not see", seen, expected)
+    equal_bits(harness, "blind", "readings depend on fields that participants do not see", seen, expected)
 
 
 def _reference(harness: DetectorHarness) -> None:

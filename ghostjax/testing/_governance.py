@@ -1,4 +1,4 @@
-"""The laws that every governance is held to, in a small network that it governs."""
+"""The laws of governance, in a small governed network."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
@@ -31,15 +31,15 @@ ROUNDS = 12
 
 
 class _Case(NamedTuple):
-    """What every identity sends `[rounds, n, d]`, presence `[rounds, n]`, the seed of the key."""
+    """The messages of all identities `[rounds, n, d]`, presence `[rounds, n]`, and the seed of the key."""
 
     x: Any
     w: Any
     seed: Any
 
 
-class _Says(AbstractStatelessAttack):
-    """Everybody sends what the case says."""
+class _Scripted(AbstractStatelessAttack):
+    """Every identity sends its message of the case."""
 
     rows: Array
 
@@ -96,7 +96,7 @@ def check_governance(
 
 
 class GovernanceHarness(Harness[_Case]):
-    """A server with momentum under a governance; everybody sends what the case says."""
+    """A server with momentum under a governance; messages are those of the case."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class GovernanceHarness(Harness[_Case]):
             quadratic(N, D, noise=0.1),
             Server(Mean(), optimizer),
             learner=Momentum(as_real(0.5)),
-            attack=_Says(jnp.zeros((ROUNDS, N, D))),
+            attack=_Scripted(jnp.zeros((ROUNDS, N, D))),
             byzantine=np.ones(N, bool),
             metrics=(),
             detectors=detectors,
@@ -133,7 +133,7 @@ class GovernanceHarness(Harness[_Case]):
 
     def eager(self, case: _Case) -> Array:
         """The first round."""
-        sim = replaced(self.simulation, attack=_Says(jnp.asarray(case.x)))
+        sim = replaced(self.simulation, attack=_Scripted(jnp.asarray(case.x)))
         key = jax.random.key(case.seed)
         state = sim.init(key)
         return self._row(state, *sim.step(state, case.w[0], key))
@@ -208,7 +208,7 @@ def _rollback(harness: GovernanceHarness) -> None:
     for age, restored, parts in zip(run.age, run.restored, run.parts, strict=True):
         if int(restored) in line:
             equal_bits(harness, "rollback", f"it is not the state at age {restored:g}", parts, line[int(restored)])
-        # Later states of the line that was left are gone.
+        # Snapshots after the restored age are gone.
         line = {kept: state for kept, state in line.items() if kept < age} | {int(age): parts}
 
 

@@ -16,17 +16,17 @@ from jaxtyping import Array, PyTree
 from ghostjax._types import ConfigurationError
 
 
-LANES = 8
-"""Cases of one call: shorter lists are padded, so that the program never compiles again."""
+BATCH = 8
+"""Cases of one call. Shorter lists are padded, so that the program does not compile again."""
 
 Case = TypeVar("Case", bound=tuple)
 
 
 class Harness(Generic[Case]):
-    """Runs a member on cases, named tuples of NumPy arrays; counts its traces; reports which law it breaks."""
+    """Runs a member on cases (named tuples of NumPy arrays), counts its traces, and reports violated laws."""
 
     nan_allowed = False
-    """Whether nan where nan is expected agrees."""
+    """Whether nan equals nan."""
 
     def __init__(self, member: eqx.Module):
         self.member, self.traces = member, 0
@@ -45,7 +45,7 @@ class Harness(Generic[Case]):
         """The difference between two outputs that rounding explains."""
 
     def programs(self, member: Any, case: Case) -> list[ClosedJaxpr]:
-        """All that the member does, as programs."""
+        """The programs of the member."""
         return [jax.make_jaxpr(lambda case: self.play(member, case))(case)]
 
     def _play(self, member: Any, case: Case) -> Array:
@@ -54,9 +54,9 @@ class Harness(Generic[Case]):
 
     def run(self, cases: list[Case], member: Any = None) -> np.ndarray:
         """The outputs of up to eight cases, `[len(cases), rounds, ...]`, in the precision of the messages."""
-        assert 0 < len(cases) <= LANES
+        assert 0 < len(cases) <= BATCH
         # In NumPy: operations of jax outside of a program are compiled one by one, for each shape.
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cases, *cases[-1:] * (LANES - len(cases)))
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *cases, *cases[-1:] * (BATCH - len(cases)))
         with jax.enable_x64(any(leaf.dtype == np.float64 for leaf in stacked)):
             return np.asarray(self._run(self.member if member is None else member, stacked))[: len(cases)]
 
@@ -66,11 +66,11 @@ class Harness(Generic[Case]):
     def same(self, law: str, why: str, seen: Any, expected: Any, *cases: Case) -> None:
         """Fails unless two outputs agree to rounding."""
         seen, expected = np.asarray(seen, np.float64), np.asarray(expected, np.float64)
-        tolerance, alike = self.tolerance(expected, *cases), seen.shape == expected.shape
-        if alike and np.allclose(seen, expected, rtol=0, atol=tolerance, equal_nan=self.nan_allowed):
+        tolerance, same_shape = self.tolerance(expected, *cases), seen.shape == expected.shape
+        if same_shape and np.allclose(seen, expected, rtol=0, atol=tolerance, equal_nan=self.nan_allowed):
             return
         shown, wanted = (np.array2string(values, precision=6, separator=", ") for values in (seen, expected))
-        error = np.abs(seen - expected).max() if alike else np.inf
+        error = np.abs(seen - expected).max() if same_shape else np.inf
         of: Any = cases[0] if cases else None
         weights = f"; weights {of.w.tolist()}, {of.x.dtype}" if cases else ""
         self.fail(law, f"{why}: {shown} instead of {wanted}, {error:.2g} apart where rounding explains "
@@ -78,11 +78,11 @@ class Harness(Generic[Case]):
 
 
 Check = Callable[[Any], None]
-"""A law: a function of a harness that fails where it is broken."""
+"""A law: a function of a harness that fails if the law is violated."""
 
 
 def chosen(laws: Mapping[str, Any], skip: Collection[str], call: str) -> list[Any]:
-    """The laws that are not in `skip`; a name in it that is no law is refused."""
+    """The laws that are not in `skip`. An unknown name in it is refused."""
     unknown = sorted(set(skip) - laws.keys())
     if unknown:
         raise ConfigurationError(f"{call}: skip={unknown}: the laws are {', '.join(laws)}")
@@ -108,7 +108,7 @@ def vmap(harness: Harness, cases: list[Any]) -> None:
 
 
 def trace(harness: Harness, case: Any) -> None:
-    """Other values of the numeric knobs are not traced again, and what is static sets a shape or a loop bound."""
+    """Other values of numeric knobs are not traced again, and every static number sets a shape or a loop bound."""
     harness.run([case])
     before = harness.traces
     for step in (1, 2):
@@ -136,7 +136,7 @@ def shifted(member: Any, step: int) -> Any:
 
 
 def _with_other_static_numbers(member: Any) -> Iterator[tuple[str, Any]]:
-    """Every static number of a module and of its parts, with the module that has another value there."""
+    """Every static number of a module and of its parts, with a copy of the module that has another value there."""
     for field in dataclasses.fields(member):
         value = getattr(member, field.name)
         if isinstance(value, eqx.Module):
@@ -154,7 +154,7 @@ def _enumerated(field: Any) -> bool:
 
 
 def _replaced(member: Any, name: str, value: Any) -> Any:
-    """A copy with another value in one field, looked at as when it is made."""
+    """A copy with another value in one field, with the checks of a constructor."""
     other = copy.copy(member)
     object.__setattr__(other, name, value)
     for kind in type(other).__mro__:
@@ -164,7 +164,7 @@ def _replaced(member: Any, name: str, value: Any) -> Any:
 
 
 def _structure(program: Any) -> Any:
-    """What a program does, without the numbers that stand in it."""
+    """The structure of a program, without the numbers in it."""
     if isinstance(program, ClosedJaxpr):
         return _structure(program.jaxpr)
     if isinstance(program, Jaxpr):
@@ -178,7 +178,7 @@ def _structure(program: Any) -> Any:
 
 
 def _numbers(program: Any) -> list[PyTree]:
-    """The numbers that stand in a program, in order."""
+    """The numbers in a program, in order."""
     if isinstance(program, ClosedJaxpr):
         return [np.asarray(value).tolist() for value in program.consts if eqx.is_array_like(value)] + _numbers(
             program.jaxpr

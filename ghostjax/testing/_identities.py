@@ -1,4 +1,4 @@
-"""The laws that every identity layer is held to."""
+"""The laws of identity layers."""
 
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ def check_identity(identity: AbstractIdentity, *, skip: Collection[str] = ()) ->
         absence       an absent identity stays absent
         linear        weights are linear in presence
         mean          all registered identities count 1 on average when everybody is present
-        permutation   renaming identities renames weights; arrays with seven entries first are about identities
+        permutation   renaming identities renames weights (arrays whose first axis has seven entries are per identity)
         blind         who is Byzantine, who owns whom, private losses and updates have no influence, bit for bit
         jit           compiled equals eager
         vmap          a batch of knobs and cases equals one after the other

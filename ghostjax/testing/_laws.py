@@ -1,4 +1,4 @@
-"""What must not change, or change along, when messages, weights or identities do."""
+"""Invariance and equivariance laws under changes of messages, weights and identities."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def weights(n: int) -> st.SearchStrategy[list[float]]:
 
 
 def each(harness: RuleHarness, body: Callable[..., None], **strategies: Any) -> None:
-    """Runs `body` on drawn arguments; the same draws in every run."""
+    """Runs `body` on random arguments, the same ones in every run."""
     test = given(**strategies)(body)
     quiet = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     phases = [Phase.generate, Phase.shrink] if harness.shrink else [Phase.generate]
@@ -84,7 +84,7 @@ def _absence(harness: RuleHarness) -> None:
         full = case(n, d, seed, np.float32, np.concatenate([w, np.zeros(n - d)]))
         rest = Case(full.x[:, :d].astype(dtype), full.w[:d].astype(dtype), full.anchor.astype(dtype), full.seed)
         with_absent, without = harness.run([full])[0], harness.run([rest])[0]
-        harness.same("absence", "absent rows change what the others alone give", with_absent, without, full)
+        harness.same("absence", "absent rows change the result of the others", with_absent, without, full)
 
     each(harness, content, seed=SEEDS, w=weights(n), who=st.integers(0, n - 1))
     each(harness, alone, seed=SEEDS, w=weights(d))

@@ -1,4 +1,4 @@
-"""Rounds made up for the batteries of stages that look at rounds."""
+"""Artificial rounds for the checks of stages that read rounds."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ class Bowl:
 def made_up(x: Array, w: Array, byzantine: Array, owner: Array, key: Any, t: Array, gossip: bool = False) -> Round:
     """Round `t` in which the identities sent `x [7, 5]`, at a server or with a model per node.
 
-    Who is Byzantine, who owns whom, private losses and updates follow from `byzantine` and `owner` alone.
+    The hidden fields (Byzantine mask, owners, private losses and updates) depend on `byzantine` and `owner` alone.
     """
     total = w.sum()
     result = (w @ jnp.where((w > 0)[:, None], x, 0)) / jnp.where(total > 0, total, 1)
@@ -53,7 +53,7 @@ def made_up(x: Array, w: Array, byzantine: Array, owner: Array, key: Any, t: Arr
         next_models=after,
         kappa=jnp.zeros((), x.dtype),
         outnumbered=byzantine.sum().astype(x.dtype),
-        respond=lambda messages, told=None: after + messages.sum(),
+        respond=lambda messages, by_receiver=None: after + messages.sum(),
         mixing=jnp.full((N, N), 1 / N, x.dtype) if gossip else None,
     )
 
@@ -64,7 +64,7 @@ def messages(seed: int, rounds: int, dtype: Any = np.float32) -> np.ndarray:
 
 
 def renamed(member: Any, order: np.ndarray) -> Any:
-    """The member after its identities were renamed: every array with seven entries first is about identities."""
+    """The member with renamed identities: every array whose first axis has seven entries is per identity."""
 
     def move(leaf: Any) -> Any:
         return leaf[order] if getattr(leaf, "ndim", 0) and leaf.shape[0] == N else leaf

@@ -16,7 +16,7 @@ from ghostjax.testing._harness import Harness
 
 ROUNDS = 2
 TOLERANCE = {np.dtype(np.float32): 2e-4, np.dtype(np.float64): 1e-7}
-"""What counts as rounding, in units of the largest entry that took part."""
+"""The tolerance for rounding, in units of the largest entry present."""
 
 
 class Case(NamedTuple):
@@ -87,7 +87,7 @@ class RuleHarness(Harness[Case]):
 
 
 def case(n: int, d: int, seed: int, dtype: Any, w: Any = None) -> Case:
-    """Two rounds of rows about (1, .., 1) of standard deviation 2; for every other seed one is ten times as far."""
+    """Two rounds of rows around (1, .., 1) with standard deviation 2. For odd seeds one row is ten times as far."""
     rng = np.random.default_rng(seed)
     x = rng.normal(1.0, 2.0, (ROUNDS, n, d))
     if seed % 2:

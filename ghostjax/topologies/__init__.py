@@ -1,4 +1,4 @@
-"""Who hears whom, and with which weight: graphs, one builder per file, and what each can carry."""
+"""Topologies: who receives from whom, and with which weight. One builder per file, and diagnostics."""
 
 from ghostjax.topologies._base import (
     AbstractTopology as AbstractTopology,

@@ -1,4 +1,4 @@
-"""What a topology is: a padded list of neighbours with mixing weights, and how one is made from edges."""
+"""A topology: a padded list of neighbours with mixing weights, and its construction from edges or a matrix."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from ghostjax._types import concrete, require
 
 Weighting = Literal["metropolis", "uniform"]
 """`metropolis`: `W_ij = 1 / (1 + max(deg_i, deg_j))`, symmetric, hence doubly stochastic. `uniform`:
-`W_ij = 1 / (1 + deg_i)`, every voice the same, doubly stochastic on regular graphs only."""
+`W_ij = 1 / (1 + deg_i)`, equal weights in each row, doubly stochastic on regular graphs only."""
 
 
 class AbstractTopology(Checked):
@@ -30,7 +30,7 @@ class AbstractTopology(Checked):
     @property
     @abstractmethod
     def num_slots(self) -> int:
-        """Slots of a receiver k: the largest number of nodes that one hears, itself included."""
+        """Slots of a receiver k: the largest number of nodes that one receives from, itself included."""
 
     @abstractmethod
     def at(self, moment: Moment) -> "Topology":
@@ -38,13 +38,13 @@ class AbstractTopology(Checked):
 
     @abstractmethod
     def examples(self) -> "tuple[Topology, ...]":
-        """The graphs that occur, for what is checked and described before the first round."""
+        """All graphs that occur, for checks and diagnostics before the first round."""
 
 
 class Topology(AbstractTopology):
-    """Who hears whom, and with which mixing weight.
+    """Who receives from whom, and with which mixing weight.
 
-    Receiver i hears, in slot j, the node `nbr[i, j]` with weight `weights[i, j]`; `mask` says which slots exist.
+    Slot j of receiver i holds the message of node `nbr[i, j]`, with weight `weights[i, j]`; `mask` marks real slots.
     Slot 0 is the node itself, the others ascend by index, and padding slots repeat the node itself with
     weight 0, so that gathers stay in bounds. Rows of weights sum to 1: `W = dense()` is the mixing matrix.
 
@@ -68,11 +68,11 @@ class Topology(AbstractTopology):
         if not concrete((self.nbr, self.weights, self.mask)):
             return
         nbr, weights, mask = np.asarray(self.nbr), np.asarray(self.weights, float), np.asarray(self.mask)
-        own = np.arange(nbr.shape[0])
-        _check((nbr[:, 0] == own).all(), "nbr", nbr[:, 0].tolist(), "slot 0 must be the node itself")
-        padding = ((nbr == own[:, None]) & (weights == 0))[~mask].all()
-        _check(padding, "mask", "a padding slot that is heard", "padding needs the own index and weight 0")
-        _check(((nbr >= 0) & (nbr < len(own))).all(), "nbr", int(nbr.max()), f"must be below {len(own)}")
+        itself = np.arange(nbr.shape[0])
+        _check((nbr[:, 0] == itself).all(), "nbr", nbr[:, 0].tolist(), "slot 0 must be the node itself")
+        padding = ((nbr == itself[:, None]) & (weights == 0))[~mask].all()
+        _check(padding, "mask", "a padding slot that counts", "padding needs the node's own index and weight 0")
+        _check(((nbr >= 0) & (nbr < len(itself))).all(), "nbr", int(nbr.max()), f"must be below {len(itself)}")
         _check((weights >= 0).all(), "weights", weights.min(), "must not be negative")
         sums = weights.sum(1)
         worst = int(np.argmax(np.abs(sums - 1)))
@@ -83,7 +83,7 @@ class Topology(AbstractTopology):
 
     @property
     def tolerance(self) -> float:
-        """By how much a row of weights may miss 1: rounding."""
+        """The rounding by which the sum of a row may differ from 1."""
         return 4 * float(jnp.finfo(self.weights.dtype).eps) * self.nbr.shape[1]
 
     def __repr__(self) -> str:
@@ -114,7 +114,7 @@ class Topology(AbstractTopology):
 
     @property
     def degree(self) -> Int[Array, " n"]:
-        """How many others each node hears."""
+        """The number of other nodes that each node receives from."""
         return self.mask.sum(1) - 1
 
     def dense(self, slots: Float[Array, "n k"] | None = None) -> Float[Array, "n n"]:
@@ -124,17 +124,17 @@ class Topology(AbstractTopology):
         return jnp.zeros((n, n), slots.dtype).at[jnp.arange(n)[:, None], self.nbr].add(jnp.where(self.mask, slots, 0))
 
     def counts(self) -> Float[Array, "n k"]:
-        """How many identities each slot counts for when all are present: `W_ij k_i`, k_i = those that i hears."""
-        heard = self.mask.sum(1, keepdims=True).astype(self.weights.dtype)
-        return jnp.where(self.mask, self.weights * heard, 0)
+        """The count of identities of each slot when all are present: `W_ij k_i`, k_i the number of slots of i."""
+        senders = self.mask.sum(1, keepdims=True).astype(self.weights.dtype)
+        return jnp.where(self.mask, self.weights * senders, 0)
 
     def among(self, w: Float[Array, " n"]) -> Float[Array, "n n"]:
-        """The mixing matrix among those present: `W_ij w_j`, rows renormalised; who is absent hears itself."""
+        """The mixing matrix among those present: `W_ij w_j`, rows renormalised; an absent node keeps itself."""
         w = balanced(w)
         slots = self.counts().astype(w.dtype) * w[self.nbr]
         total = jnp.where(w > 0, slots.sum(1), 0)[:, None]
-        own = jnp.arange(slots.shape[1])[None, :] == 0
-        return self.dense(jnp.where(total > 0, slots / jnp.where(total > 0, total, 1), own.astype(w.dtype)))
+        itself = jnp.arange(slots.shape[1])[None, :] == 0
+        return self.dense(jnp.where(total > 0, slots / jnp.where(total > 0, total, 1), itself.astype(w.dtype)))
 
 
 def from_edges(
@@ -146,8 +146,8 @@ def from_edges(
 ) -> Topology:
     """A topology from a list of edges `(i, j)` between nodes.
 
-    `weights` is a scheme or one mixing weight per edge; what a row lacks to 1 goes to the node itself. With
-    `directed`, `(i, j)` means that i sends to j, and a receiver's degree counts the nodes that it hears.
+    `weights` is a scheme or one mixing weight per edge; the node itself gets the rest to 1. With `directed`, `(i, j)`
+    means that i sends to j, and a receiver's degree counts its senders.
 
     **Errors:** self loops, edges listed twice, nodes out of range, Metropolis weights on a directed graph,
     weights of a row that exceed 1.
@@ -164,7 +164,7 @@ def from_edges(
     outside = pairs[((pairs < 0) | (pairs >= n)).any(1)]
     require(not len(outside), "from_edges", "edges", outside[:3].tolist(), f"nodes are numbered 0 to {n - 1}")
     loops = pairs[pairs[:, 0] == pairs[:, 1]]
-    require(not len(loops), "from_edges", "edges", loops[:3].tolist(), "a node always hears itself; leave loops out")
+    require(not len(loops), "from_edges", "edges", loops[:3].tolist(), "a node always includes itself; leave loops out")
     names = pairs if directed else np.sort(pairs, 1)
     unique, counts = np.unique(names[:, 0] * n + names[:, 1], return_counts=True)
     twice = [(int(u // n), int(u % n)) for u in unique[counts > 1][:3]]
@@ -193,22 +193,22 @@ def from_edges(
             f"give one weight per edge, ({len(pairs)},), or 'metropolis' or 'uniform'",
         )
         values = given if directed else np.concatenate([given, given])
-    own = 1 - np.bincount(receiver, values, minlength=n)
-    # Where all voices are equal they must be equal to the last bit: kernels ask for it.
-    own = np.where(np.isclose(own, 1 / (1 + degree), rtol=1e-12, atol=0), 1 / (1 + degree), own)
-    short = int(np.argmin(own))
+    self_weight = 1 - np.bincount(receiver, values, minlength=n)
+    # Weights of a row that are equal up to rounding are made equal to the last bit: kernels test for that.
+    self_weight = np.where(np.isclose(self_weight, 1 / (1 + degree), rtol=1e-12, atol=0), 1 / (1 + degree), self_weight)
+    short = int(np.argmin(self_weight))
     require(
-        own[short] >= -1e-9,
+        self_weight[short] >= -1e-9,
         "from_edges",
         "weights",
-        f"{1 - own[short]:g} on the edges of node {short}",
+        f"{1 - self_weight[short]:g} on the edges of node {short}",
         "the weights of a node's edges must not exceed 1 in sum",
     )
-    return _assemble(n, receiver, sender, values, np.maximum(own, 0))
+    return _assemble(n, receiver, sender, values, np.maximum(self_weight, 0))
 
 
 def from_matrix(matrix: Any) -> Topology:
-    """A topology from a mixing matrix `W [n, n]`: i hears j where `W[i, j] > 0`, and always itself.
+    """A topology from a mixing matrix `W [n, n]`: i receives from j if `W[i, j] > 0`, and always from itself.
 
     **Errors:** a matrix that is not square, has negative entries, or whose rows do not sum to 1.
     """
@@ -220,7 +220,9 @@ def from_matrix(matrix: Any) -> Topology:
     return _assemble(len(matrix), receiver, sender, matrix[receiver, sender], np.diagonal(matrix))
 
 
-def _assemble(n: int, receiver: np.ndarray, sender: np.ndarray, values: np.ndarray, own: np.ndarray) -> Topology:
+def _assemble(
+    n: int, receiver: np.ndarray, sender: np.ndarray, values: np.ndarray, self_weight: np.ndarray
+) -> Topology:
     order = np.lexsort((sender, receiver))
     receiver, sender, values = receiver[order], sender[order], values[order]
     degree = np.bincount(receiver, minlength=n)
@@ -228,7 +230,7 @@ def _assemble(n: int, receiver: np.ndarray, sender: np.ndarray, values: np.ndarr
     k = 1 + int(degree.max(initial=0))
     nbr = np.repeat(np.arange(n, dtype=np.int32)[:, None], k, 1)
     weights = np.zeros((n, k))
-    nbr[receiver, slot], weights[receiver, slot], weights[:, 0] = sender, values, own
+    nbr[receiver, slot], weights[receiver, slot], weights[:, 0] = sender, values, self_weight
     mask = np.arange(k)[None, :] <= degree[:, None]
     return Topology(jnp.asarray(nbr), jnp.asarray(weights, jnp.result_type(float)), jnp.asarray(mask))
 

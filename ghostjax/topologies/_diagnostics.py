@@ -1,4 +1,4 @@
-"""What a graph can carry: diagnostics computed on the host in float64."""
+"""Diagnostics of a graph, computed on the host in float64."""
 
 from typing import Any
 
@@ -20,10 +20,9 @@ def mixing_matrix(topology: AbstractTopology) -> np.ndarray:
 def connected(topology: AbstractTopology, byzantine: Any = None) -> bool:
     """Whether every (honest) node reaches every other one along edges between (honest) nodes.
 
-    An edge counts whatever its weight is, and in whichever round it is there; on directed graphs this is strong
-    connectivity.
+    An edge counts with any weight and in any round. On directed graphs this is strong connectivity.
     """
-    # Here because importing it takes a third of the time that importing all of ghostjax does.
+    # Imported here, since this import takes a third of the time of importing all of ghostjax.
     from scipy.sparse.csgraph import connected_components
 
     honest = _honest(topology, byzantine)
@@ -64,14 +63,14 @@ def byzantine_weight(topology: AbstractTopology, byzantine: Any) -> np.ndarray:
 
 
 def describe(topology: AbstractTopology, byzantine: Any = None) -> dict[str, float | int | bool]:
-    """What to report about a graph with every run, given who is Byzantine (a mask `[n]`; nobody by default).
+    """The diagnostics that every run reports, given who is Byzantine (a mask `[n]`; nobody by default).
 
     `spectral_gap` (of W), `honest_spectral_gap` (of the honest matrix), `algebraic_connectivity` mu_2 and
     `mu_max` of the honest weighted Laplacian, `byzantine_weight` b (the largest over honest receivers), and
-    `byzantine_ratio` 2 b / mu_2: no rule survives it above 1 on every graph, and on two worlds it is the
-    predicted breakdown. It is inf where honest nodes hear Byzantine ones and not each other, a single honest node
-    included, and 0 where no honest node hears a Byzantine one. Also degrees, symmetry, double stochasticity and
-    connectivity (of all nodes, of the honest ones). Computed on the host in float64, O(n^3).
+    `byzantine_ratio` 2 b / mu_2: above 1 no rule works on every graph, and on two worlds it predicts the breakdown. It
+    is inf if honest nodes receive from Byzantine ones and not from each other (also for a single honest node), and 0
+    if no honest node receives from a Byzantine one. Also degrees, symmetry, double stochasticity and connectivity (of
+    all nodes, of the honest ones). Computed on the host in float64, O(n^3).
 
     Source: Gaucher et al., Unified Breakdown Analysis for Byzantine Robust Gossip, arXiv:2410.10418; He et
     al., Byzantine-Robust Decentralized Learning via ClippedGossip, arXiv:2202.01545.

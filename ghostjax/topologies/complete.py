@@ -7,7 +7,7 @@ from ghostjax.topologies._base import from_edges, Topology, Weighting
 
 
 def complete(num_nodes: int, *, weights: Weighting = "metropolis") -> Topology:
-    """Everybody hears everybody, with weight `1 / num_nodes`: one round of plain mixing reaches consensus.
+    """All nodes receive from all, with weight `1 / num_nodes`: one round of plain mixing reaches consensus.
 
     ```python
     >>> import ghostjax as gj

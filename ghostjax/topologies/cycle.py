@@ -1,4 +1,4 @@
-"""Graphs that take turns."""
+"""A sequence of graphs that repeats."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from ghostjax.topologies._base import AbstractTopology, Topology
 class Cycle(AbstractTopology):
     """Round t uses graph `t mod m` of a list of m graphs.
 
-    Sparse graphs that take turns mix like a dense one: the m one-peer graphs of an exponential graph reach consensus
-    exactly after m rounds of plain mixing where n is a power of two.
+    Sparse graphs in turn mix like a dense one. For n a power of two, the m one-peer graphs of an exponential graph
+    reach exact consensus after m rounds of plain mixing.
 
     **Traced:** all arrays of the graphs. **Shapes:** every graph is padded to the largest number of slots.
     **Errors:** no graph, graphs of different numbers of nodes.
@@ -33,7 +33,7 @@ class Cycle(AbstractTopology):
     """
 
     graphs: Topology
-    """All graphs, with an axis of graphs first."""
+    """All graphs, stacked along a first axis."""
 
     def __init__(self, graphs: Any):
         found = members(graphs, Topology, "Cycle", "graphs")
@@ -63,11 +63,11 @@ class Cycle(AbstractTopology):
 
 
 def _padded(graph: Topology, width: int) -> Topology:
-    """`graph` with further slots that repeat the node itself and are not heard."""
+    """`graph` with further slots that repeat the node itself and count 0."""
     more = width - graph.num_slots
-    own = jnp.broadcast_to(jnp.arange(graph.num_nodes, dtype=graph.nbr.dtype)[:, None], (graph.num_nodes, more))
+    itself = jnp.broadcast_to(jnp.arange(graph.num_nodes, dtype=graph.nbr.dtype)[:, None], (graph.num_nodes, more))
     return Topology(
-        jnp.concatenate([graph.nbr, own], 1),
+        jnp.concatenate([graph.nbr, itself], 1),
         jnp.pad(graph.weights, ((0, 0), (0, more))),
         jnp.pad(graph.mask, ((0, 0), (0, more))),
     )

@@ -10,7 +10,7 @@ from ghostjax.topologies._base import from_edges, Topology, Weighting
 def dumbbell(num_nodes: int, bridges: int = 1, *, weights: Weighting = "metropolis") -> Topology:
     """Two cliques of `n / 2` nodes, joined by `bridges` edges: node i to node `n - 1 - i`.
 
-    The smallest honest cut of a network that looks well connected: the spectral gap falls with `1 / n^2`.
+    The cut between the cliques is small although most nodes are well connected: the spectral gap falls with `1 / n^2`.
     **Errors:** an odd n; fewer than 1 or more than `n / 2` bridges.
     """
     n = whole(num_nodes, "dumbbell", "num_nodes")

@@ -13,7 +13,7 @@ def random_regular(num_nodes: int, degree: int, seed: int = 0, *, weights: Weigh
 
     Starts from a ring of that degree and swaps the ends of two random edges, 20 attempts per edge, then until
     the graph is connected: a Markov chain whose stationary distribution is uniform over such simple graphs.
-    It never gets stuck, whatever n and degree are. **Errors:** an odd `n * degree`; a degree of n and more; a
+    It terminates for all n and degrees. **Errors:** an odd `n * degree`; a degree of n and more; a
     degree below 2 (which connects two nodes at most).
     """
     n = whole(num_nodes, "random_regular", "num_nodes", 2)

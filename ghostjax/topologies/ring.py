@@ -8,7 +8,7 @@ from ghostjax.topologies._base import from_edges, Topology, Weighting
 
 
 def ring(num_nodes: int, degree: int = 2, *, weights: Weighting = "metropolis") -> Topology:
-    """Each node hears its `degree / 2` nearest nodes on either side of a circle.
+    """Each node receives from its `degree / 2` nearest nodes on either side of a circle.
 
     The mixing matrix is circulant, with eigenvalues `(1 + 2 sum_{s <= degree/2} cos(2 pi s m / n)) / (degree + 1)`
     for m = 0..n-1. **Errors:** an odd degree, or one of n and more.

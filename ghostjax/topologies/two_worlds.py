@@ -8,17 +8,18 @@ from ghostjax.topologies._base import from_edges, Topology
 
 
 def two_worlds(num_nodes: int, h: int, f: int = 0) -> Topology:
-    """Two cliques; each node also hears `h` nodes of the other clique and `f` strangers.
+    """Two cliques; each node is also linked to `h` nodes of the other clique and to `f` further nodes.
 
     Of the `num_nodes`, `honest = num_nodes - 2 f` form the cliques, half of them each. Node i of the first one is
-    linked to nodes `(i + s) mod (honest / 2)`, s < h, of the second. The `2 f` strangers come last, f in each world,
-    linked to every node of their clique: give their number as the simulation's `byzantine=2 * f`. Metropolis weights
+    linked to nodes `(i + s) mod (honest / 2)`, s < h, of the second. The `2 f` further nodes come last, f in each
+    world, linked to every node of their clique. They are Byzantine under the simulation's `byzantine=2 * f`. Metropolis
+    weights
     are then all equal to `w = 1 / (honest / 2 + h + f)` for honest nodes, and as long as `2 h` is the smallest
     non-zero eigenvalue of the honest graph's Laplacian
 
         b = f w,    mu_2 = 2 h w,    2 b / mu_2 = f / h,
 
-    so that the breakdown of every rule is predicted at `f = h` or before. **Errors:** an odd number of
+    so the breakdown of every rule is predicted at `f = h` or below. **Errors:** an odd number of
     nodes; h outside 1 to `honest / 2`; a negative f.
 
     ```python

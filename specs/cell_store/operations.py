@@ -54,5 +54,5 @@ def playing(operations: Operations, born: int) -> Iterator[None]:
         for module in (_files, _archive, _cells, _claims):
             stack.enter_context(mock.patch.object(module, "os", operations))
         for module in (_files, _claims):
-            stack.enter_context(mock.patch.object(module, "born", lambda pid: str(born)))
+            stack.enter_context(mock.patch.object(module, "process_start", lambda pid: str(born)))
         yield

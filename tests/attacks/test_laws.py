@@ -126,7 +126,7 @@ def times(k, y):
 
 @times.def_vmap
 def _(size, batched, k, y):
-    # Every lane takes the knob of the first.
+    # Every case of the batch takes the knob of the first.
     return k[:1, None, None] * y, True
 
 

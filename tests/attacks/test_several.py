@@ -112,7 +112,7 @@ def test_what_cannot_be_is_refused_in_one_line(attacks, words, as_users_run):
 
 
 def test_several_say_themselves_who_is_byzantine():
-    with pytest.raises(gj.ConfigurationError, match=r"^Several: byzantine=2: Several says itself who is Byzantine"):
+    with pytest.raises(gj.ConfigurationError, match=r"^Several: byzantine=2: Several itself decides who is Byzantine"):
         gj.Simulation(TASK, SERVER, attack=Several({gj.attacks.Zero(): 1}), byzantine=2)
 
 

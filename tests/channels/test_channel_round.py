@@ -57,9 +57,9 @@ def test_edges_are_lost_one_by_one():
     _, carried = channel.carry((), jnp.ones((N, 3)), jnp.ones(N), protocol.topology.nbr, key)
     edges = np.asarray(carried.edges)
     assert edges.shape == nbr.shape and set(edges.ravel()) == {0.0, 1.0}
-    # Some sender is heard by one neighbour and not by another.
-    heard = [edges[nbr == j] for j in range(N)]
-    assert any(0 < one.sum() < one.size for one in heard)
+    # Some sender reaches one neighbour and not by another.
+    received = [edges[nbr == j] for j in range(N)]
+    assert any(0 < one.sum() < one.size for one in received)
 
 
 class Cut(AbstractChannel):
@@ -157,5 +157,5 @@ def test_an_adversary_cannot_speak_for_honest_identities():
     byzantine = np.arange(N) == 0
     sim = gj.Simulation(TASK, protocol, attack=Framed(), byzantine=byzantine)
     after, _ = sim.step(sim.init(jax.random.key(0)), jnp.ones(N), jax.random.key(0))
-    heard = (np.asarray(protocol.topology.nbr) == 0).any(1)
-    assert (np.abs(np.asarray(after.protocol.theta)[~heard]) < 10).all()
+    receives = (np.asarray(protocol.topology.nbr) == 0).any(1)
+    assert (np.abs(np.asarray(after.protocol.theta)[~receives]) < 10).all()

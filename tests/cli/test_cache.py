@@ -9,7 +9,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from ghostjax.cli import _cache, main
-from ghostjax.cli._main import _told
+from ghostjax.cli._main import _one_line_warnings
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def test_a_damaged_entry_is_told_once_and_replaced(cache, capsys, damage):
     (entry,) = cache.glob("jit_mended-*-cache")
     whole = entry.read_bytes()
     entry.write_bytes(damage(whole))
-    with _told(cache):
+    with _one_line_warnings(cache):
         warnings.simplefilter("default")  # as a command runs, where no warning is an error
         assert compiled_again() == 7
         assert compiled_again() == 7
-    told = capsys.readouterr().err.splitlines()
-    assert told == [
+    caught = capsys.readouterr().err.splitlines()
+    assert caught == [
         "ghostjax: warning: a damaged entry of the compilation cache (jit_mended) is compiled again and replaced"
     ]
     assert _cache._whole(entry)
@@ -66,10 +66,10 @@ def test_whole_entries_of_other_programs_stay(tmp_path):
     (tmp_path / "jit_c-1-cache").unlink()
     (tmp_path / "jit_c-1-cache").mkdir()
     for module in ("jit_a", "jit_c"):
-        assert _cache.mend(tmp_path, f"Error reading persistent compilation cache entry for '{module}': E: e")
+        assert _cache.remove_damaged(tmp_path, f"Error reading persistent compilation cache entry for '{module}': E: e")
     assert {path.name for path in tmp_path.iterdir()} == {"jit_a-2-cache", "jit_b-1-cache"}
-    assert _cache.mend(tmp_path, "something else") is None
-    assert _cache.mend(None, "Error reading persistent compilation cache entry for 'jit_b': E: e") is None
+    assert _cache.remove_damaged(tmp_path, "something else") is None
+    assert _cache.remove_damaged(None, "Error reading persistent compilation cache entry for 'jit_b': E: e") is None
 
 
 def test_without_home_and_without_an_entry_of_the_user(monkeypatch, capsys, tmp_path):
@@ -82,9 +82,9 @@ def test_without_home_and_without_an_entry_of_the_user(monkeypatch, capsys, tmp_
     monkeypatch.chdir(tmp_path)
     assert os.path.expanduser("~") == "~"
     assert main(["list", "aggregators"]) == 0
-    told = capsys.readouterr()
-    assert "trimmed_mean" in told.out
-    assert told.err.splitlines() == [
-        "ghostjax: no home folder is known: nothing that is compiled is kept; XDG_CACHE_HOME names a folder for it"
+    caught = capsys.readouterr()
+    assert "trimmed_mean" in caught.out
+    assert caught.err.splitlines() == [
+        "ghostjax: no home folder is known, so compiled programs are not kept; XDG_CACHE_HOME names a folder for them"
     ]
     assert main(["resume", "~/somewhere"]) == 2

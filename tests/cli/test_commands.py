@@ -91,7 +91,7 @@ def test_run_writes_results_a_page_and_can_be_read_back(capsys):
     assert main(["run", config, "--out", "here"]) == 2
     assert "holds another configuration (rounds: 4 -> 6" in capsys.readouterr().err
     assert main(["resume", "here", "--rounds", "3"]) == 2
-    assert "resume: --rounds" not in (told := capsys.readouterr().err) and "holds 4 rounds already" in told
+    assert "resume: --rounds" not in (caught := capsys.readouterr().err) and "holds 4 rounds already" in caught
     for words in (["--rounds"], ["--rounds", "many"], ["--rounds=-1"]):
         assert main(["resume", "here", *words]) == 2
         assert "resume: --rounds=" in capsys.readouterr().err
@@ -364,10 +364,10 @@ def test_plug_ins_are_named_by_their_package_and_a_broken_one_is_left_out(monkey
     catalogue.cache_clear()
     try:
         assert main(["list", "aggregators", "partitions"]) == 0
-        out, told = capsys.readouterr()
+        out, caught = capsys.readouterr()
         assert "theirs: one of the aggregators, from theirs (theirs:Mean)" in out
-        assert "theirs (theirs:mean): mean is the name of one of the aggregators of ghostjax; left out" in told
-        assert "theirs (theirs:broken): cannot be imported (ImportError: no torch); left out" in told
+        assert "theirs (theirs:mean): mean is the name of one of the aggregators of ghostjax; left out" in caught
+        assert "theirs (theirs:broken): cannot be imported (ImportError: no torch); left out" in caught
         assert catalogue()["halves"].parameters == ""
     finally:
         catalogue.cache_clear()
@@ -508,7 +508,7 @@ def test_stopped_before_anything_was_saved(monkeypatch, capsys):
 
     monkeypatch.setattr("ghostjax.cli._commands.simulation", never)
     assert main(["run", wrote("run.yaml", RUN)]) == 75
-    assert "interrupted; the same command goes on" in capsys.readouterr().err
+    assert "interrupted; the same command continues" in capsys.readouterr().err
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 

@@ -46,7 +46,7 @@ def test_forged_traces_are_rejected_where_they_were_forged(runs):
     # An honest node never sends what has to be clipped.
     verdict = validate_trace(spec, forged(trace, 1, params={"i": 1, "v": 2}))
     assert not verdict.ok and verdict.event == 1 and "Submit(i=1, v=2)" in verdict.why and "not enabled" in verdict.why
-    # A node counted twice, a trim that lets the liar through, a phase left out, a wrong parameter.
+    # A node counted twice, a trim that lets the deviating node through, a phase left out, a wrong parameter.
     assert validate_trace(spec, [trace[0], *trace]).event == 1
     assert validate_trace(spec, forged(trace, 5, obs={"hi": 2})).event == 5
     assert validate_trace(spec, trace[:4] + trace[5:]).event == 4

@@ -123,11 +123,11 @@ def gossip(rule, x, w):
     def one(x, w):
         finite = jnp.isfinite(x).all(1)
         x, w = jnp.where(finite[:, None], x, 0), jnp.where(finite, w, 0)
-        own, w, _ = agg.in_range(rule, w)
+        scaled, w, _ = agg.in_range(rule, w)
         arrived = Received(x, w, jnp.zeros_like(w), jnp.zeros(N, bool))
-        heard = in_slots(arrived, w, GRAPH.nbr, SLOTS, x)
+        slots = in_slots(arrived, w, GRAPH.nbr, SLOTS, x)
         state = jax.vmap(lambda _: rule.init(jax.ShapeDtypeStruct((5, D), x.dtype)))(jnp.arange(N))
-        return aggregate_each(own, state, heard, x, jax.random.key(0))[1]
+        return aggregate_each(scaled, state, slots, x, jax.random.key(0))[1]
 
     return jax.vmap(one)(x, w)
 

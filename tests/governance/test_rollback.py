@@ -134,11 +134,11 @@ def test_governance_that_does_nothing_leaves_the_bits_of_the_training():
         np.testing.assert_array_equal(plain.record["loss"], idle.record["loss"])
 
 
-def test_lanes_of_a_sweep_equal_single_runs():
+def test_batched_cells_of_a_sweep_equal_single_runs():
     base = governed(scheduled(rollback=[(4, 3)]))
     rates = np.linspace(0.05, 0.4, 16).tolist()
     path = "protocol.optimizer.knobs.learning_rate"
-    batch = gj.sweep(base, {path: rates}, 8, lanes=16, progress=None).dataset
+    batch = gj.sweep(base, {path: rates}, 8, batch=16, progress=None).dataset
     for i in (0, 7, 15):
         one = eqx.tree_at(lambda s: s.protocol.optimizer.knobs["learning_rate"], base, jnp.float32(rates[i]))
         single = gj.simulate(one, 8, progress=None)

@@ -204,14 +204,14 @@ def test_absent_and_no_rows(many, x64, monkeypatch):
 
 
 @pytest.mark.slow
-def test_lanes_of_many_rows_are_those_of_single_runs(monkeypatch):
+def test_batched_medians_of_many_rows_are_those_of_single_runs(monkeypatch):
     monkeypatch.setattr("ghostjax._kernels.median_rows.DENSE", 0)
     x = jnp.stack([jnp.asarray(v, jnp.float32) for v in hard().values()])
     f = lambda x: geometric_median(x, jnp.ones(N), jnp.asarray(1e-3), "sqrt")
     both, single = jax.jit(jax.vmap(f))(x), jax.jit(f)
-    for lane, row in zip(both, x, strict=True):
-        scale = jnp.median(jnp.linalg.norm(row - lane[None, :], axis=1))
-        np.testing.assert_allclose(lane, single(row), atol=max(1e-4 * float(scale), 1e-6))
+    for median, row in zip(both, x, strict=True):
+        scale = jnp.median(jnp.linalg.norm(row - median[None, :], axis=1))
+        np.testing.assert_allclose(median, single(row), atol=max(1e-4 * float(scale), 1e-6))
 
 
 @pytest.mark.slow

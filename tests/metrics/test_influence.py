@@ -76,17 +76,17 @@ def test_gossip_counts_what_receivers_are_told(make_round, x):
     rows = jnp.asarray(mixing * ~byzantine[None, :])
     mass = jnp.asarray(mixing[:, byzantine].sum(1))
 
-    def respond(messages, told):
-        return rows @ messages + mass[:, None] * told
+    def respond(messages, by_receiver):
+        return rows @ messages + mass[:, None] * by_receiver
 
-    told = gj.metrics.Influence()(
+    by_receiver = gj.metrics.Influence()(
         make_round(
             x, byzantine=[4, 5], mixing=mixing, respond=respond, by_receiver=jnp.asarray(x), graph=jnp.asarray(mixing)
         )
     )
     same = gj.metrics.Influence()(make_round(x, mixing=mixing, byzantine=[4, 5]))
     for name in ("influence", "byzantine_share"):
-        np.testing.assert_allclose(told[name], same[name], rtol=1e-5)
+        np.testing.assert_allclose(by_receiver[name], same[name], rtol=1e-5)
 
 
 def test_a_run_under_a_vector_per_receiver_counts_its_senders():

@@ -175,7 +175,7 @@ def test_honest_distance_and_bound(make_round, x):
     np.testing.assert_allclose(found["honest_distance"], np.linalg.norm(round.result - mean), rtol=1e-5)
     np.testing.assert_allclose(found["honest_bound"], np.sqrt(12.0) * sigma, rtol=1e-5)
     assert found["honest_distance"] <= found["honest_bound"]
-    # Nothing is guaranteed where more Byzantine mass is present than the rule is set to bear.
+    # Nothing is guaranteed where more Byzantine mass is present than the rule assumes.
     assert gj.metrics.HonestDistance()(round._replace(outnumbered=jnp.ones(())))["honest_bound"] == np.inf
     # The mean has no guarantee: its bound is infinite, also where the honest nodes agree.
     agree = gj.metrics.HonestDistance()(make_round(np.ones((6, 3))))

@@ -36,15 +36,15 @@ def test_the_definition_itself_by_hand():
     graph, x, w = GRAPHS["irregular"], np.asarray(messages(9), float), WEIGHTS["real"](9)
     matrix = gj.topologies.mixing_matrix(graph)
     for i in range(9):
-        heard = [j for j in range(9) if matrix[i, j] > 0 and w[j] > 0]
-        mass = matrix[i, heard] * (matrix[i] > 0).sum() * w[heard]
-        mean = mass @ x[heard] / mass.sum() if w[i] > 0 else x[i]
+        received = [j for j in range(9) if matrix[i, j] > 0 and w[j] > 0]
+        mass = matrix[i, received] * (matrix[i] > 0).sum() * w[received]
+        mean = mass @ x[received] / mass.sum() if w[i] > 0 else x[i]
         args = jnp.asarray(x, jnp.float32), None, jnp.zeros(9, bool)
         np.testing.assert_allclose(run(Gossip(Mean(), graph), *args, jnp.asarray(w, jnp.float32))[i], mean, atol=1e-5)
-        if len(heard) < 3:
+        if len(received) < 3:
             continue
         uniform = Gossip(TrimmedMean(f=1), erdos_renyi(9, 0.5, seed=2, weights="uniform"))
-        trimmed = np.sort(x[heard], 0)[1:-1].mean(0) if w[i] > 0 else x[i]
+        trimmed = np.sort(x[received], 0)[1:-1].mean(0) if w[i] > 0 else x[i]
         np.testing.assert_allclose(run(uniform, *args, jnp.asarray(w > 0, jnp.float32))[i], trimmed, atol=1e-5)
 
 
@@ -66,7 +66,7 @@ def test_every_kind_is_the_definition(rule, graph):
         check_is_the_definition(protocol, weights(protocol.topology.num_nodes))
 
 
-def told_to(n, silent=()):
+def vectors_for(n, silent=()):
     vectors = np.array(messages(n, 7)) * 3
     vectors[list(silent)] = np.inf
     return jnp.asarray(vectors)
@@ -77,7 +77,9 @@ def test_a_vector_per_receiver_is_the_definition(rule, graph):
     graph = GRAPHS[graph]
     n = graph.num_nodes
     byzantine = np.arange(n) % 4 == 3
-    check_is_the_definition(Gossip(RULES[rule], graph), np.ones(n), told=told_to(n, silent=[1, 4]), byzantine=byzantine)
+    check_is_the_definition(
+        Gossip(RULES[rule], graph), np.ones(n), by_receiver=vectors_for(n, silent=[1, 4]), byzantine=byzantine
+    )
 
 
 BROKEN = {
@@ -118,7 +120,7 @@ def test_a_broken_one_is_caught(monkeypatch, name):
         (Gossip(TrimmedMean(f=0.4), GRAPHS["irregular"]), {"w": WEIGHTS["all"](9)}),
         (
             Gossip(Mean(), GRAPHS["irregular"]),
-            {"w": np.ones(9), "told": told_to(9), "byzantine": np.arange(9) % 4 == 3},
+            {"w": np.ones(9), "by_receiver": vectors_for(9), "byzantine": np.arange(9) % 4 == 3},
         ),
     ):
         try:
@@ -166,7 +168,7 @@ def test_plain_mixing_contracts_by_the_spectral_gap():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_who_hears_nobody_keeps_its_half_step_and_its_memory(rule):
-    # Nodes 0 and 1 are alone with each other: 0 is absent, and what 1 is told is not a number.
+    # Nodes 0 and 1 are alone with each other: 0 is absent, and what is sent to 1 is not a number.
     graph = from_edges(7, [(0, 1), (2, 3), (3, 4), (4, 5), (5, 6), (6, 2)])
     protocol, x = Gossip(RULES[rule], graph), messages(7)
     state = start(protocol, x)

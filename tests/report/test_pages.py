@@ -206,7 +206,7 @@ def test_a_sweep_of_a_metric_that_is_no_accuracy_is_judged_by_what_it_declares(t
     assert 'class="verdict">The best worst case is perplexity 0.860 [' in text
     assert "with aggregator = median; the worst attack there is ipm." in text
     del odd["perplexity"].attrs["better"]
-    assert "no metric says which of its values are better" in sweep_page(tmp_path, Sweep(odd), "").read_text()
+    assert "no metric declares which of its values are better" in sweep_page(tmp_path, Sweep(odd), "").read_text()
 
 
 def test_an_unfinished_sweep_says_what_is_there_and_draws_nothing_empty(tmp_path):

@@ -33,15 +33,15 @@ SENTENCES = {
     "nobody": ({"named": ()}, "Nobody could be named: no identity's removal stands out in every seed; the attack"),
     "no cost": (
         {"attack_free": np.array([0.71, 0.72, 0.71])},
-        "no cost of the attack can be told from chance (+0.0 points [-2.5, +2.5]), and",
+        "the attack has no significant cost (+0.0 points [-2.5, +2.5]), and",
     ),
     "does not pay": (
         {"defended": np.array([0.61, 0.63, 0.60])},
         "and the defence does not pay: trimmed mean ends 10.0 points below the mean.",
     ),
-    "cannot be told": (
+    "undecided": (
         {"defended": np.array([0.72, 0.71, 0.72])},
-        "and whether the defence pays cannot be told: trimmed mean ends +0.3 points [-4.8, +5.5] from the mean.",
+        "and it is undecided whether the defence pays: trimmed mean ends +0.3 points [-4.8, +5.5] from the mean.",
     ),
 }
 
@@ -63,7 +63,7 @@ def test_one_seed_claims_no_certainty():
 def test_the_grounds_tell_the_truth_beside_the_answer():
     grounds = verdict(FOUND).grounds
     assert grounds[-1].endswith("4 identities are Byzantine; 3 of them are named, 1 missed, and 1 honest ones accused.")
-    assert "weakest of the named lies 7.0 below" in grounds[0] and "names nobody" in grounds[0]
+    assert "weakest of the named is 7.0 below" in grounds[0] and "names nobody" in grounds[0]
     assert "names 2" in verdict(FOUND._replace(false_alarms=2)).grounds[0]
     assert "94.0% without an attack and 71.3% with it (difference +22.7 points [+21.2, +24.1])" in grounds[1]
     assert "With all 4 named removed" in grounds[2].replace("Joint effect: with", "With")

@@ -151,9 +151,9 @@ def test_a_damaged_result_is_refused_in_one_line(tmp_path):
         (tmp_path / "results.nc").write_bytes(damaged)
         with pytest.raises(
             gj.ConfigurationError, match=r"load_run: directory=.*results\.nc .*checksum does not fit.*again"
-        ) as told:
+        ) as caught:
             gj.load_run(tmp_path)
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(caught.value)
     same(play(tmp_path), gj.load_run(tmp_path, simulation()))
 
 
@@ -248,7 +248,7 @@ def test_handlers_are_put_back_and_left_alone_elsewhere():
     before = signal.getsignal(signal.SIGTERM)
     with Interruption() as interruption:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert interruption.asked
+        assert interruption.requested
         os.kill(os.getpid(), signal.SIGUSR1)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
@@ -258,7 +258,7 @@ def test_handlers_are_put_back_and_left_alone_elsewhere():
 
     def elsewhere():
         with Interruption() as interruption:
-            seen.append((interruption.asked, signal.getsignal(signal.SIGTERM) is before))
+            seen.append((interruption.requested, signal.getsignal(signal.SIGTERM) is before))
 
     thread = threading.Thread(target=elsewhere)
     thread.start()

@@ -61,8 +61,8 @@ def small(*metrics):
     return simulation(rule=gj.aggregators.Mean(), attack=gj.attacks.NoAttack(), byzantine=0, metrics=metrics)
 
 
-def one_line(told):
-    assert "\n" not in str(told.value)
+def one_line(caught):
+    assert "\n" not in str(caught.value)
 
 
 # What belongs together
@@ -86,9 +86,9 @@ def test_the_record_of_one_seed_never_meets_the_model_of_another(tmp_path, monke
     for name in ("final.npz", "results.nc", "seal.json"):
         old = (tmp_path / "a" / name).read_bytes()
         (tmp_path / "a" / name).write_bytes((tmp_path / "b" / name).read_bytes())
-        with pytest.raises(gj.ConfigurationError, match=r"not the file that was sealed.*again") as told:
+        with pytest.raises(gj.ConfigurationError, match=r"not the file that was sealed.*again") as caught:
             gj.load_run(tmp_path / "a")
-        one_line(told)
+        one_line(caught)
         (tmp_path / "a" / name).write_bytes(old)
     replace = _files.os.replace
 
@@ -118,14 +118,14 @@ def test_bytes_that_were_not_compared_never_reach_hdf5(tmp_path, monkeypatch):
 
 def test_another_simulation_is_refused_although_its_shapes_fit(tmp_path):
     play(tmp_path)
-    with pytest.raises(gj.ConfigurationError, match=r"load_run: simulation=.*aggregator\.f: 1\.0 -> 2\.0") as told:
+    with pytest.raises(gj.ConfigurationError, match=r"load_run: simulation=.*aggregator\.f: 1\.0 -> 2\.0") as caught:
         gj.load_run(tmp_path, simulation(f=2.0))
-    one_line(told)
+    one_line(caught)
     assert gj.load_run(tmp_path).simulation is None
 
 
 def test_drafts_of_killed_writers_go_and_those_of_living_ones_stay(tmp_path, monkeypatch):
-    host, me = _files._host(), _files.born(_files.os.getpid())
+    host, me = _files._host(), _files.process_start(_files.os.getpid())
     gone = [f".a.{host}-4194300-17-00000000.tmp", f".a.{host}-{_files.os.getpid()}-17-00000000.tmp"]
     stay = [f".a.{host}-{_files.os.getpid()}-{me}-00000000.tmp", ".a.ffffffff-1-1-00000000.tmp", ".theirs.tmp"]
     for name in (*gone, *stay):
@@ -156,9 +156,9 @@ def test_a_sealed_run_of_odd_content_is_refused_in_one_line(tmp_path, change):
     seal = read_seal(tmp_path)
     contents = {"final.npz": pack(arrays, manifest), "results.nc": (tmp_path / "results.nc").read_bytes()}
     write_sealed(tmp_path, contents, seal.about)
-    with pytest.raises(gj.ConfigurationError, match=r"load_run: directory=.*do not hold a training.*again") as told:
+    with pytest.raises(gj.ConfigurationError, match=r"load_run: directory=.*do not hold a training.*again") as caught:
         gj.load_run(tmp_path, simulation())
-    one_line(told)
+    one_line(caught)
     assert gj.load_run(tmp_path).rounds == 2
 
 
@@ -171,9 +171,11 @@ def test_more_rounds_have_the_bits_of_a_longer_run(tmp_path, whole):
     same(gj.load_run(tmp_path, simulation()), whole)
     crash(tmp_path / "b", at=4, rounds=6)
     same(play(tmp_path / "b", 12), whole)
-    with pytest.raises(gj.ConfigurationError, match=r"rounds=7: .* holds 12 rounds already; give at least 12") as told:
+    with pytest.raises(
+        gj.ConfigurationError, match=r"rounds=7: .* holds 12 rounds already; give at least 12"
+    ) as caught:
         play(tmp_path, 7)
-    one_line(told)
+    one_line(caught)
 
 
 def test_a_run_extends_itself(tmp_path, whole):
@@ -201,9 +203,9 @@ def test_participation_of_fixed_length_is_given_anew(tmp_path):
         lambda: play(tmp_path, 12, participation=rows[:6]),
         lambda: short.extend(12),
     ):
-        with pytest.raises(gj.ConfigurationError, match=r"participation=.*one row per round") as told:
+        with pytest.raises(gj.ConfigurationError, match=r"participation=.*one row per round") as caught:
             refuse()
-        one_line(told)
+        one_line(caught)
     for refuse in (lambda: play(tmp_path, 12, participation=rows[::-1]), lambda: play(tmp_path, 12)):
         with pytest.raises(gj.ConfigurationError, match="participation"):
             refuse()
@@ -218,9 +220,9 @@ def test_participation_of_fixed_length_is_given_anew(tmp_path):
 
 def refused_unplayed(match, **kwargs):
     seen = []
-    with pytest.raises(gj.ConfigurationError, match=match) as told:
+    with pytest.raises(gj.ConfigurationError, match=match) as caught:
         play(kwargs.pop("directory"), progress=lambda *args: seen.append(args), **kwargs)
-    one_line(told)
+    one_line(caught)
     assert not seen
 
 
@@ -315,9 +317,9 @@ def test_a_folder_that_cannot_be_is_refused(tmp_path):
     ],
 )  # fmt: skip
 def test_arguments_of_another_kind_are_refused(tmp_path, kwargs):
-    with pytest.raises(gj.ConfigurationError, match=f"simulate: {next(iter(kwargs))}=") as told:
+    with pytest.raises(gj.ConfigurationError, match=f"simulate: {next(iter(kwargs))}=") as caught:
         gj.simulate(simulation(), **{"rounds": 2, "directory": tmp_path / "new", **kwargs})
-    one_line(told)
+    one_line(caught)
     assert not (tmp_path / "new").exists()
 
 
@@ -444,9 +446,9 @@ def test_a_changed_helper_is_not_continued(tmp_path):
     for rounds in (2, 4):  # finished, and with more to do
         with pytest.raises(
             gj.ConfigurationError, match=r"simulate: directory=.*program .* has changed.*resume=False"
-        ) as told:
+        ) as caught:
             play(tmp_path, rounds, changed)
-        one_line(told)
+        one_line(caught)
     play(tmp_path, 2, users())
 
 

@@ -21,7 +21,7 @@ class Stop(Exception):
 
 
 class Follower(gj.sinks.AbstractSink):
-    """Notes every call; raises at a row, a checkpoint or the end, if it is told to."""
+    """Notes every call; raises at a row, a checkpoint or the end, if it is asked to."""
 
     def __init__(self, **at):
         self.at, self.calls, self.seen, self.path = at, [], [], None
@@ -98,7 +98,7 @@ def test_the_device_plays_one_chunk_ahead(monkeypatch):
 @pytest.mark.parametrize("at", [{"row": 7}, {"saved": 6}])
 def test_an_exception_in_a_sink_loses_nothing(tmp_path, whole, at):
     failing, follower = Follower(**at), Follower()
-    with pytest.raises(Stop) as told:
+    with pytest.raises(Stop) as caught:
         play(failing, follower, directory=tmp_path)
     played = checkpoint(tmp_path).round
     note = told.value.__notes__[0]
@@ -113,16 +113,16 @@ def test_an_exception_in_a_sink_loses_nothing(tmp_path, whole, at):
 
 
 def test_without_a_directory_the_note_says_what_is_lost():
-    with pytest.raises(Stop) as told:
+    with pytest.raises(Stop) as caught:
         play(Follower(row=3))
-    assert "nothing of it is kept; with directory=" in told.value.__notes__[0]
+    assert "nothing of it is kept; with directory=" in caught.value.__notes__[0]
 
     def progress(done, total, latest):
         raise Stop
 
-    with pytest.raises(Stop) as told:
+    with pytest.raises(Stop) as caught:
         play(progress=progress)
-    assert "raised by the sink Progress" in told.value.__notes__[0]
+    assert "raised by the sink Progress" in caught.value.__notes__[0]
 
 
 def test_an_exception_at_the_end_is_told_and_the_run_is_whole(tmp_path, whole):
@@ -288,7 +288,7 @@ def test_what_lies_there_is_not_written_over(tmp_path):
     log = tmp_path / "log"
     for content in ("my notes\n", "[1]\n", '{"run": "another"}\n'):
         log.write_text(content)
-        with pytest.raises(gj.ConfigurationError, match=r"JSONL: path=.*something else lies there"):
+        with pytest.raises(gj.ConfigurationError, match=r"JSONL: path=.*another file is there"):
             play(gj.sinks.JSONL(log))
         assert log.read_text() == content
     with pytest.raises(gj.ConfigurationError, match="JSONL: path="):
@@ -333,7 +333,7 @@ def test_weights_and_biases(monkeypatch, tmp_path):
     assert service.options["config"]["simulation"] == run.description
     assert [step for step, values in service.rows if "loss" in values] == [0, 2, 5]
     assert service.rows[2][1]["loss"] == run.record["loss"][2] and "norm" not in service.rows[0][1]
-    known = Service(step=4)  # the service lost two, and is told nothing twice
+    known = Service(step=4)  # the service lost two, and gets nothing twice
     monkeypatch.setitem(sys.modules, "wandb", known)
     play(gj.sinks.WandB(), sim=sparse(), directory=tmp_path, rounds=8)
     assert [step for step, _ in known.rows] == [4, 5, 6, 7] and known.options["id"] == service.options["id"]

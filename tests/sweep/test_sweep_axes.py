@@ -45,16 +45,16 @@ def test_64_cells_of_one_structure_are_one_trace_and_have_the_bits_of_single_run
     assert len(TRACES) > 3, "another structure must be seen by this count"
 
 
-def test_lanes_agree_and_do_not_see_their_neighbours():
+def test_batched_cells_agree_and_do_not_see_their_neighbours():
     axes = {F: [0.5, 1, 2], LR: [0.05, 0.1]}
     alone = play(simulation(), axes).dataset
-    lanes = play(simulation(), axes, lanes=4).dataset
+    batched = play(simulation(), axes, batch=4).dataset
     for name in ("loss", "norm", "count"):
-        np.testing.assert_allclose(lanes[name], alone[name], rtol=2e-5, atol=1e-6)
+        np.testing.assert_allclose(batched[name], alone[name], rtol=2e-5, atol=1e-6)
     # The same cells in other company: another order, another filling of the last batch.
-    other = play(simulation(), {F: [2, 0.5, 1], LR: [0.1, 0.05, 0.3]}, lanes=4).dataset.sel(lanes.coords)
+    other = play(simulation(), {F: [2, 0.5, 1], LR: [0.1, 0.05, 0.3]}, batch=4).dataset.sel(batched.coords)
     for name in ("loss", "norm"):
-        np.testing.assert_array_equal(other[name], lanes[name])
+        np.testing.assert_array_equal(other[name], batched[name])
 
 
 class Adaptive(gj.attacks.AbstractMessageAttack):
@@ -108,11 +108,11 @@ def test_objects_merged_into_one_program_agree_with_the_direct_ones():
 
 
 @pytest.mark.slow
-def test_merged_lanes_take_one_branch_at_a_time():
+def test_merged_cells_take_one_branch_at_a_time():
     TRACES.clear()
-    merged, lanes = objects(merge=True), objects(merge=True, lanes=2)
+    merged, batched = objects(merge=True), objects(merge=True, batch=2)
     for name in ("loss", "norm", "margin"):
-        np.testing.assert_allclose(merged.dataset[name], lanes.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(merged.dataset[name], batched.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
 
 
 def test_a_builder_with_the_seed():
@@ -149,12 +149,12 @@ def test_an_axis_moves_several_fields():
         ({"seed": [1]}, {}, r"'seed' cannot be an axis"),
         ({F: [1]}, {"seeds": [1, 1]}, r"no two alike"),
         ({F: [1]}, {"shard": (2, 2)}, r"shard=\(2, 2\)"),
-        ({F: [1]}, {"lanes": 0}, r"lanes=0"),
+        ({F: [1]}, {"batch": 0}, r"batch=0"),
         ({F: [1]}, {"merge": "maybe"}, r"merge='maybe'"),
         ({F: [1]}, {"merge": np.ones(2)}, r"merge="),
         ({F: [1]}, {"chunk": 2.5}, r"chunk=2\.5: give a whole number"),
         ({F: [1]}, {"chunk": "all"}, r"chunk='all': "),
-        ({F: [1]}, {"lanes": "2"}, r"lanes='2': give a whole number"),
+        ({F: [1]}, {"batch": "2"}, r"batch='2': give a whole number"),
         ({F: [1]}, {"shard": "0/4"}, r"shard='0/4': give \(i, n\)"),
         ({F: [1]}, {"shard": (0.0, 2)}, r"shard=0\.0: give a whole number"),
         ({F: [1]}, {"seeds": "3"}, r"seeds='3': give a whole number"),

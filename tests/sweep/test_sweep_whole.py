@@ -74,11 +74,11 @@ def test_swapped_and_overwritten_cells_are_refused_and_computed_again(copied, re
     two.write_bytes(first)
     three.write_bytes(first)
     faults = verify_sweep(copied)
-    assert len([line for line in faults if "and not the one that its name says" in line]) == 3
-    with pytest.warns(UserWarning) as told:
+    assert len([line for line in faults if "and not the cell of its name" in line]) == 3
+    with pytest.warns(UserWarning) as caught:
         found = gj.collect(copied).dataset
     assert int(found["done"].sum()) == 1
-    assert len([one for one in told if "and not the one that its name says" in str(one.message)]) == len(told) == 3
+    assert len([one for one in caught if "and not the cell of its name" in str(one.message)]) == len(caught) == 3
     count, data = computed(copied)
     assert count == 3 and data.equals(recorded[1]) and verify_sweep(copied) == []
 
@@ -90,9 +90,9 @@ def test_a_cell_under_a_forged_name_holds_another_configuration(copied):
     assert any("a configuration that has another name" in line for line in verify_sweep(copied))
     record, manifest = unpack(one)
     one.write_bytes(pack({name: column[:2] for name, column in record.items()}, manifest))
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         assert int(gj.collect(copied).dataset["done"].sum()) == 2
-    assert any("its checksum fits and its content does not" in str(one.message) for one in told)
+    assert any("its checksum fits and its content does not" in str(one.message) for one in caught)
 
 
 def test_a_plan_whose_labels_or_cells_were_moved_is_refused(copied, recorded):
@@ -143,9 +143,9 @@ def test_what_a_finished_sweep_lost_is_told(copied):
         f"cells/{one.name}: is missing",
         f"cells/{two.name}: is not the file that was sealed",
     ]
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         data = gj.collect(copied).dataset
-    assert len(told) == 2 and int(data["done"].sum()) == 2
+    assert len(caught) == 2 and int(data["done"].sum()) == 2
 
 
 def test_cells_of_no_plan_are_told_and_left_out(copied):
@@ -164,14 +164,16 @@ def test_cells_of_no_plan_are_told_and_left_out(copied):
 def test_another_version_or_device_computes_again_and_says_so(copied, recorded, monkeypatch):
     real = _sweep.environment
     monkeypatch.setattr(_sweep, "environment", lambda *placed: real(*placed) | {"jax": "0.0.1", "device": "abacus"})
-    with pytest.warns(UserWarning, match=r"another program \(jax: .* -> 0\.0\.1; device: .* -> abacus\)") as told:
+    with pytest.warns(UserWarning, match=r"another program \(jax: .* -> 0\.0\.1; device: .* -> abacus\)") as caught:
         count, data = computed(copied)
-    assert len(told) == 1 and count == 4 and data["loss"].equals(recorded[1]["loss"])
+    assert len(caught) == 1 and count == 4 and data["loss"].equals(recorded[1]["loss"])
     assert verify_sweep(copied) == [] and computed(copied)[0] == 0
     monkeypatch.undo()
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as caught:
         play(copied, shard=(0, 2))
-    assert ["another program" in str(told[0].message), "different environments" in str(told[1].message)] == [True] * 2
+    assert ["another program" in str(caught[0].message), "different environments" in str(caught[1].message)] == [
+        True
+    ] * 2
     with pytest.warns(UserWarning, match="made in different environments"):
         gj.collect(copied)
 
@@ -195,7 +197,7 @@ def test_a_helper_that_changed_makes_finished_cells_outdated(tmp_path):
     names = [build_cells(sim, [], [0], 4, None)[0].name for sim in (before, after)]
     assert names[0] == names[1], "no description shows it"
     first = play(tmp_path, {}, before, seeds=1).dataset["helped"]
-    with pytest.warns(UserWarning, match=r"made by another program \(what its functions compute\)"):
+    with pytest.warns(UserWarning, match=r"made by another program \(its trace differs\)"):
         second = play(tmp_path, {}, after, seeds=1).dataset["helped"]
     np.testing.assert_array_equal(second, first + 1)
     assert verify_sweep(tmp_path) == []

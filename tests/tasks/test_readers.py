@@ -257,7 +257,7 @@ HOSTILE = {
     "no pickle": (b"hello", "a broken one"),
     "attribute of a stand-in": (
         b"\x80\x02cnumpy\ndtype\nN}X\x03\x00\x00\x00runK\x01s\x86b.",
-        "a state for what has none",
+        "a state for an object without one",
     ),
     "expansion": (b")" + DOUBLED + b".", "lists that repeat or nest too often|nest too deeply"),
     "key": (b"}K\x01\x85K\x01s.", "a key that is a tuple"),

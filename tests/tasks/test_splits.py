@@ -7,7 +7,7 @@ import pytest
 
 import ghostjax as gj
 from ghostjax.tasks import models as M, partition as P
-from ghostjax.tasks._splits import carve
+from ghostjax.tasks._splits import hold_out
 
 
 X, Y = np.random.default_rng(0).standard_normal((40, 5)), np.arange(40) % 3
@@ -37,7 +37,7 @@ def test_digits_are_four_disjoint_sets_fixed_by_the_seed():
 def test_sets_cut_out_of_a_training_part_are_disjoint_and_of_the_stated_sizes():
     for total, audit, validation in ((60_000, 1000, 5000), (4000, 80, 400), (30, None, 3), (5, None, None)):
         rows = np.arange(total)
-        splits = carve(rows, rows, (rows[:2], rows[:2]))
+        splits = hold_out(rows, rows, (rows[:2], rows[:2]))
         sizes = splits.describe()
         assert (sizes["audit"], sizes["validation"]) == (audit, validation)
         parts = [part.x for part in splits[:3] if part is not None]

@@ -80,7 +80,7 @@ def centred(outputs, labels):
 REFUSED = {
     "text": (lambda: made(np.array(["cat", "dog"])[Y]), "from_arrays: y=values of dtype <U3: number the classes"),
     "objects": (lambda: made(np.array([None, "a"])[Y]), "from_arrays: y=values of dtype object: number the classes"),
-    "nan": (lambda: made(np.where(Y, np.nan, 0)), "from_arrays: y=6 rows with nan or inf: drop those examples; where"),
+    "nan": (lambda: made(np.where(Y, np.nan, 0)), "from_arrays: y=6 rows with nan or inf: drop those examples; for"),
     "masked": (lambda: made(np.ma.masked_array(Y, Y > 0)), "from_arrays: y=masked values: drop those"),
     "ragged": (lambda: made([[1], [1, 2]]), "from_arrays: y=rows of unlike lengths"),
     "halves": (lambda: made(Y / 2), "from_arrays: y=labels that are no whole numbers: number the classes from 0"),
@@ -96,8 +96,8 @@ REFUSED = {
     "positions": (
         lambda: made(X, M.Linear(3, 3), lambda o, t: jnp.abs(o - t)), "from_arrays: criterion=<lambda>: it returns",
     ),
-    "crossed": (lambda: made(2 * X[:, 0], M.Linear(3, 1), crossed), "from_arrays: criterion=crossed: what it pays for"),
-    "batch statistics": (lambda: made(Y, None, centred), "from_arrays: criterion=centred: what it pays for an example"),
+    "crossed": (lambda: made(2 * X[:, 0], M.Linear(3, 1), crossed), "from_arrays: criterion=crossed: the loss of an"),
+    "batch statistics": (lambda: made(Y, None, centred), "from_arrays: criterion=centred: the loss of an example"),
     "no function": (lambda: made(Y, None, "mse"), "from_arrays: criterion=str: give a function"),
     "model": (lambda: made(Y, "mlp"), "from_arrays: model='mlp': names are for the command line"),
     "partition": (

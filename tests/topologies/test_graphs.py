@@ -208,7 +208,7 @@ def test_random_graphs_follow_their_seed_and_their_law():
 @pytest.mark.parametrize(
     "build,message",
     [
-        (lambda: from_edges(3, [(0, 0)]), r"from_edges: edges=\[\[0, 0\]\]: a node always hears itself"),
+        (lambda: from_edges(3, [(0, 0)]), r"from_edges: edges=\[\[0, 0\]\]: a node always includes itself"),
         (lambda: from_edges(3, [(0, 1), (1, 0)]), r"from_edges: edges=\[\(0, 1\)\]: listed more than once"),
         (lambda: from_edges(3, [(0, 3)]), r"from_edges: edges=\[\[0, 3\]\]: nodes are numbered 0 to 2"),
         (lambda: from_edges(3, [(0, 1)], [0.6, 0.6]), r"from_edges: weights=array of shape \(2,\): give one weight"),
@@ -255,7 +255,7 @@ def broken(nbr=None, weights=None, mask=None):
     "parts,message",
     [
         ({"nbr": [[1, 1, 0], [1, 0, 2], [2, 1, 2]]}, "slot 0 must be the node itself"),
-        ({"nbr": [[0, 1, 2], [1, 0, 2], [2, 1, 2]]}, "padding needs the own index"),
+        ({"nbr": [[0, 1, 2], [1, 0, 2], [2, 1, 2]]}, "padding needs the node's own index"),
         ({"nbr": [[0, 5, 0], [1, 0, 2], [2, 1, 2]]}, "must be below 3"),
         ({"nbr": [[0, 1, 0], [1, 2, 2], [2, 1, 2]]}, "listed twice"),
         ({"mask": [[True, True, True]] + [[True] * 3] * 2}, "listed twice"),
@@ -297,9 +297,9 @@ def test_any_honest_part_is_described(make, byzantine):
     """One honest node, none, a disconnected and a connected honest part."""
     mask = np.array(byzantine, bool)
     found = gj.topologies.describe(make(4), mask)
-    heard = bool(found["byzantine_weight"] > 0)
+    has_senders = bool(found["byzantine_weight"] > 0)
     lonely = not found["honest_connected"] or (~mask).sum() == 1
-    assert found["byzantine_ratio"] == np.inf if heard and lonely else np.isfinite(found["byzantine_ratio"])
+    assert found["byzantine_ratio"] == np.inf if has_senders and lonely else np.isfinite(found["byzantine_ratio"])
     assert all(isinstance(value, int | float | bool) and not np.isnan(value) for value in found.values())
 
 

@@ -1,4 +1,4 @@
-"""Guarantees: what a rule promises about its result, as objects that rules and wrappers compose."""
+"""Guarantees: promises about the result of a rule, as objects that rules and wrappers compose."""
 
 from ghostjax.aggregators.guarantees._base import (
     AbstractConditional as AbstractConditional,

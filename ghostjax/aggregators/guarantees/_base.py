@@ -1,4 +1,4 @@
-"""What a guarantee says: which mass it bears, how well it estimates, how far anybody moves the result.
+"""The base class of guarantees: tolerated Byzantine mass, robustness coefficient and bounds on influence.
 
 A rule has one, `rule.guarantee`, made from its knobs. The weights `w` are those that the rule sees; they count
 identities.
@@ -18,29 +18,29 @@ Kind = Literal["unconditional", "conditional", "none"]
 
 
 class AbstractGuarantee(eqx.Module):
-    """What a rule promises about its result, whatever Byzantine identities send.
+    """The promise of a rule about its result, for all messages of Byzantine identities.
 
-    An honest answer to a question that nobody has proved anything about is infinity. All bounds are about a rule in one
-    state: two results differ by what was sent, not by what was remembered.
+    Where nothing is proved, the answer is infinity. All bounds compare two results of a rule in the same state: they
+    differ by the messages alone, not by the rule's memory.
     """
 
     kind: ClassVar[Kind] = "none"
-    """Whether `influence_bound` holds whatever anybody sends, given the other rows, or never. Where it is unconditional
-    it reads no messages."""
+    """Whether `influence_bound` holds for all messages ("unconditional"; it then reads no messages), given the other
+    rows ("conditional"), or never ("none")."""
     in_convex_hull: ClassVar[bool] = False
     """Whether the result lies in the convex hull of the messages present."""
 
     @abstractmethod
     def byzantine_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """F, the Byzantine mass that `kappa` speaks about."""
+        """F, the Byzantine mass for which `kappa` holds."""
 
     @abstractmethod
     def tolerated_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """The Byzantine mass that the rule is set to bear; with more, a run ends as outnumbered."""
+        """The Byzantine mass that the rule assumes. With more, the result code of a run is `outnumbered`."""
 
     @abstractmethod
     def margin(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """Mass present beyond what the guarantee needs; where it is not positive the guarantee is void."""
+        """The mass present beyond the need of the guarantee. If it is not positive, the guarantee is void."""
 
     @abstractmethod
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
@@ -51,19 +51,19 @@ class AbstractGuarantee(eqx.Module):
     def influence_bound(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        """How far the identities of `principal` move the result by any messages, the other rows as in `x`."""
+        """A bound on how far any messages of `principal` move the result, with the other rows as in `x`."""
 
     @abstractmethod
     def unconditional_bound(self, w: Float[Array, " n"], principal: Bool[Array, " n"]) -> Float[Array, ""]:
-        """How far the identities of `principal` move the result, whatever the others send; inf where that has no bound.
+        """A bound on how far `principal` moves the result, for all messages of the others; inf if there is none.
 
-        With everybody in `principal` it says how far apart any two results are. It grows with the principal's share of
-        the weights and falls with their sum: a wrapper that does not know the weights asks at the worst ones.
+        With everybody in `principal` it bounds the distance of any two results. It grows with the principal's share of
+        the weights and falls with their sum. A wrapper that does not know the weights uses the worst ones.
         """
 
     @abstractmethod
     def norm_gain(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """The number g with `||y|| <= g max_i ||x_i||`; 1 for a result in the convex hull, inf where nothing is known.
+        """The number g with `||y|| <= g max_i ||x_i||`: 1 for a result in the convex hull, inf if none is known.
 
         It falls with the sum of the weights.
         """
@@ -74,7 +74,7 @@ class AbstractGuarantee(eqx.Module):
 
 
 class AbstractConditional(AbstractGuarantee):
-    """A guarantee about an assumed Byzantine mass, of which nothing is left once all rows are the adversary's."""
+    """A guarantee for an assumed Byzantine mass. It is void if all rows are the adversary's."""
 
     assumed: eqx.AbstractVar[Mass]
     kind: ClassVar[Kind] = "conditional"
@@ -84,11 +84,11 @@ class AbstractConditional(AbstractGuarantee):
         return self.assumed(w.sum())
 
     def tolerated_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """The mass assumed, or any minority where none is."""
+        """The mass assumed, or any minority if none is assumed."""
         return self.assumed.tolerated(w.sum())
 
     def unconditional_bound(self, w: Float[Array, " n"], principal: Bool[Array, " n"]) -> Float[Array, ""]:
-        """None: equal rows give that row, wherever it is."""
+        """None: if all rows are equal, the result is that row, and it can be anywhere."""
         return jnp.where(jnp.where(principal, w, 0).sum() > 0, jnp.asarray(jnp.inf, w.dtype), 0)
 
     def lipschitz(self, w: Float[Array, " n"]) -> Float[Array, " n"]:

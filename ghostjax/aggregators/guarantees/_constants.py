@@ -17,7 +17,7 @@ def trimmed_mean_kappa(mass: Float[Array, ""], total: Float[Array, ""]) -> Float
 def median_kappa(mass: Float[Array, ""], total: Float[Array, ""]) -> Float[Array, ""]:
     """`4 (1 + r)^2`, for a minimiser of distances, in space or per coordinate.
 
-    It costs no more than the mean m of S does, so `(W - 2 F) ||y - m|| <= 2 (W - F) mean_S ||x_i - m||`.
+    Its sum of distances is at most that of the mean m of S, so `(W - 2 F) ||y - m|| <= 2 (W - F) mean_S ||x_i - m||`.
     """
     free = total - 2 * mass
     return jnp.where(free > 0, 4 * jnp.square((total - mass) / jnp.where(free > 0, free, 1)), jnp.inf)

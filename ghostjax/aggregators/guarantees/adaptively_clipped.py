@@ -14,8 +14,8 @@ from ghostjax.aggregators.guarantees.robust import robust_bound
 class AdaptivelyClipped(AbstractGuarantee):
     """Of a rule with the guarantee `inner` that sees the longest messages clipped to the norm of the others.
 
-    The influence bound is the smallest of three: what the rule promises whatever everybody sends, what follows from
-    kappa, and what can be done with messages of the norm that is left.
+    The influence bound is the smallest of three: the rule's unconditional bound with everybody as the principal, the
+    bound that follows from kappa, and the bound for messages of the norm that is left (`short_message_bound`).
     """
 
     inner: AbstractGuarantee
@@ -23,14 +23,14 @@ class AdaptivelyClipped(AbstractGuarantee):
 
     @property
     def kind(self) -> Kind:
-        """Conditional on the norms of the others, where the rule promises anything about short messages."""
+        """Conditional on the norms of the others, if the rule has a bound for short messages."""
         return "none" if self.inner.kind == "none" and not self.inner.in_convex_hull else "conditional"
 
     def byzantine_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return self.assumed(w.sum())
 
     def tolerated_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """F where one is assumed, else what the rule bears."""
+        """F if one is assumed, otherwise the inner rule's."""
         mass = self.assumed(w.sum())
         return jnp.where(mass > 0, mass, self.inner.tolerated_mass(w))
 
@@ -46,19 +46,19 @@ class AdaptivelyClipped(AbstractGuarantee):
     def influence_bound(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        # The limit grows with every norm: it is least where the principal sends zeros, and largest where it sends
-        # the longest messages, which then take their part of the mass clipped.
+        # The limit grows with every norm. It is smallest if the principal sends zeros. It is largest if the principal
+        # sends the longest messages, which then are part of the clipped mass.
         norms, mass = row_norms(x), self.assumed(w.sum())
-        others, own = jnp.where(principal, 0, w), jnp.where(principal, w, 0).sum()
+        others, principal_mass = jnp.where(principal, 0, w), jnp.where(principal, w, 0).sum()
         low = adaptive_limit(jnp.where(principal, 0, norms), w, w, mass)
-        high = adaptive_limit(norms, others, w, mass, own)
+        high = adaptive_limit(norms, others, w, mass, principal_mass)
         lengths = jnp.minimum(norms, low), jnp.minimum(norms, high)
         short = short_message_bound(self.inner, high, *lengths, w, principal)
         anyway = jnp.minimum(short, self.unconditional_bound(w, principal))
         return jnp.minimum(anyway, robust_bound(self.kappa(w), x, w, principal, mass))
 
     def unconditional_bound(self, w: Float[Array, " n"], principal: Bool[Array, " n"]) -> Float[Array, ""]:
-        # The limit, and with it every message, may change with the principal's.
+        # The principal may change the limit, and with it every message.
         present = jnp.where(principal, w, 0).sum() > 0
         return jnp.where(present, self.inner.unconditional_bound(w, jnp.ones_like(principal)), 0)
 

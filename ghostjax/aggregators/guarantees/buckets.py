@@ -4,22 +4,22 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ghostjax.aggregators.guarantees._averaged import AbstractAveraged
 from ghostjax.aggregators.guarantees._base import AbstractGuarantee
-from ghostjax.aggregators.guarantees._passed_on import AbstractPassedOn
 
 
-class Buckets(AbstractPassedOn):
+class Buckets(AbstractAveraged):
     """Of a rule with the guarantee `inner` that sees the means of buckets of `size` identities.
 
-    Who shares a bucket is drawn, not chosen by messages: k identities change at most k buckets. The influence bound is
-    the smaller of what the rule promises about that many rows, whatever the others send, and what follows from kappa.
+    Buckets are drawn and do not depend on messages, so k identities change at most k buckets. The influence bound is
+    the smaller of two: the rule's unconditional bound for k rows, and the bound that follows from kappa.
     """
 
     inner: AbstractGuarantee
     size: int = eqx.field(static=True)
 
     def weights(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
-        """Buckets of identities that all weigh the same, as many as there will be."""
+        """The weights of the buckets, if all present identities have equal weight."""
         count = (w > 0).sum()
         filled = jnp.arange(-(-w.shape[0] // self.size)) * self.size < count
         return jnp.where(filled, w.sum() / jnp.maximum(count, 1).astype(w.dtype), 0)
@@ -42,15 +42,15 @@ class Buckets(AbstractPassedOn):
         mass, kappa = self.inner.byzantine_mass(seen), self.inner.kappa(seen)
         last = count - ((count + self.size - 1) // self.size - 1) * self.size
         clean = seen.sum() - mass
-        alike = ((w == 0) | (w == w.max())).all()
-        proved = alike & (clean > 0) & jnp.isfinite(kappa)
+        equal = ((w == 0) | (w == w.max())).all()
+        proved = equal & (clean > 0) & jnp.isfinite(kappa)
         members = jnp.where(proved, clean, 1) * jnp.maximum(last, 1).astype(w.dtype)
         return jnp.where(proved, (kappa + 1) * (w.sum() - mass) / members, jnp.inf)
 
     def unconditional_bound(self, w: Float[Array, " n"], principal: Bool[Array, " n"]) -> Float[Array, ""]:
-        # A bucket weighs what its members weigh on average: at most the largest weight if k of the principal's
-        # identities are in it, at least the smallest if not. That is the largest share that they can have; the smallest
-        # sum of weights is that of buckets of the lightest identities.
+        # The weight of a bucket is the mean over its members: at most the largest weight for the principal's buckets,
+        # and at least the smallest for the others. This gives the largest share of the principal's buckets. The
+        # smallest sum of weights is that of buckets of the lightest identities.
         touched = jnp.arange(-(-w.shape[0] // self.size)) < (principal & (w > 0)).sum()
         lightest = self._lightest(w)
         worst = jnp.where(touched & (lightest > 0), w.max(), lightest)
@@ -58,10 +58,10 @@ class Buckets(AbstractPassedOn):
         return jnp.where(touched.any(), self.inner.unconditional_bound(worst * scale, touched), 0)
 
     def norm_gain(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        # No mean is longer than the longest message.
+        # A mean is at most as long as the longest message.
         return self.inner.norm_gain(self._lightest(w))
 
     def _lightest(self, w: Float[Array, " n"]) -> Float[Array, " m"]:
-        """Buckets that all weigh what the lightest identity does."""
+        """The weights if every bucket had the weight of the lightest identity."""
         least = jnp.where(w > 0, w, jnp.inf).min()
         return jnp.where(self.weights(w) > 0, least, 0)

@@ -13,8 +13,8 @@ from ghostjax.aggregators.guarantees._short_messages import short_message_bound
 class Clipped(AbstractGuarantee):
     """Of a rule with the guarantee `inner` that sees no message longer than `c`.
 
-    Clipping moves honest messages by more than their spread bounds, so there is no kappa. It never expands a
-    difference: what `inner` says of any messages holds of the clipped ones.
+    Clipping may move honest messages by more than their spread, so there is no kappa. Clipping never expands a
+    difference, so a bound of `inner` for all messages holds for the clipped ones.
     """
 
     inner: AbstractGuarantee
@@ -22,14 +22,14 @@ class Clipped(AbstractGuarantee):
 
     @property
     def kind(self) -> Kind:
-        """That of the rule; unconditional where the rule has none and its result is no longer than its messages."""
+        """The rule's kind; unconditional if the rule has none and its result is at most as long as its messages."""
         return "unconditional" if self.inner.kind == "none" and self.inner.in_convex_hull else self.inner.kind
 
     def byzantine_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
         return self.inner.byzantine_mass(w)
 
     def tolerated_mass(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        """What the rule bears; where that is nothing, any minority of bounded messages."""
+        """The rule's tolerated mass; if that is 0, any minority, since messages are bounded."""
         inner = self.inner.tolerated_mass(w)
         return jnp.where(inner > 0, inner, w.sum() / 2)
 

@@ -10,7 +10,7 @@ from ghostjax.aggregators.guarantees._base import AbstractGuarantee
 
 
 class Linear(AbstractGuarantee):
-    """Of the weighted mean: it bears nobody, and moves by a message's share of how far that message moves."""
+    """Of the weighted mean: it tolerates no Byzantine mass, and a message moves it by its share of the move."""
 
     in_convex_hull: ClassVar[bool] = True
 

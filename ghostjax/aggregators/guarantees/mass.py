@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 class Mass(eqx.Module):
     """`F = f + share * W`: a mass in identities and a fraction of the mass W present.
 
-    With `minority`, a rule that assumes nothing (F = 0) bears any minority. **Traced:** `f`, `share`.
+    With `minority`, a rule that assumes nothing (F = 0) tolerates any minority. **Traced:** `f`, `share`.
 
     ```python
     >>> import jax.numpy as jnp
@@ -31,10 +31,10 @@ class Mass(eqx.Module):
         return f + share * total
 
     def margin(self, total: Float[Array, "*m"]) -> Float[Array, "*m"]:
-        """`W - 2 F`: by how much those who are not assumed Byzantine outweigh the others."""
+        """`W - 2 F`: the mass by which the honest outweigh the Byzantine, as assumed."""
         return total - 2 * self(total)
 
     def tolerated(self, total: Float[Array, "*m"]) -> Float[Array, "*m"]:
-        """F, or half of the mass present where F = 0 stands for any minority."""
+        """F, or half of the mass present if F = 0 means any minority."""
         mass = self(total)
         return jnp.where(mass > 0, mass, total / 2) if self.minority else mass

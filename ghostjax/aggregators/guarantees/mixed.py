@@ -3,16 +3,16 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ghostjax.aggregators.guarantees._averaged import AbstractAveraged
 from ghostjax.aggregators.guarantees._base import AbstractGuarantee
-from ghostjax.aggregators.guarantees._passed_on import AbstractPassedOn
 from ghostjax.aggregators.guarantees.mass import Mass
 
 
-class Mixed(AbstractPassedOn):
+class Mixed(AbstractAveraged):
     """Of a rule with the guarantee `inner` that sees means of the mass `W - F` nearest to each message.
 
-    One message may change every mean, so of the rule's own bounds those remain that hold whatever everybody sends. The
-    influence bound is the smaller of that and what follows from kappa.
+    One message may change every mean. So the influence bound is the smaller of two: the rule's unconditional bound with
+    everybody as the principal, and the bound that follows from kappa.
     """
 
     inner: AbstractGuarantee

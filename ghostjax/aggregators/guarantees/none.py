@@ -9,10 +9,10 @@ from ghostjax.aggregators.guarantees.mass import Mass
 
 
 class NoGuarantee(AbstractGuarantee):
-    """Of a rule that promises nothing about what it does under attack: one line, `guarantee = NoGuarantee()`.
+    """Of a rule that promises nothing under attack: one line, `guarantee = NoGuarantee()`.
 
-    `assumed` is the mass that the rule is set to bear all the same, any minority unless given: a run with more
-    ends as outnumbered. `in_convex_hull` says that the result is a convex combination of the messages.
+    `assumed` is the Byzantine mass that the rule nevertheless assumes, by default any minority. The result code of a
+    run with more is `outnumbered`. `in_convex_hull` says that the result is a convex combination of the messages.
     """
 
     assumed: Mass = Mass(minority=True)

@@ -19,21 +19,25 @@ def robust_bound(
     principal: Bool[Array, " n"],
     mass: Float[Array, ""],
 ) -> Float[Array, ""]:
-    """How far a (F, kappa)-robust rule is moved by a principal of mass at most F, the other rows as in `x`.
+    """A bound on how far a principal of mass at most F moves a (F, kappa)-robust rule, the other rows as in `x`.
 
-    Both results lie within `sqrt(kappa) sigma_S` of the mean of any set S of mass `W - F` among the others, so they
-    are at most `2 sqrt(kappa) sigma_S` apart; S is the tightest of the sets nearest to one row.
+    Both results are within `sqrt(kappa) sigma_S` of the mean of any set S of mass `W - F` among the others, so they
+    are at most `2 sqrt(kappa) sigma_S` apart. Candidates for S are the sets nearest to one row; the tightest is taken.
     """
     others = jnp.where(principal, 0, w)
-    own = jnp.where(principal, w, 0).sum()
+    principal_mass = jnp.where(principal, w, 0).sum()
     dist2, scale = unit_distances(x, others)
     sets = nearest_mixing(dist2, others, w.sum() - mass)
     spread = 0.5 * (sets * jnp.matmul(dist2, sets, precision=jax.lax.Precision.HIGHEST)).sum(0)
     variance = jnp.maximum(jnp.where(others > 0, spread, jnp.inf).min(), 0)
-    # Masses equal but for rounding count as equal.
-    held = (own <= mass * (1 + 4 * jnp.finfo(w.dtype).eps)) & (own < others.sum()) & jnp.isfinite(kappa)
+    # Masses that differ by rounding count as equal.
+    held = (
+        (principal_mass <= mass * (1 + 4 * jnp.finfo(w.dtype).eps))
+        & (principal_mass < others.sum())
+        & jnp.isfinite(kappa)
+    )
     bound = 2 * jnp.sqrt(jnp.where(held, kappa * variance, 0)) / scale
-    return jnp.where(own <= 0, 0, jnp.where(held, bound, jnp.inf))
+    return jnp.where(principal_mass <= 0, 0, jnp.where(held, bound, jnp.inf))
 
 
 class Robust(AbstractConditional):

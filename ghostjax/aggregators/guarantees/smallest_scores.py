@@ -38,25 +38,25 @@ class SmallestScores(AbstractConditional):
     def influence_bound(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        # While the principal's mass m is at most F, the others alone fill any row's neighbourhood of mass K = W - F, so
-        # some of their scores are at most S whatever it sends. A row of its own that is selected has a score of at most
-        # S, and mass K - m of its neighbourhood are others: one of those is no farther than sqrt(S / (K - m)). Both
-        # results lie that near to the hull of the others, hence `diameter + 2 sqrt(S / (K - m))`.
+        # If the principal's mass m is at most F, the others alone fill any row's neighbourhood of mass K = W - F. So
+        # some of their scores are at most S, for all messages of the principal. If a row of the principal is selected,
+        # its score is at most S, and mass K - m of its neighbourhood are others: one of them is within
+        # sqrt(S / (K - m)). Both results are that near to the hull of the others: `diameter + 2 sqrt(S / (K - m))`.
         others = jnp.where(principal, 0, w)
-        mass, own = self.assumed(w.sum()), w.sum() - others.sum()
+        mass, principal_mass = self.assumed(w.sum()), w.sum() - others.sum()
         dist2, scale = unit_distances(x, others)
         keep = neighbourhood(w, mass, self.neighbours)
         scores = nearest_score(dist2, others, keep)
         counted = others > 0
-        # The others hold one smallest score, but where a mass is averaged any of their scores may be needed.
+        # One selected row needs the others' smallest score. An averaged mass may need any of their scores.
         least, most = jnp.where(counted, scores, jnp.inf).min(), jnp.where(counted, scores, -jnp.inf).max()
         worst = least if self.m is None else most
-        # A selected score may exceed the smallest ones by what counts as equal.
+        # A selected score may exceed the smallest one by the tolerance of ties.
         worst = worst * (1 + SLACK * jnp.finfo(worst.dtype).eps)
         both = counted[:, None] & counted[None, :]
         diameter = jnp.sqrt(jnp.where(both, dist2, 0).max())
-        left = keep - own
-        held = (own <= mass) & (left > 0) & (keep <= others.sum())
+        left = keep - principal_mass
+        held = (principal_mass <= mass) & (left > 0) & (keep <= others.sum())
         if self.m is not None:
             held &= self.kept(w) <= others.sum()
         bound = diameter + 2 * jnp.sqrt(worst / jnp.where(left > 0, left, 1))

@@ -12,7 +12,7 @@ from ghostjax.aggregators.guarantees.mass import Mass
 
 
 class SpatialMedian(AbstractConditional):
-    """Of the geometric median, smoothed within radius `nu`; None is the exact one, which alone has a kappa."""
+    """Of the geometric median, smoothed within radius `nu`. With None it is exact; only then there is a kappa."""
 
     assumed: Mass
     nu: Any = None
@@ -22,16 +22,16 @@ class SpatialMedian(AbstractConditional):
         return self.assumed.margin(w.sum())
 
     def kappa(self, w: Float[Array, " n"]) -> Float[Array, ""]:
-        # With a radius of smoothing, messages that all agree can still be left by as much.
+        # With a radius of smoothing, the result may differ by that radius from messages that all agree.
         total = w.sum()
         return median_kappa(self.assumed(total), total) if self.nu is None else jnp.asarray(jnp.inf, w.dtype)
 
     def influence_bound(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        # Both results lie within each bound of any h: take the best of the other rows. The second bound: z costs no
-        # more than h does, so (1 - 2 a) ||z - h|| <= 2 (1 - a) mean ||x_i - h|| by the triangle inequality. Smoothing
-        # is as if the messages were moved by at most nu, out of their space (sqrt) or within it (max).
+        # Both results satisfy each bound for every h: take the best of the other rows. The second bound: the cost of z
+        # is at most that of h, so (1 - 2 a) ||z - h|| <= 2 (1 - a) mean ||x_i - h|| by the triangle inequality.
+        # Smoothing acts as if the messages moved by at most nu, out of their space (sqrt) or within it (max).
         others = jnp.where(principal, 0, w)
         share = jnp.where(principal, w, 0).sum() / jnp.where(w.sum() > 0, w.sum(), 1)
         both = (others[:, None] > 0) & (others[None, :] > 0)

@@ -31,9 +31,9 @@ class Window(AbstractConditional):
     def influence_bound(
         self, x: Float[Array, "n d"], w: Float[Array, " n"], principal: Bool[Array, " n"]
     ) -> Float[Array, ""]:
-        # The result is monotone in each entry, so its extremes are reached with all of the principal's rows at either
-        # end, coordinate by coordinate. The ends of the others' range stand for +inf and -inf: the trimmed part hides
-        # the principal's rows as long as their mass is at most what is trimmed.
+        # The result is monotone in each entry, so it is extreme with all of the principal's rows at one end, coordinate
+        # by coordinate. The ends of the others' range stand for +inf and -inf: the principal's rows are trimmed as long
+        # as their mass is at most the trimmed mass.
         others = jnp.where(principal, 0, w)
         total, rest = w.sum(), others.sum()
         mass, trim = jnp.where(principal, w, 0).sum(), self.trimmed(total)
@@ -44,7 +44,7 @@ class Window(AbstractConditional):
             return window_mean(jnp.where(principal[:, None], end[None, :], x), w, trim)
 
         width = jnp.linalg.norm(value(top) - value(bottom))
-        # The kernel counts masses equal but for rounding as equal. Half of the mass moves the median at will.
+        # The kernel counts masses that differ by rounding as equal. Half of the mass can move the median anywhere.
         hidden = (mass <= trim * (1 + 4 * jnp.finfo(w.dtype).eps)) | (2 * trim >= total)
         return jnp.where(mass <= 0, 0, jnp.where(hidden & (mass < rest), width, jnp.inf))
 

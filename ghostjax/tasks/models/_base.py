@@ -1,4 +1,4 @@
-"""What a model is to a task: a pair of functions."""
+"""The base class of models: two functions, `init` and `apply`."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -13,8 +13,8 @@ class AbstractModel(Checked):
     """Parameters from a key, and outputs from parameters and inputs."""
 
     sequential: ClassVar[bool] = False
-    """Whether a CPU should take one node after the other: large inner products, which lose more by being transposed
-    for a batch of nodes than they gain."""
+    """Whether a CPU should take one node after the other. This is faster for large inner products, for which a batch of
+    nodes costs more in transpositions than it gains."""
 
     @abstractmethod
     def init(self, key: Key) -> PyTree:

@@ -1,4 +1,4 @@
-"""An example of what a model gets, and whether a module of another library takes it."""
+"""An example input of a model, and a trial of modules of other libraries on it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from ghostjax._types import ConfigurationError
 
 
 def example_of(call: str, example: Any) -> jax.ShapeDtypeStruct:
-    """The batch that `example` stands for: an array `[b, ...]`, or its shape, `(1, 28, 28, 1)`, then in floats."""
+    """The batch that `example` describes: an array `[b, ...]`, or its shape, `(1, 28, 28, 1)`, then of floats."""
     if isinstance(example, tuple | list) and all(isinstance(size, int | np.integer) for size in example):
         shape, dtype = tuple(int(size) for size in example), jnp.result_type(float)
     else:
@@ -27,7 +27,7 @@ def example_of(call: str, example: Any) -> jax.ShapeDtypeStruct:
 
 
 def tried(call: str, parameter: str, value: Any, run: Callable[[], Any], example: Any = None) -> Any:
-    """The shapes of what `run` returns; what another library says against it comes in one line."""
+    """The shapes of the result of `run`. An error of another library is reported in one line."""
     try:
         return run()
     except ConfigurationError:

@@ -16,7 +16,7 @@ def convolve(
     """Cross-correlation with stride 1 as patches times a matrix, examples along the last axis.
 
     With examples last, each patch row is a contiguous block to copy, and both the product and the one for the
-    kernel's gradient need no transposition. `benchmarks/convolution.py` compares it with XLA's own.
+    kernel's gradient need no transposition. `benchmarks/convolution.py` compares it with XLA's convolution.
     """
     kh, kw, c, o = kernel.shape
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))

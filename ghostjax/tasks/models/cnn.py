@@ -1,4 +1,4 @@
-"""Convolutional networks: the ones that the literature on robust learning reports."""
+"""Convolutional networks of the literature on robust learning."""
 
 import math
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ class Conv(NamedTuple):
 
 
 class CNN(AbstractModel):
-    """Convolutions with relu (and pooling where asked), then dense layers with relu between them.
+    """Convolutions with relu (and optional pooling), then dense layers with relu between them.
 
     Inputs `[b, ...]` are read as images `[b, height, width, channels]` of `shape`. With a key, whole channels
     after the last convolution are dropped with rate `dropout[0]` and units after each hidden dense layer with
-    rate `dropout[1]`; without a key nothing is. Weights and biases start uniform in +-1/sqrt(inputs).
+    rate `dropout[1]`; without a key there is no dropout. Weights and biases start uniform in +-1/sqrt(inputs).
     **Static:** everything.
     """
 

@@ -15,7 +15,7 @@ from ghostjax.tasks.models._example import example_of, tried
 
 
 class EquinoxModel(AbstractModel):
-    """An equinox module as a model; made by `equinox_model`. **Static:** `make` and what is no parameter."""
+    """An equinox module as a model; made by `equinox_model`. **Static:** `make` and all other parts than parameters."""
 
     make: Callable[[Key], Any] = static_field()
     skeleton: Any = static_field()

@@ -38,8 +38,8 @@ class FlaxLinen(AbstractModel):
 def flax_linen(module: Any, example: Any) -> FlaxLinen:
     """A `flax.linen` module; `example` is a batch `[b, ...]`, or the shape of one, that shapes the parameters.
 
-    If its call takes `deterministic`, `train` or `training`, that says whether a key was given; the key is the
-    module's "dropout" stream. Strict promotion settings are lifted inside the module. Errors: a module with
+    If its call takes `deterministic`, `train` or `training`, this argument is set by whether a key is given. The key is
+    the module's "dropout" stream. Strict promotion settings are lifted inside the module. Errors: a module with
     variables other than parameters (batch statistics), because messages carry parameters only.
 
     ```python

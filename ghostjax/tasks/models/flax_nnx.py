@@ -30,7 +30,7 @@ class FlaxNNX(AbstractModel):
         from flax import nnx
 
         structure, dtypes = self.streams
-        # Without a key nothing random runs; the module still wants its streams filled.
+        # Without a key nothing random runs, but the module's streams must be filled.
         keys = jax.random.split(jax.random.key(0) if key is None else key, max(1, len(dtypes)))
         leaves = [keys[i] if jnp.issubdtype(t, jax.dtypes.prng_key) else jnp.zeros((), t) for i, t in enumerate(dtypes)]
         module = nnx.merge(self.graph, params, jax.tree.unflatten(structure, leaves))

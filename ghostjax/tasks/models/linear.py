@@ -13,7 +13,7 @@ from ghostjax.tasks.models._base import AbstractModel
 class Linear(AbstractModel):
     """`x W + b` on flattened inputs: logistic regression under cross entropy, least squares under a square loss.
 
-    Starts at zero, where the loss is convex and every start is equal. **Static:** `inputs`, `outputs`, `bias`.
+    It starts at zero: the loss is convex, so the start does not matter. **Static:** `inputs`, `outputs`, `bias`.
     """
 
     inputs: int = static_field(whole=True, low=1)

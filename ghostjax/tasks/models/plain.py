@@ -13,7 +13,7 @@ class Plain(AbstractModel):
     """`init(key) -> params` and `apply(params, x, key) -> outputs` as given.
 
     `x` is a batch `[b, ...]`; `key` is None when the model is evaluated. **Static:** both functions, so give
-    named ones: a lambda made anew compiles again.
+    named ones: a new lambda compiles again.
 
     ```python
     >>> import jax, jax.numpy as jnp

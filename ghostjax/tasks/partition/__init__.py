@@ -1,4 +1,4 @@
-"""Partitioners: labels -> who holds which example, one per file."""
+"""Partitioners: labels -> the examples of each node, one per file."""
 
 from ghostjax.tasks.partition._base import checked as checked, pack as pack, Partition as Partition
 from ghostjax.tasks.partition.by_id import by_id as by_id

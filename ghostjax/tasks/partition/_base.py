@@ -9,10 +9,10 @@ from ghostjax._types import ConfigurationError, require
 
 
 class Partition(NamedTuple):
-    """Who holds which example: row i of `indices [n, m]` lists node i's examples, the first `counts[i]` count.
+    """The examples of each node: row i of `indices [n, m]` lists them, and the first `counts[i]` count.
 
-    Padding repeats the row's first entry, so a gather never leaves the data. Made by `iid`, `dirichlet`, ... or
-    by `pack` from any list of index arrays.
+    Padding repeats the row's first entry, so a gather stays inside the data. A partition is made by `iid`,
+    `dirichlet`, ... or by `pack` from any list of index arrays.
     """
 
     indices: np.ndarray
@@ -54,7 +54,13 @@ def pack(groups: list[np.ndarray]) -> Partition:
     indices = np.zeros((len(arrays), width), np.int32)
     for i, array in enumerate(arrays):
         twice = len(array) - len(np.unique(array))
-        require(not twice, "pack", f"groups[{i}]", f"{twice} repeated examples", "name each once; weights= says more")
+        require(
+            not twice,
+            "pack",
+            f"groups[{i}]",
+            f"{twice} repeated examples",
+            "name each once; weights= can count one more",
+        )
         if len(array):
             indices[i] = array[0]
             indices[i, : len(array)] = array
@@ -76,7 +82,7 @@ def _whole_numbers(call: str, name: str, group: Any) -> np.ndarray:
 
 
 def checked(call: str, partition: Partition, total: int | None = None) -> Partition:
-    """`partition` once its indices and counts are found to belong together, and to `total` examples.
+    """`partition` after a check that its indices and counts fit each other and `total` examples.
 
     Errors: counts beyond the width, indices that are no whole numbers, lie outside the data, or are repeated at a node.
     """
@@ -90,15 +96,17 @@ def checked(call: str, partition: Partition, total: int | None = None) -> Partit
     fits = indices.ndim == 2 and counts.shape == indices.shape[:1] and indices.size > 0
     require(whole and fits, call, name, seen, f"needs whole numbers [n, m] and [n]; {hint}")
     low, top = int(counts.min()), int(counts.max())
-    require(low >= 0, call, name, f"a count of {low}", f"a node cannot hold less than nothing; {hint}")
+    require(low >= 0, call, name, f"a count of {low}", f"a count is at least 0; {hint}")
     require(top <= indices.shape[1], call, name, f"a count of {top} in {indices.shape[1]} slots", hint)
     first, last = int(indices.min()), int(indices.max())
     within = first >= 0 and (total is None or last < total)
     require(within, call, name, f"indices {first} to {last}", f"x has {total} examples" if total else hint)
     held = np.arange(indices.shape[1])[None, :] < counts[:, None]
-    own = np.sort(np.where(held, indices.astype(np.int64), -1 - np.arange(indices.shape[1])[None, :]), axis=1)
-    twice = np.flatnonzero((own[:, 1:] == own[:, :-1]).any(1)).tolist()
-    require(not twice, call, name, f"nodes {twice[:5]} hold an example twice", "name each once; weights= says more")
+    ordered = np.sort(np.where(held, indices.astype(np.int64), -1 - np.arange(indices.shape[1])[None, :]), axis=1)
+    twice = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(1)).tolist()
+    require(
+        not twice, call, name, f"nodes {twice[:5]} hold an example twice", "name each once; weights= can count one more"
+    )
     return Partition(indices.astype(np.int32), counts.astype(np.int32))
 
 
@@ -129,17 +137,17 @@ def labels_of(call: str, labels: Any, name: str = "labels", *, flat: bool = True
 
 
 EVEN = 1e12
-"""The alpha from which on shares differ by less than a millionth: the even split, before numpy's sums overflow."""
+"""From this alpha on, shares differ by less than a millionth. The even split is used: numpy's sums would overflow."""
 
 
 def positive(call: str, alpha: Any) -> None:
-    """Refuses an `alpha` that is not above 0; inf is the even split, and below 1e-6 numpy's shares are no numbers."""
+    """Refuses an `alpha` that is not above 0, or below 1e-6, where numpy's shares are nan. inf is the even split."""
     number(alpha, call, "alpha", inf=True)
     require(alpha >= 1e-6, call, "alpha", alpha, "must be positive, at least 1e-6; np.inf is the even split")
 
 
 def check_nodes(call: str, labels: Any, num_nodes: Any, seed: Any = 0, *, flat: bool = True) -> tuple[np.ndarray, int]:
-    """The labels as an array and the number of nodes, once it is clear that every node can hold an example."""
+    """The labels as an array and the number of nodes, after a check that every node can hold an example."""
     labels = labels_of(call, labels, flat=flat)
     num_nodes = whole(num_nodes, call, "num_nodes", low=1)
     whole(seed, call, "seed", low=0)

@@ -8,7 +8,7 @@ from ghostjax.tasks.partition._base import labels_of, pack, Partition
 
 
 def by_id(ids: np.ndarray, *, min_size: int = 1) -> Partition:
-    """One node per distinct id, in sorted order of ids, holding the examples that carry it.
+    """One node per distinct id, in sorted order of ids, with the examples of that id.
 
     Ids with fewer than `min_size` examples are left out; otherwise every index is held exactly once. Errors: no
     id has that many.

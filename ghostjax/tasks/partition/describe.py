@@ -1,4 +1,4 @@
-"""What a partition looks like: the realised label histogram and how far nodes are from each other."""
+"""The description of a partition: the realised label histogram and the differences between nodes."""
 
 from typing import NamedTuple
 
@@ -47,12 +47,12 @@ def describe(partition: Partition, labels: np.ndarray) -> Heterogeneity:
     cell = node * len(classes) + codes[partition.indices[held]]
     histogram = np.bincount(cell, minlength=len(sizes) * len(classes)).reshape(len(sizes), len(classes))
     total = histogram.sum(0) / max(1, histogram.sum())
-    own = histogram / np.maximum(1, sizes)[:, None]
+    shares = histogram / np.maximum(1, sizes)[:, None]
     return Heterogeneity(
         classes=classes,
         histogram=histogram,
         sizes=sizes,
-        total_variation=float(0.5 * np.abs(own - total[None, :]).sum(1).mean()),
+        total_variation=float(0.5 * np.abs(shares - total[None, :]).sum(1).mean()),
         imbalance=float(sizes.max() / sizes.mean()),
         classes_per_node=float((histogram > 0).sum(1).mean()),
     )

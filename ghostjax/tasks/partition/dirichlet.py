@@ -1,4 +1,4 @@
-"""Dirichlet partition: how unevenly each class is spread over nodes."""
+"""The Dirichlet partition: each class is spread unevenly over nodes."""
 
 import numpy as np
 
@@ -14,10 +14,10 @@ def dirichlet(
 
         p_c ~ Dirichlet(alpha 1_n),   node i holds a share p_ci of class c
 
-    Small `alpha` gives each class to few nodes and makes sizes unequal; `alpha=np.inf` is the even split, where sizes,
-    and each class among nodes, differ by at most one. Every index is held exactly once. The whole draw is repeated
-    until every node holds at least `min_size` examples, which conditions the law: `min_size=0` keeps it exact and may
-    leave nodes empty. Errors: no draw of `attempts` does.
+    A small `alpha` gives each class to few nodes and makes sizes unequal. `alpha=np.inf` is the even split: sizes, and
+    each class among nodes, differ by at most one. Every index is held exactly once. The whole draw is repeated until
+    every node holds at least `min_size` examples. This conditions the distribution; `min_size=0` keeps it exact and
+    may leave nodes empty. Errors: no draw among `attempts` satisfies `min_size`.
 
     ```python
     >>> import numpy as np
@@ -48,7 +48,7 @@ def dirichlet(
         return pack([dealt[node::num_nodes] for node in range(num_nodes)])
     best = 0
     for _ in range(attempts):
-        # Sizes decide whether a draw is kept; examples are dealt only then.
+        # The sizes decide whether a draw is kept. Examples are distributed only then.
         cuts = [
             np.round(np.cumsum(rng.dirichlet(np.full(num_nodes, alpha)))[:-1] * len(members)).astype(int)
             for members in classes

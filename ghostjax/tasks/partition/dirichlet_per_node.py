@@ -10,13 +10,12 @@ from ghostjax.tasks.partition._base import check_nodes, EVEN, pack, Partition, p
 def dirichlet_per_node(
     labels: np.ndarray, num_nodes: int, alpha: float, *, size: int | None = None, seed: int = 0
 ) -> Partition:
-    """Draws each node's class proportions from Dirichlet(alpha, ..., alpha) over classes, sizes being equal.
+    """Draws each node's class proportions from Dirichlet(alpha, ..., alpha) over classes, with equal sizes.
 
-    Nodes take their examples in turn, in random order and without replacement; a node whose class has run out takes
+    Nodes take their examples in turn, in random order and without replacement. A node whose class has run out takes
     its share from its other classes. `alpha=np.inf` is the same even mixture for all. With `size` every node holds
-    exactly that many examples and the rest is unused; without, every index is held exactly once and the last nodes
-    take what is left, which flattens their mixtures. `dirichlet` draws over nodes per class instead and has unequal
-    sizes.
+    exactly that many examples and the rest is unused. Without it, every index is held exactly once, and the last nodes
+    take the rest, which flattens their mixtures. `dirichlet` draws over nodes per class instead and has unequal sizes.
 
     Source: Yurochkin et al., Bayesian Nonparametric Federated Learning of Neural Networks, arXiv:1905.12022.
     """

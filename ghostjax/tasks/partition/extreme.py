@@ -1,4 +1,4 @@
-"""Sorted by label and cut: as heterogeneous as equal sizes allow."""
+"""The most heterogeneous partition of equal sizes: sorted by label and cut."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Part of the data is shared out at random, the rest by label."""
+"""Part of the data is distributed at random, the rest by label."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from ghostjax.tasks.partition._base import check_nodes, pack, Partition
 
 
 def gamma_similarity(labels: np.ndarray, num_nodes: int, gamma: float, *, seed: int = 0) -> Partition:
-    """Shares out floor(gamma N) random examples evenly and the rest sorted by label, contiguously.
+    """Distributes floor(gamma N) random examples evenly, and the rest sorted by label in contiguous parts.
 
     gamma 1 is `iid`, gamma 0 is `extreme`. Every index is held exactly once. The random part is drawn from the
-    whole data whatever its order.
+    whole data, independently of its order.
 
     Source: Karimireddy et al., SCAFFOLD, arXiv:1910.06378 (similarity); Allouah et al., Fixing by Mixing,
     arXiv:2302.01772.

@@ -8,7 +8,7 @@ from ghostjax.tasks.partition._base import check_nodes, pack, Partition
 def iid(labels: np.ndarray, num_nodes: int, *, seed: int = 0) -> Partition:
     """Shuffles the examples and cuts them in equal parts; N mod n nodes hold one more.
 
-    Every index is held exactly once. Labels only say how many examples there are.
+    Every index is held exactly once. Only the number of labels is used.
 
     ```python
     >>> import numpy as np

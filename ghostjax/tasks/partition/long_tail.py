@@ -10,9 +10,9 @@ from ghostjax.tasks.partition._base import labels_of
 def long_tail(labels: np.ndarray, beta: float, *, seed: int = 0) -> np.ndarray:
     """The indices that are kept when class i (in sorted order) keeps floor(beta^i N_i) of its N_i examples.
 
-    A transform of the index set, to be put before any partitioner:
-    `kept = long_tail(y, 0.5); dirichlet(y[kept], n, 0.3).within(kept)`. Which examples stay is drawn from
-    `seed`; their order is that of the data. Late classes may vanish.
+    It transforms the index set before any partitioner:
+    `kept = long_tail(y, 0.5); dirichlet(y[kept], n, 0.3).within(kept)`. The kept examples are drawn by `seed`, in the
+    order of the data. Late classes may vanish.
 
     Source: Karimireddy et al., arXiv:2006.09365 (long-tailed MNIST, beta = 1/2).
     """

@@ -12,7 +12,7 @@ def pathological(labels: np.ndarray, num_nodes: int, classes_per_node: int = 2, 
 
     Classes are dealt least used first, ties at random, so all are used and their numbers of holders differ by at
     most one. Every index is held exactly once. Errors: more classes per node than there are, too few nodes to
-    hold every class, a class with fewer examples than holders where that leaves a node empty.
+    hold every class, a node that would be empty because its classes have fewer examples than holders.
 
     Source: McMahan et al., arXiv:1602.05629 (the pathological split); Huang et al., Personalized Cross-Silo
     Federated Learning on Non-IID Data, arXiv:2007.03797.

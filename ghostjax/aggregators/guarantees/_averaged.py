@@ -1,4 +1,4 @@
-"""What guarantees of wrappers that average messages have in common."""
+"""The common part of the guarantees of wrappers that average messages."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,10 +8,10 @@ from ghostjax.aggregators.guarantees._base import AbstractGuarantee, Kind
 from ghostjax.aggregators.guarantees.robust import robust_bound
 
 
-class AbstractPassedOn(AbstractGuarantee):
+class AbstractAveraged(AbstractGuarantee):
     """Of a rule with the guarantee `inner` that sees means of messages.
 
-    The influence bound is the smaller of what the rule promises whatever the others send, and what follows from kappa.
+    The influence bound is the smaller of two: the rule's unconditional bound, and the bound that follows from kappa.
     """
 
     inner: eqx.AbstractVar[AbstractGuarantee]
@@ -23,7 +23,7 @@ class AbstractPassedOn(AbstractGuarantee):
 
     @property
     def in_convex_hull(self) -> bool:
-        """Whether the rule's result lies in the hull of what it sees: means lie in the hull of the messages."""
+        """Whether the rule's result is in the hull of its input. Means are in the hull of the messages."""
         return self.inner.in_convex_hull
 
     def influence_bound(
@@ -36,5 +36,5 @@ class AbstractPassedOn(AbstractGuarantee):
         return jnp.minimum(anyway, robust_bound(self.kappa(w), x, w, principal, self.byzantine_mass(w)))
 
     def lipschitz(self, w: Float[Array, " n"]) -> Float[Array, " n"]:
-        """None: small changes may change who is averaged with whom."""
+        """None: a small change may change which messages are averaged."""
         return jnp.full_like(w, jnp.inf)
