@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "SpecFile | None":
-    roots = [Path(path).absolute() for path in parent.config.getoption("--ghost-specs")]
+    roots = [Path(path).absolute() for path in parent.config.getoption("--ghost-specs") or ()]
     if not roots or not (file_path.name == "spec.py" or file_path.name.endswith("_spec.py") or file_path in roots):
         return None
     if not any(root == file_path or root in file_path.parents for root in roots):
@@ -48,7 +48,7 @@ class SpecFile(pytest.File):
         from ghostjax.formal._find import load
         from ghostjax.formal._suite import BUDGETS, Subject
 
-        budget = BUDGETS[self.config.getoption("--ghost-budget")]
+        budget = BUDGETS[str(self.config.getoption("--ghost-budget"))]
         subject = Subject(load(self.path, budget.large), budget)
         for case in subject.cases():
             yield SpecCase.from_parent(self, name=f"{subject.name}[{case}]", subject=subject, case=case)

@@ -54,12 +54,14 @@ def sweep_once(n: int, cells: int) -> None:
     import ghostjax as gj
 
     sim = simulation(n, rules(n // 5)["trimmed mean"])
+    assert isinstance(sim.protocol, gj.protocols.Server)
+    optimizer = sim.protocol.optimizer
     fs, keys = jnp.linspace(1, n // 5, cells), jax.random.split(jax.random.key(0), cells)
     weights = jnp.ones((10, n))
 
     def cell(knob):
         f, key = knob
-        protocol = gj.protocols.Server(gj.aggregators.TrimmedMean(f=f), sim.protocol.optimizer)
+        protocol = gj.protocols.Server(gj.aggregators.TrimmedMean(f=f), optimizer)
         one = gj.Simulation(sim.task, protocol, attack=sim.attack, byzantine=sim.byzantine, metrics=())
         return gj.rollout(one, key, weights)[0].protocol.theta
 

@@ -18,6 +18,7 @@ import numpy as np
 
 import ghostjax as gj
 from ghostjax._kernels import squared_distances
+from ghostjax._round import Received
 from ghostjax.aggregators import Context
 
 
@@ -60,6 +61,12 @@ def cases(degree):
         yield name, rule, literal
 
 
+def received(x, w):
+    """What arrives where nobody is Byzantine and nothing is lost."""
+    nobody = jnp.zeros(x.shape[0], bool)
+    return Received(x, w, jnp.zeros_like(w), nobody, None, None, nobody)
+
+
 def alone(rule):
     """A general rule on slots `[k, d]`."""
 
@@ -72,7 +79,7 @@ def alone(rule):
 def main(nodes, size, degree, repeats):
     graph = gj.topologies.ring(nodes, degree, weights="uniform")
     x = jax.random.normal(jax.random.key(0), (nodes, size))
-    w, nobody, key = jnp.ones(nodes), jnp.zeros(nodes, bool), jax.random.key(1)
+    w, key = jnp.ones(nodes), jax.random.key(1)
     real = jax.random.uniform(jax.random.key(2), (nodes,), minval=0.2, maxval=1.5)
     copy = compiled(lambda x: x * 2, x)
     print(f"ring of {nodes} nodes, degree {degree}, d = {size}; a scaled copy of x: {median(copy, repeats, x):.2f} ms")
@@ -83,7 +90,7 @@ def main(nodes, size, degree, repeats):
         state = protocol.init(x[0], nodes)._replace(theta=x)
 
         def ours(state, x, w, protocol=protocol):
-            return protocol.aggregate(state, x, None, nobody, w, key)[1]
+            return protocol.receive(state, received(x, w), key)[1]
 
         def theirs(x, literal=literal):
             return jax.vmap(lambda slots: literal(x[slots]))(graph.nbr)
@@ -101,8 +108,8 @@ def everybody(size, repeats, nodes=64):
         jnp.ones(nodes),
     )
     state = protocol.init(x[0], nodes)._replace(theta=x)
-    nobody, key = jnp.zeros(nodes, bool), jax.random.key(1)
-    shared = compiled(lambda state, x, w: protocol.aggregate(state, x, None, nobody, w, key)[1], state, x, w)
+    key = jax.random.key(1)
+    shared = compiled(lambda state, x, w: protocol.receive(state, received(x, w), key)[1], state, x, w)
     each = compiled(lambda x, w: jax.lax.map(lambda at: rule(x[at], w), graph.nbr), x, w)
     real = jax.random.uniform(jax.random.key(2), (nodes,), minval=0.2, maxval=1.5)
     report("complete graph", shared, (state, x, w), each, (x, w), repeats, real)

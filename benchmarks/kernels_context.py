@@ -98,7 +98,9 @@ def main():
     sort = jax.vmap(lambda x, at: jnp.sort(x[at], 0)[2:-2].mean(0), (None, 0))
     forms = [lambda x: slots(x, weights, trim), lambda x: sort(x, nbr)]
     fast, slow = cpu_ms([jax.jit(form, compiler_options=options) for form in forms], x, repeats=3)
-    memory = jax.jit(slots).lower(x, weights, trim).compile().memory_analysis().temp_size_in_bytes
+    stats = jax.jit(slots).lower(x, weights, trim).compile().memory_analysis()
+    assert stats is not None
+    memory = stats.temp_size_in_bytes
     print(
         f"slots against a vmapped sort: {fast:.1f} / {slow:.0f} ms = {slow / fast:.0f} x;",
         f"temporary {memory / 1e6:.1f} MB",

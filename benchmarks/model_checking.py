@@ -268,7 +268,7 @@ def machines(folder: Path) -> None:
     for path in find([folder]):
         found = load(path)
         played: dict[str, Callable[[], tuple[int, int]]] = {}
-        for name, offered in found.offers.implementations.items():
+        for name, offered in found.bindings.implementations.items():
             spec = offered.spec or found.base
             assert spec is not None
             program = Program(spec, "numpy")
@@ -278,7 +278,7 @@ def machines(folder: Path) -> None:
                 return statistics.steps, statistics.refused
 
             played[name] = lock_step
-        for name, own in found.offers.machines.items():
+        for name, own in found.bindings.machines.items():
             played[name] = lambda machine=own.machine: (play(machine, 40, 30), 0)
         for name, run in played.items():
             run()

@@ -98,6 +98,7 @@ class Worker:
 
     def ask(self, **request) -> dict:
         """One request, one reply; a dead worker says how it died."""
+        assert self.process.stdin is not None and self.process.stdout is not None
         try:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
@@ -235,7 +236,9 @@ def round_cases(folder: Path, match: str):
 
     import ghostjax as gj
 
-    x, y = gj.tasks.load_digits().train
+    train = gj.tasks.load_digits().train
+    assert train is not None
+    x, y = train
     for model, n, rule, attack in ROUNDS:
         name = f"digits-{model}-n{n}-{rule}-{attack}"
         if match not in name:

@@ -211,7 +211,9 @@ class Worker:
             lowered = jax.jit(gj.rollout, compiler_options=gj.compiler_options()).lower(*arguments)
             program = lowered.compile()
             self.compiling = cpu() - start
-            self.memory = float(program.memory_analysis().temp_size_in_bytes)
+            stats = program.memory_analysis()
+            assert stats is not None
+            self.memory = float(stats.temp_size_in_bytes)
             # The models, which do not depend on what entries of the record are called.
             self.call = lambda: simulation.protocol.models(program(*arguments)[0].protocol)
         else:

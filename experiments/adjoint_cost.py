@@ -8,6 +8,7 @@ programs, best of several alternating repetitions; memory is the temporary size 
 
 import argparse
 import time
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -33,7 +34,8 @@ def study(name: str, rule, repeats: int) -> None:
     outcome = gj.attribution.goal_loss
     modes = ("none", "round", "nested")
     start = time.process_time()
-    programs = {"forward": forward.lower(sim, key, w).compile()}
+    jitted: Any = forward
+    programs = {"forward": jitted.lower(sim, key, w).compile()}
     arguments = {"forward": (sim, key, w)}
     for mode in modes:
         programs[mode] = _gradient.lower(sim, key, w, outcome, mode).compile()
@@ -55,7 +57,7 @@ def study(name: str, rule, repeats: int) -> None:
 
 def main() -> None:
     """Runs the study."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rules", default=",".join(rules()), help="comma-separated; default: all")
     arguments = parser.parse_args()

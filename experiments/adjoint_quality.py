@@ -59,6 +59,7 @@ class OwnDigits(gj.tasks.AbstractTask):
 def task(nodes: int = NODES, seed: int = 0, activation=jnp.tanh) -> OwnDigits:
     """The task; the first `NOISY` nodes hold replaced labels."""
     splits = gj.tasks.load_digits(seed=seed)
+    assert splits.train is not None and splits.validation is not None
     (x, y), (goal_x, goal_y) = splits.train, splits.validation
     x, goal_x = x - 0.3, goal_x - 0.3
     rng = np.random.default_rng(seed)
@@ -131,7 +132,7 @@ def study(name: str, rule, *, rounds: int, masks: int) -> float:
 
 def main() -> None:
     """Runs the study."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="20 rounds and 16 masks instead of 60 and 60")
     parser.add_argument("--rules", default=",".join(rules()), help="comma-separated; default: all")
     arguments = parser.parse_args()

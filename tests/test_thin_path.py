@@ -33,6 +33,7 @@ def test_nobody_present_changes_nothing():
     present = np.ones((4, 12), np.float32)
     present[2:] = 0
     run, short = gj.simulate(sim, 4, 0, participation=present), gj.simulate(sim, 2, 0)
+    assert run.state is not None and short.state is not None
     np.testing.assert_array_equal(run.state.protocol.theta, short.state.protocol.theta)
 
 

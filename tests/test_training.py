@@ -92,6 +92,7 @@ def test_a_run_that_is_read_back_is_the_run(name, tmp_path):
     run = play(SIMULATION, ROUNDS, 3, participation=GIVEN[name])
     run.save(tmp_path)
     back = gj.load_run(tmp_path, SIMULATION)
+    assert back.training is not None and run.training is not None
     np.testing.assert_array_equal(back.training.weights, run.training.weights)
     assert back.training.rounds == ROUNDS and gj.verify(tmp_path) == []
     assert gj.load_run(tmp_path).training is None and gj.load_run(tmp_path).description == run.description
@@ -158,9 +159,11 @@ def test_a_model_takes_the_place_of_the_first_one():
 def test_a_state_brings_its_memories_and_loses_its_clock():
     before = play(SIMULATION, 3)
     run = play(SIMULATION, ROUNDS, 5, state=before.state)
+    assert before.state is not None
     state = before.state._replace(round=jnp.zeros((), jnp.int32))
     end, _ = gj.rollout(SIMULATION, jax.random.key(5), jnp.ones((ROUNDS, N)), state)
     np.testing.assert_array_equal(run.models, end.protocol.theta)
+    assert run.state is not None
     assert int(run.state.round) == ROUNDS
     assert not np.array_equal(run.models, play(SIMULATION, ROUNDS, 5, state=before.models).models)
 

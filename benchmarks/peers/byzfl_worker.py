@@ -22,8 +22,8 @@ for name in ("torchvision", "torchvision.datasets", "torchvision.transforms"):
 anything = types.SimpleNamespace(__call__=None)
 for name in ("Compose", "RandomHorizontalFlip", "ToTensor", "Normalize", "RandomCrop"):
     setattr(sys.modules["torchvision.transforms"], name, lambda *args, **kwargs: anything)
-sys.modules["torchvision"].datasets = sys.modules["torchvision.datasets"]
-sys.modules["torchvision"].transforms = sys.modules["torchvision.transforms"]
+for name in ("datasets", "transforms"):
+    setattr(sys.modules["torchvision"], name, sys.modules[f"torchvision.{name}"])
 
 import byzfl
 from byzfl.fed_framework import models

@@ -12,7 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -37,7 +37,12 @@ def serve(setup: Callable[[dict], tuple[Callable[[int], int], Callable[[], dict]
     # Libraries print; only this descriptor reaches the other side.
     out = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    step, result = None, None
+
+    def early(*_: Any) -> NoReturn:
+        raise RuntimeError("the first request is a setup")
+
+    step: Callable[[int], int] = early
+    result: Callable[[], dict] = early
     for line in sys.stdin:
         request = json.loads(line)
         try:

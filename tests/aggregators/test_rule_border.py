@@ -132,7 +132,8 @@ def test_the_same_call_compiles_once():
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
         for call in calls:
-            call(), call()
+            call()
+            call()
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
     assert not seen

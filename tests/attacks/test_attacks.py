@@ -180,11 +180,11 @@ def test_mimic_copies_the_next_present_honest_identity():
 
 def reference_mimic(x, start, warmup):
     """The published recursion, in plain Python, one honest row at a time."""
-    mean, z, target, copied = None, start, None, []
+    mean, z, target, copied = np.zeros(x.shape[2]), start, None, []
     unit = lambda v: v / np.linalg.norm(v)
     for t, honest in enumerate(x):
         if t < warmup:
-            mean = honest.mean(0) if t == 0 else t / (1 + t) * mean + honest.mean(0) / (1 + t)
+            mean = t / (1 + t) * mean + honest.mean(0) / (1 + t)
             pull = unit(sum(np.dot(g - mean, z) * (g - mean) for g in honest))
             z = pull if t == 0 else unit(t / (1 + t) * z + pull / (1 + t))
             target = int(np.argmax(honest @ z))

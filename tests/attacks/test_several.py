@@ -65,6 +65,7 @@ def test_one_of_several_is_the_attack_itself():
 
 def test_each_view_shows_its_own_as_byzantine_and_all_others_as_honest():
     run = play(Several({Spy(): FIRST, gj.attacks.Constant(1e3): LAST}), rounds=1)
+    assert run.state is not None
     byzantine, honest, messages = run.state.attack[0]
     np.testing.assert_array_equal(byzantine, FIRST)
     np.testing.assert_array_equal(honest, np.where(FIRST, 0, 1))
@@ -218,6 +219,7 @@ class Objective(AbstractMessageAttack):
         )
 
     def corrupt(self, state, view):
+        assert view.objective is not None
         return (*view.objective(view.models), view.messages), Sent(view.messages)
 
 

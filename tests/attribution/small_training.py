@@ -44,6 +44,7 @@ class Split(gj.tasks.AbstractTask):
 def build(rule=None, *, noisy=(0, 1), held=None, batch=6, attack=None, byzantine=0, protocol=None):
     """The simulation; nodes in `noisy` have random labels, row i of `held` lists node i's examples."""
     splits = gj.tasks.load_digits()
+    assert splits.train is not None and splits.validation is not None
     (x, y), (goal_x, goal_y) = splits.train, splits.validation
     rng = np.random.default_rng(0)
     held = rng.choice(len(x), size=(NODES, HELD), replace=False) if held is None else held

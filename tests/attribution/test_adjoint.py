@@ -51,6 +51,7 @@ def test_directional_derivative_is_the_central_difference(mean_run):
         for step in (0.03, -0.03)
     ]
     difference = (ends[0] - ends[1]) / 0.06
+    assert adjoint.cells is not None
     assert -float((adjoint.cells * u).sum()) == pytest.approx(float(difference), rel=0.02)
 
 
@@ -76,6 +77,7 @@ def test_rounds_that_do_not_divide(mean_run):
     w = np.ones((ROUNDS, NODES), np.float32)
     w[7:] = 0
     full = gj.attribution.adjoint(simulation, ROUNDS, key, participation=w, probes=0)
+    assert full.cells is not None
     scale = np.abs(full.cells[:7]).max()
     np.testing.assert_allclose(short.cells / scale, full.cells[:7] / scale, atol=1e-5)
     np.testing.assert_allclose(short.scores, full.scores, atol=1e-5 * scale * ROUNDS)
@@ -99,6 +101,7 @@ def test_absent_cells_carry_no_score(mean_run):
     w[:4, 5] = 0
     adjoint = gj.attribution.adjoint(simulation, ROUNDS, key, participation=w, probes=0)
     assert adjoint.scores[3] == 0
+    assert adjoint.cells is not None
     assert adjoint.cells[:, 3].any()
     np.testing.assert_allclose(adjoint.scores[5], adjoint.cells[4:, 5].sum(), rtol=1e-5)
 
@@ -111,6 +114,7 @@ def test_identical_identities_get_identical_columns():
     key = jax.random.key(2)
     cells = gj.attribution.adjoint(simulation, 6, key, probes=0).cells
     scale = np.abs(cells).max()
+    assert cells is not None
     np.testing.assert_allclose(cells[:, 6] / scale, cells[:, 7] / scale, atol=1e-5)
     assert np.abs(cells[:, 6] - cells[:, 5]).max() > 0.01 * scale
 
@@ -141,6 +145,7 @@ def test_a_selection_is_declared_uninformative():
             return (jnp.arange(len(w)) == jnp.argmax(w > 0)).astype(w.dtype)
 
     found = gj.attribution.adjoint(build(First()), 4, 0, checkpoints="none", probes=0)
+    assert found.cells is not None
     assert "leave_one_out" in found.note and not found.cells.any()
 
 
@@ -200,6 +205,7 @@ def test_a_poor_agreement_is_told(mean_run, monkeypatch):
     with pytest.warns(UserWarning, match=r"adjoint: poor agreement .*Spearman -.* over 8 probes .*takes 9 runs"):
         found = gj.attribution.adjoint(simulation, ROUNDS, key, probes=50)
     assert "leave_one_out" in found.note and "more probes" not in found.note
+    assert found.certificate is not None
     np.testing.assert_array_equal(found.certificate.probes, np.arange(NODES))
     np.testing.assert_allclose(found.certificate.exact, exact.scores, atol=1e-5)
 

@@ -299,9 +299,13 @@ progress: none
     config = load(Path(wrote("all.yaml", text)), RunConfig)
     made = simulation(config)
     assert [type(metric).__name__ for metric in made.metrics] == ["Every", "Every", "Influence"]
-    assert made.metrics[1].every == 3 and type(made.metrics[1].metric).__name__ == "WorstNode"
-    assert type(made.protocol).__name__ == "Gossip" and made.protocol.topology.nbr.shape == (6, 5)
-    assert float(made.protocol.aggregator.f) == 1 and int(made.byzantine.sum()) == 1
+    second, protocol = made.metrics[1], made.protocol
+    assert isinstance(second, gj.metrics.Every) and isinstance(second.metric, gj.metrics.WorstNode)
+    assert second.every == 3
+    assert isinstance(protocol, gj.protocols.Gossip) and isinstance(protocol.topology, gj.topologies.Topology)
+    assert protocol.topology.nbr.shape == (6, 5)
+    assert isinstance(protocol.aggregator, gj.aggregators.TrimmedMean) and float(protocol.aggregator.f) == 1
+    assert int(made.byzantine.sum()) == 1
     assert participation(config).weights.max() == pytest.approx(12 / 7)
     assert load(Path(wrote("again.yaml", dump(config))), RunConfig) == config
     assert (

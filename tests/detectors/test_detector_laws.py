@@ -1,5 +1,6 @@
 """Every test and every detector keeps every law, and every law catches one that breaks it."""
 
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -75,12 +76,11 @@ def decaying(s, x, t, k):
     return s, reading(s, s > 20)
 
 
+CALLS = itertools.count(1)
+
+
 def of_eager_mode(s, x, t, k):
-    of_eager_mode.calls += 1
-    return s, reading(x * of_eager_mode.calls, x > 20)
-
-
-of_eager_mode.calls = 0
+    return s, reading(x * next(CALLS), x > 20)
 
 
 @jax.custom_batching.custom_vmap
@@ -147,11 +147,7 @@ def size(seen, factor=1.0):
 
 
 def eager_size(seen, knob):
-    eager_size.calls += 1
-    return size(seen, eager_size.calls)
-
-
-eager_size.calls = 0
+    return size(seen, next(CALLS))
 
 
 def leaky(round):

@@ -133,6 +133,7 @@ def test_a_signal_with_a_period_is_observed_when_it_is_due():
     run = gj.simulate(late(20, detectors={"now": watch(signal=every, rounds=3)}), 18, progress=None)
     # Due are rounds 0, 2, 5, 8, ...: three of them are the reference, and zeros between are no observations.
     assert not run.record["evidence_now"][:8].any()
+    assert run.simulation is not None
     due = run.simulation.outputs["evidence_now"]
     assert due.every == 1
     changes = np.flatnonzero(np.diff(run.record["evidence_now"]))

@@ -144,11 +144,13 @@ def test_code_in_lock_step_and_a_twin_that_is_not_caught():
 def test_counterexamples_of_mutants_are_replayed_where_random_play_would_not_get():
     spec = counter(40)
     trace = check(spec, spec.mutants[0]).trace
-    code = lambda state: Overflowing(state)
-    code.refuses = IndexError
+
+    class Refusing(Overflowing):
+        refuses = IndexError
+
     with pytest.raises(AssertionError, match=r"did Up\(\), which is not enabled"):
-        replay(spec, code, {"mutant one more": trace})
-    fuzz(spec, code, examples=20, steps=10)
+        replay(spec, Refusing, {"mutant one more": trace})
+    fuzz(spec, Refusing, examples=20, steps=10)
 
 
 TRACE = [
@@ -237,21 +239,22 @@ def test_neighbours_of_one_name_do_not_meet(tmp_path):
         (tmp_path / name / "implementation.py").write_text("import spec\n\nspec.SEEN = spec.HIGHEST\n")
     for name, highest in (("a", 2), ("b", 3), ("a", 2)):
         found = load(tmp_path / name / "spec.py")
-        assert "spec() returned int" in found.error
+        assert found.error is not None and "spec() returned int" in found.error
         assert highest == sys.modules[f"_ghostjax_spec_{tmp_path.name}_{name}_spec"].SEEN
         assert "helper" not in sys.modules and "spec" not in sys.modules
 
 
 def test_for_the_night_the_larger_protocol_is_explored_and_the_code_held_to_the_one_it_implements(tmp_path):
     (tmp_path / "spec.py").write_text(
-        "from test_bindings import counter\n\n\ndef spec():\n    return counter()\n\n\n"
+        "from tests.formal.test_bindings import counter\n\n\ndef spec():\n    return counter()\n\n\n"
         "def nightly():\n    return counter(9)\n"
     )
     (tmp_path / "implementation.py").write_text(
-        "from test_bindings import Counter, Overflowing\nfrom ghostjax.formal import Implementation\n\n"
+        "from tests.formal.test_bindings import Counter, Overflowing\nfrom ghostjax.formal import Implementation\n\n"
         "def implementations():\n    return {'code': Implementation(Counter, {'overflowing': Overflowing})}\n"
     )
     night = Subject(load(tmp_path / "spec.py", large=True), Budget(10_000, 60.0, 5, 10, large=True))
     found = {str(case): night.run(case) for case in night.cases()}
     assert {result.outcome for result in found.values()} == {"passed"}, found
+    assert found["explored"].report is not None
     assert found["explored"].report.distinct == 10

@@ -31,6 +31,7 @@ def test_counts_liveness_and_mutants(name):
     for mutant in program(name).spec.mutants:
         caught = check(program(name), mutant)
         assert mutant.fires in caught.properties, str(caught)
+        assert caught.trace is not None
         assert caught.trace.length == mutant.length == golden["mutants"][mutant.name]["length"]
 
 
@@ -50,10 +51,12 @@ def test_symmetry_of_managers(name):
     report, golden = check(reduced, engine="numpy"), manifest(name)["symmetry"]
     assert {c: getattr(report, c) for c in golden} == golden
     for mutant in reduced.mutants:
-        assert check(reduced, mutant, engine="numpy").trace.length == mutant.length
+        trace = check(reduced, mutant, engine="numpy").trace
+        assert trace is not None and trace.length == mutant.length
 
 
 def test_four_gallons_take_six_pours():
     report = check(Program(module("classic/die_hard").puzzle(), "numpy"))
     assert report.verdict == "violated" and report.properties == ("NeverMeasured",)
+    assert report.trace is not None
     assert report.trace.length == 7 and report.trace.steps[-1].state["big"] == 4

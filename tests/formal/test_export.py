@@ -12,6 +12,7 @@ from ghostjax.formal import (
     Fair,
     graph_page,
     LeadsTo,
+    Report,
     Spec,
     Symmetry,
     to_itf,
@@ -36,6 +37,13 @@ def ladder(**rest):
     return pair((UP, PUT), x=2, y=2, name="a ladder", **rest)
 
 
+def first(pattern, text):
+    """The first group of the first match."""
+    match = re.search(pattern, text, re.M | re.S)
+    assert match is not None, pattern
+    return match.group(1)
+
+
 def read(text):
     """The graph in a module, by a reader that knows nothing of the writer: actions, initial states, sets."""
     actions = {}
@@ -45,7 +53,7 @@ def read(text):
         name: set(map(int, re.findall(r"\d+", body)))
         for name, body in re.findall(r"^(\w+) == s \\in \{(.*)\}$", text, re.M)
     }
-    following = re.search(r"^Next == (.*)$", text, re.M).group(1).split(" \\/ ")
+    following = first(r"^Next == ([^\n]*)$", text).split(" \\/ ")
     return actions, sets, following
 
 
@@ -135,13 +143,14 @@ def test_a_referee_agrees(name, tmp_path):
 # -- traces and pages
 
 
-def violated() -> tuple[Spec, object]:
+def violated() -> tuple[Spec, Report]:
     spec = ladder(invariants={"Low</script>": lambda s: s.x < 2}, steps={"Slow": lambda s, t: t.x <= s.x + 1})
     return spec, check(spec)
 
 
 def test_traces_say_the_same_in_every_format():
     spec, report = violated()
+    assert report.trace is not None
     replay(spec, report.trace)
     itf = json.loads(to_itf(report.trace, spec.name))
     assert itf["vars"] == ["x", "y"] and itf["#meta"]["format"] == "ITF"
@@ -160,7 +169,7 @@ def embedded(page):
     """The data of a page, which must be whole and load nothing from elsewhere."""
     assert not re.search(r"""(src|href)\s*=\s*["']""", page) and "http" not in page.replace("http-equiv", "")
     assert page.count("</script>") == 2
-    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S).group(1))
+    return json.loads(first(r'<script type="application/json" id="data">(.*?)</script>', page))
 
 
 def test_the_page_of_a_counterexample_holds_all_its_steps():
@@ -179,7 +188,7 @@ def test_a_page_opens_at_the_violation_says_it_in_words_and_explains_its_values(
     page = trace_page(spec, report)
     assert "let at = exploring ? 0 : walk.length - 1;" in page and "the page opens at the last one" in page
     assert """broken.includes(name) ? violated : "holds\"""" in page
-    legend = re.search(r'<p class="legend".*?</p>', page, re.S).group(0)
+    legend = first(r'(<p class="legend".*?</p>)', page)
     assert all(word in legend for word in ("changed by this step", "as before", "zero", "beyond the range"))
 
 
@@ -187,6 +196,7 @@ def test_the_page_of_a_lasso_says_where_it_repeats():
     spec = ladder(leads_to=(TOP._replace(fair=()),))
     report = check(spec)
     page = trace_page(spec, report)
+    assert report.trace is not None
     assert embedded(page)["trace"]["loop"] == report.trace.loop and "repeats from state" in page
 
 

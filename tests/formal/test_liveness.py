@@ -71,6 +71,7 @@ def test_the_lasso_is_a_behaviour_that_is_fair_and_never_gets_there():
     spec = pair((UP_WHEN_LIT, TOGGLE), x=2, y=1, leads_to=(claim,))
     trace = check(spec).trace
     states = replay(spec, trace)
+    assert trace is not None
     assert trace.loop is not None and as_tuple(states[-1], spec) == as_tuple(states[trace.loop], spec)
     cycle = states[trace.loop :]
     assert all(int(s.x) < 2 for s in cycle)

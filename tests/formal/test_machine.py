@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections import namedtuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_an_incomplete_implementation_is_refused():
 def test_the_machine_is_an_ordinary_hypothesis_machine():
     machine = as_state_machine(program("robust_round"))
     assert issubclass(machine, RuleBasedStateMachine)
-    played = machine()
+    played: Any = machine()  # its rules are named by the specification
     played.Init(index=0)
     for i in range(3):
         played.Submit(params={"i": i, "v": 1})

@@ -73,6 +73,7 @@ COMPILED = ("dropped", "negative take", "guard", "loop", "scan", "window")
 def test_a_read_or_write_outside_an_array_is_a_violation_with_its_counterexample(engine, name):
     fn, length, said = WRONG[name]
     report = check(Program(queue(fn), engine))
+    assert report.trace is not None
     assert report.properties == ("OutOfBounds",) and report.trace.length == length
     assert str(report.trace.steps[-1].label) == "Step()" and said in report.problems[0]
 
@@ -97,6 +98,7 @@ def test_a_parameter_counts_from_the_end_as_in_python():
 def test_a_claim_that_looks_outside_does_not_hold(engine):
     right = RIGHT["where"]
     report = check(Program(queue(right, ok=lambda s: s.q[s.n] <= s.n), engine))
+    assert report.trace is not None
     assert report.properties == ("Ok",) and report.trace.length == 3
     assert report.problems == ("Ok: reads q at 2, which has 2 along axis 0",)
     masked = queue(right, ok=lambda s: (s.n >= 2) | (s.q[s.n] == 0), witnesses={"three": lambda s: s.n == 3})
@@ -116,12 +118,14 @@ def test_drawn_indices_are_judged_as_python_judges_them(table, upto, write):
 
     bad = next((n for n in range(3) if n < upto and not 0 <= table[n] <= 1), None)
     report = check(queue(step(change)))
+    assert report.trace is not None
     assert report.ok if bad is None else report.properties == ("OutOfBounds",) and report.trace.length == bad + 2
 
 
 def test_a_value_beyond_its_bounds_is_shown_as_it_would_be():
     report = check(pair([Action("Up", lambda s, bug: (s.x >= 0, s._replace(x=s.x + 1)))]))
     assert report.problems == ("Up(): x becomes 4, declared 0..3",)
+    assert report.trace is not None
     assert report.trace.steps[-1].state["x"] == 4 and report.trace.steps[-1].changed == ("x",)
 
 

@@ -57,7 +57,8 @@ def test_the_compiled_engine_finds_the_same(name):
     ours, compiled = check(program(name)), check(module(name).spec(), engine="xla")
     assert compiled.engine == "xla" and counts(ours) == counts(compiled) and compiled.ok
     mutant = module(name).spec().mutants[0]
-    assert check(module(name).spec(), mutant, engine="xla").trace.length == mutant.length
+    trace = check(module(name).spec(), mutant, engine="xla").trace
+    assert trace is not None and trace.length == mutant.length
 
 
 @pytest.mark.parametrize(("name", "mutant"), MUTANTS)
@@ -67,6 +68,7 @@ def test_mutant_is_killed_by_its_property_as_early_as_stated(name, mutant):
     golden = manifest(name)["mutants"][mutant]
     report = check(program(name), chosen)
     assert report.verdict == "violated" and chosen.fires in report.properties, str(report)
+    assert report.trace is not None
     assert report.trace.length == chosen.length == golden["length"]
     assert golden["fires"] == chosen.fires
 
@@ -91,6 +93,7 @@ def replay(spec, labels, mutant, states):
     actions = {action.name: action for action in spec.actions}
     kept = lambda claims: {n: f for n, f in claims.items() if mutant.only is None or n in mutant.only}
     at = spec.state(**{name: jnp.asarray(value) for name, value in states[0].items()})
+    broken = []
     for i, label in enumerate(labels):
         assert all(bool(claim(at)) for claim in kept(spec.invariants).values()), i
         enabled, after = actions[label.action].fn(at, *map(jnp.int32, label.params.values()), jnp.int32(mutant.bug))
@@ -145,6 +148,7 @@ def test_a_wrong_count_and_an_overclaimed_liveness_are_noticed():
     spec = program("spot_check").spec
     report = check(spec._replace(leads_to=tuple(c._replace(holds=True) for c in spec.leads_to)), engine="numpy")
     assert report.verdict == "violated" and report.properties == ("PendingIsSettledWithoutJudge",)
+    assert report.trace is not None
     assert report.trace.loop is not None and re.search("Grief", str(report.trace))
 
 

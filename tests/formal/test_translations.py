@@ -124,7 +124,7 @@ def test_tlc_counts_the_same_states(name, tmp_path):
     command += ["-metadir", str(tmp_path), "-config", config.name, module.name]
     said = subprocess.run(command, cwd=module.parent, capture_output=True, text=True).stdout
     assert "Model checking completed. No error has been found." in said, said[-3000:]
-    distinct = int(re.search(r"(\d+) distinct states found, 0 states left", said).group(1))
-    depth = int(re.search(r"depth of the complete state graph search is (\d+)", said).group(1))
+    distinct = int(re.findall(r"(\d+) distinct states found, 0 states left", said)[0])
+    depth = int(re.findall(r"depth of the complete state graph search is (\d+)", said)[0])
     golden = manifest(name)
     assert (distinct, depth) == (golden["distinct"], golden["depth"])

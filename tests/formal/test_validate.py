@@ -66,6 +66,7 @@ def test_a_run_with_another_rule_is_rejected():
     """The same network under the plain mean, which neither clips nor trims."""
     run = gj.simulate(simulation(gj.aggregators.Mean()), 1, 0, progress=None)
     verdict = validate_trace(program("robust_round"), events(run.record), rounds=1)
+    assert verdict.mismatch is not None
     assert not verdict.ok and "Trim" in verdict.why and verdict.mismatch["hi"][0] > 1
 
 

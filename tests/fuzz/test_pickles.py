@@ -81,5 +81,6 @@ def test_damaged_pickles_are_read_or_refused(tmp_path, written, at, bits, cut, h
 @pytest.mark.parametrize("written", WRITTEN)
 def test_true_pickles_are_read(tmp_path, written):
     found = read(tmp_path / "a", written)
+    assert found is not None
     assert found.keys() == TRUE.keys() and found[b"labels"] == [1, 2, 3] and found[b"names"] == ["a", "b"]
     np.testing.assert_array_equal(found[b"data"], TRUE[b"data"])

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import strategies as st
 
 import ghostjax as gj
+from ghostjax._border import Checked
 from ghostjax._participation import weights_of
 from ghostjax._sweep._switch import switch
 
@@ -195,5 +196,5 @@ def test_every_member_is_in_a_structure():
     for family in (rules, a, learn, m):
         for name, member in vars(family).items():
             final = isinstance(member, type) and not name.startswith("Abstract")
-            if final and issubclass(member, gj._border.Checked):
+            if final and issubclass(member, Checked):
                 assert f".{name}(" in text or (family is m and name in repr(m.standard())), name

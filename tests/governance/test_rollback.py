@@ -12,6 +12,8 @@ import pytest
 
 import ghostjax as gj
 
+from ..programs import text
+
 
 N, T = 6, 12
 TASK = gj.tasks.quadratic(N, 3, noise=0.2)
@@ -58,6 +60,7 @@ def test_clocks_are_recorded_and_the_round_never_rewinds():
     run = gj.simulate(governed(scheduled(rollback=[(6, 5), (9, 4)])), T, progress=None)
     assert run.record["age"].tolist() == [1, 2, 3, 4, 5, 6, 4, 5, 6, 4, 5, 6]
     assert run.record["restored"].tolist() == [-1] * 6 + [4, -1, -1, 4, -1, -1]
+    assert run.state is not None
     assert int(run.state.round) == T
     assert run.dataset["restored"].attrs["long_name"].startswith("age of the snapshot")
 
@@ -98,6 +101,7 @@ def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped(border, tmp_path
 def test_discarded_rounds_are_attributed_exactly_nothing():
     governance = scheduled([(8, 10, 1)], [(6, 4)])
     cells = gj.attribution.adjoint(governed(governance), T, 0, probes=0).cells
+    assert cells is not None
     np.testing.assert_array_equal(cells[4:7], 0)
     assert (cells[:4] != 0).all() and (cells[7] != 0).all() and np.isfinite(cells).all()
     # Rounds 8 and 9: the last identity is quarantined, and its presence is worth nothing.
@@ -114,6 +118,7 @@ def test_a_quarantined_identity_has_no_influence_in_these_rounds(protocol):
     after = []
     for value in (0.0, 7.0):
         sim = governed(governance, protocol, attack=gj.attacks.Constant(value), byzantine=1)
+        assert start is not None
         state = start._replace(attack=sim.init(jax.random.key(0)).attack)
         end, record = jax.jit(gj.rollout)(sim, jax.random.key(0), jnp.ones((4, N)), state)
         after.append(np.asarray(sim.protocol.models(end.protocol))[honest])
@@ -150,8 +155,7 @@ def large_branches(sim, size):
     """Arrays of `size` numbers or more that a conditional of the compiled batch of 16 returns."""
     keys = jax.random.split(jax.random.key(0), 16)
     play = jax.jit(jax.vmap(lambda key: gj.rollout(sim, key, jnp.ones((4, N)))))
-    text = play.lower(keys).compile().as_text()
-    lines = [line for line in text.splitlines() if " conditional(" in line]
+    lines = [line for line in text(play.lower(keys).compile()).splitlines() if " conditional(" in line]
     found = [math.prod(map(int, dims.split(","))) for line in lines for dims in re.findall(r"f32\[([\d,]+)\]", line)]
     return [numbers for numbers in found if numbers >= size]
 

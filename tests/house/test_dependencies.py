@@ -18,7 +18,7 @@ BEHIND = {"h5py"}
 
 
 def names(requirements):
-    return {re.match(r"[\w-]+", text).group().lower() for text in requirements}
+    return {re.split(r"[^\w-]", text)[0].lower() for text in requirements}
 
 
 def imported():

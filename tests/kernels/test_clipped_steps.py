@@ -9,6 +9,8 @@ import pytest
 
 from ghostjax._kernels import clipped_steps
 
+from ..programs import scratch
+
 
 def unrolled(x, share, tau, v, steps):
     """The definition, one difference at a time."""
@@ -85,7 +87,7 @@ def kept(f, steps, n=32, d=3000):
     """Scratch of the gradient in units of one message matrix."""
     shapes = [jax.ShapeDtypeStruct(s, jnp.float32) for s in ((n, d), (n,), (), (d,))]
     gradient = jax.jit(jax.grad(lambda *a: f(*a, steps).sum(), argnums=(0, 1)))
-    return gradient.lower(*shapes).compile().memory_analysis().temp_size_in_bytes / (4 * n * d)
+    return scratch(gradient.lower(*shapes).compile()) / (4 * n * d)
 
 
 def test_the_derivative_keeps_no_differences():

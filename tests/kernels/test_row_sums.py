@@ -8,6 +8,8 @@ import pytest
 from ghostjax._kernels import row_norms, squared_distances_to
 from ghostjax._kernels.row_sums import LONG, MANY
 
+from ..programs import text
+
 
 def direct(x, centre):
     return jnp.square(x - centre[None, :]).sum(1)
@@ -37,12 +39,12 @@ def test_batches(arrays):
 
 @pytest.mark.parametrize("rows,columns", [(MANY + 1, LONG), (MANY, LONG), (MANY + 1, LONG - 1)])
 def test_only_many_long_rows_take_a_loop(rows, columns):
-    program = jax.jit(squared_distances_to).lower(jnp.zeros((rows, columns)), jnp.zeros(columns)).compile().as_text()
+    program = text(jax.jit(squared_distances_to).lower(jnp.zeros((rows, columns)), jnp.zeros(columns)).compile())
     assert (" while(" in program) is (rows > MANY and columns >= LONG and jax.default_backend() == "cpu")
 
 
 def test_norms_about_no_centre_take_no_loop():
     # The sum of terms of one array is XLA's best form for any shape.
-    program = jax.jit(row_norms).lower(jnp.zeros((MANY + 1, LONG))).compile().as_text()
+    program = text(jax.jit(row_norms).lower(jnp.zeros((MANY + 1, LONG))).compile())
     # The one loop is that of rows beyond the float range, which runs once or not at all.
     assert program.count(" while(") == 1

@@ -5,12 +5,15 @@ A bare kernel always looks well; the test is the kernel beside a consumer that b
 
 import math
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from ghostjax._kernels import network, window, window_mean
+
+from .. import programs
 
 
 pytestmark = pytest.mark.structure
@@ -20,7 +23,7 @@ COMPARISONS = 127
 
 
 def text(fn, *args):
-    return jax.jit(fn).lower(*args).compile().as_text()
+    return programs.text(jax.jit(fn).lower(*args).compile())
 
 
 def operations(fn, *args):
@@ -87,8 +90,10 @@ def test_the_unfenced_twin_is_caught():
 
 def test_comparisons_are_single_instructions(monkeypatch):
     # XLA's minima and maxima keep nan, in seven instructions each; the twin sorts with them.
+    kernel: Any = window.equal_weights
+
     def extremes():
-        window.equal_weights.clear_cache()
+        kernel.clear_cache()
         compiled = text(lambda *own: unfenced(*own), *arguments(24))
         return len(re.findall(rf"= f32\[[\d,]*{D}\]\S* (?:minimum|maximum)\(", compiled))
 
@@ -96,7 +101,7 @@ def test_comparisons_are_single_instructions(monkeypatch):
     monkeypatch.setattr(network, "SELECTED_ROWS", 8)
     assert extremes() >= 2 * COMPARISONS - 48
     monkeypatch.undo()
-    window.equal_weights.clear_cache()
+    kernel.clear_cache()
 
 
 def test_network_is_written_down_once_per_half():

@@ -11,6 +11,8 @@ import ghostjax as gj
 from ghostjax import ConfigurationError, Optimizer
 from ghostjax.learners import Gradient, LocalSteps, Momentum
 
+from ..programs import kept
+
 
 N, D = 4, 3
 CENTRES = jnp.asarray(np.random.default_rng(0).standard_normal((N, D)), jnp.float32)
@@ -63,7 +65,7 @@ def test_battery(name, dtype):
         shared = jnp.ones(D, dtype)
         own = jnp.arange(float(N * D), dtype=dtype).reshape(N, D)
         results = [run(make(value), shared, own) for value in values]
-    assert run._cache_size() == 1
+    assert kept(run) == 1
     for first, second, losses in results:
         assert first.shape == second.shape == (N, D) and losses.shape == (N,)
         assert {first.dtype, second.dtype, losses.dtype} == {jnp.dtype(dtype)}
@@ -139,7 +141,7 @@ def test_local_steps_memory():
             theta = jnp.broadcast_to(start, (N, D))
         with jax.numpy_dtype_promotion("standard"):
             updates, memory = jax.vmap(transform.update)(objective(theta, draw)[1], memory)
-        theta = theta + updates
+        theta = theta + jnp.asarray(updates)
     np.testing.assert_allclose(second, jnp.broadcast_to(start, (N, D)) - theta, rtol=1e-5, atol=1e-6)
 
 
@@ -169,7 +171,7 @@ def test_local_steps_in_a_training_use_fresh_batches_and_traced_counts():
     few, many = (
         run(gj.Simulation(task, server, learner=LocalSteps(SGD, [count] * N, max_steps=6))) for count in (1, 6)
     )
-    assert run._cache_size() == 1
+    assert kept(run) == 1
     assert many < few < 1
 
 

@@ -1,5 +1,7 @@
 """Any optax optimizer as a module: same numbers as optax, traced knobs, no trace more than once."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,8 @@ import ghostjax as gj
 from ghostjax import ConfigurationError, Optimizer
 from ghostjax._optimizer import Schedule
 from ghostjax._tree import Ravel
+
+from ..programs import kept
 
 
 # name: (ours, the same transformation of optax)
@@ -59,7 +63,8 @@ def test_equals_optax(name, dtype):
 
         @jax.jit
         def native(start):
-            expected, state = start, reference.init(start)
+            expected: Any = start
+            state = reference.init(start)
             for _ in range(4):
                 updates, state = reference.update(2 * expected, state, expected)
                 expected = optax.apply_updates(expected, updates)
@@ -81,7 +86,7 @@ def test_traced_knobs_share_one_program_and_map():
     theta = jnp.ones(3)
     for rate in (0.1, np.float32(0.2), jnp.asarray(0.3), 1):
         np.testing.assert_allclose(run(Optimizer(optax.sgd, learning_rate=rate), theta), 1 - float(rate), rtol=1e-6)
-    assert run._cache_size() == 1
+    assert kept(run) == 1
 
     def final(rate):
         schedule = Schedule(optax.exponential_decay, init_value=rate, transition_steps=2, decay_rate=0.5)

@@ -36,6 +36,7 @@ def test_selection_gives_one_hot(make_round, x):
         """The row with the smallest sum of distances, as a selection that only the distances decide."""
 
         def coefficients(self, dist2, w):
+            assert dist2 is not None
             score = jnp.where(w > 0, (dist2 * w[None, :]).sum(1), jnp.inf)
             return (jnp.arange(len(w)) == score.argmin()).astype(w.dtype)
 

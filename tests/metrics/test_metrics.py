@@ -216,7 +216,7 @@ def test_the_standard_bundle_records_in_a_run():
 
 
 def test_metrics_keep_float64(x64):
-    task = gj.tasks.arrays.from_arrays(
+    task = gj.tasks.from_arrays(
         np.random.default_rng(0).normal(size=(20, 3)),
         np.arange(20) % 2,
         gj.tasks.models.MLP((3, 2)),

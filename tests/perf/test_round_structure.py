@@ -8,6 +8,8 @@ import pytest
 
 import ghostjax as gj
 
+from ..programs import kept, memory, scratch, text
+
 
 pytestmark = pytest.mark.structure
 N, ROUNDS, BATCH, WIDTHS = 48, 4, 8, (64, 32, 10)
@@ -72,7 +74,7 @@ def compiled(sim, rounds=ROUNDS):
 
 def held(sim):
     """Bytes of arguments, results and scratch, in units of one message matrix, and what the formula allows."""
-    stats = compiled(sim).memory_analysis()
+    stats = memory(compiled(sim))
     used = stats.argument_size_in_bytes + stats.output_size_in_bytes + stats.temp_size_in_bytes
     d = sim.ravel.size
     data = sum(leaf.nbytes for leaf in jax.tree.leaves(sim.task) if hasattr(leaf, "nbytes"))
@@ -95,9 +97,9 @@ def test_memory_check_sees_all_pairs_at_full_length():
 
 @pytest.mark.parametrize("rule", ROWS)
 def test_memory_does_not_grow_with_rounds(rule):
-    short, long = (compiled(simulation(rule), rounds).memory_analysis() for rounds in (4, 64))
+    short, long = (scratch(compiled(simulation(rule), rounds)) for rounds in (4, 64))
     rows = 60 * 4 * (N + 8)
-    assert long.temp_size_in_bytes - short.temp_size_in_bytes <= 2 * rows
+    assert long - short <= 2 * rows
 
 
 @pytest.mark.parametrize("rule", ROWS)
@@ -111,7 +113,7 @@ def test_one_trace_serves_all_values_of_all_knobs(rule):
         key = jax.random.key(i)
         _, record = play(sim, key, jnp.full((ROUNDS, N), 1.0 + i), begin(sim, key))
         assert np.isfinite(record["norm"]).all()
-    assert play._cache_size() == 1
+    assert kept(play) == 1
     assert seen.count == 2
 
 
@@ -128,5 +130,5 @@ def test_trace_count_sees_a_static_knob():
 
 
 def test_no_comparison_sort_in_a_coordinate_rule():
-    assert " sort(" not in compiled(simulation("trimmed mean")).as_text()
-    assert " sort(" in compiled(simulation("mean", metrics=(Hoarder(),))).as_text()
+    assert " sort(" not in text(compiled(simulation("trimmed mean")))
+    assert " sort(" in text(compiled(simulation("mean", metrics=(Hoarder(),))))

@@ -33,6 +33,7 @@ class Nearest(AbstractGeometricRule):
     """Row of the smallest weighted sum of distances: a geometric rule with nothing hidden in a kernel."""
 
     def coefficients(self, dist2, w):
+        assert dist2 is not None
         score = jnp.where(w > 0, jnp.where((w > 0)[None, :], dist2 * w[None, :], 0).sum(1), jnp.inf)
         return (jnp.arange(w.shape[0]) == score.argmin()).astype(w.dtype)
 
@@ -46,6 +47,7 @@ class Everything(AbstractAggregator):
         return jnp.zeros(like.shape, like.dtype), jnp.zeros((), jnp.int32)
 
     def step(self, state, x, w, ctx):
+        assert ctx.anchor is not None
         memory, count = state
         noise = jax.random.normal(ctx.key, (), x.dtype)
         memory = jnp.where((w > 0)[:, None], memory + x, memory)

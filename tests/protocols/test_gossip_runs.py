@@ -56,7 +56,9 @@ def test_knobs_may_be_traced_where_a_simulation_is_built(protocol):
     task = gj.tasks.quadratic(5, 4)
 
     def mass(f):
-        return gj.Simulation(task, protocol(TrimmedMean(f=f))).protocol.aggregator.f
+        made = gj.Simulation(task, protocol(TrimmedMean(f=f))).protocol
+        assert isinstance(made, Server | Gossip) and isinstance(made.aggregator, TrimmedMean)
+        return made.aggregator.f
 
     assert jax.jit(mass)(1.0) == 1
 
@@ -118,6 +120,7 @@ def test_gossip_learns_digits_under_attack_with_a_robust_rule_only():
     robust, plain = learns(TrimmedMean(f=2), attack), learns(None, attack)
     assert robust.record["accuracy"][-1] > 0.6
     assert plain.record["accuracy"][-1] < 0.4
+    assert robust.state is not None
     assert robust.state.protocol.theta.shape[0] == 12
 
 

@@ -10,6 +10,7 @@ from ghostjax.aggregators import GeometricMedian, Krum, Mean, Median, MultiKrum,
 from ghostjax.protocols import Gossip
 from ghostjax.topologies import complete, ring
 
+from ..programs import scratch, text
 from .gossip_cases import check_is_the_definition, D, GRAPHS, KEY, messages, received, RULES, SHIPPED, start, WEIGHTS
 
 
@@ -25,9 +26,9 @@ def test_nothing_of_the_size_of_all_slots_exists(rule):
         .lower(state, x, nobody, w)
         .compile()
     )
-    assert program.memory_analysis().temp_size_in_bytes <= 4 * (n * d + 3 * n * n) * 1.1
-    text = program.as_text()
-    assert "[256,9,10000]" not in text and "[9,256,10000]" not in text
+    assert scratch(program) <= 4 * (n * d + 3 * n * n) * 1.1
+    written = text(program)
+    assert "[256,9,10000]" not in written and "[9,256,10000]" not in written
 
 
 def slots_of(graph, w, lies=()):
@@ -97,6 +98,7 @@ def test_coefficients_of_mixtures_see_exact_distances():
     # Two mixtures of the same rows are the same point, whatever else lies far away; a median there stays there.
     x, w = messages(8).at[3].set(1e12), jnp.ones(8)
     rule = NNM(GeometricMedian(), f=3)
+    assert rule.geometric_form is not None
     a = rule.geometric_form(squared_distances(x, w), w)
     np.testing.assert_allclose(a @ x, rule(x, w), atol=1e-5)
     assert NNM(Median(), f=1).geometric_form is None and Median().geometric_form is None

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -201,7 +202,7 @@ def test_a_notebook_gets_one_line_without_widgets(capsys, monkeypatch):
         shown.append(("display", content["text/plain"]))
         return Handle()
 
-    notebook = types.ModuleType("IPython.display")
+    notebook: Any = types.ModuleType("IPython.display")
     notebook.display = display
     monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
     monkeypatch.setitem(sys.modules, "IPython.display", notebook)

@@ -182,7 +182,9 @@ def test_a_run_ends_in_the_same_round_under_every_chunk(metric, chunk):
     run = play(stop, rounds=40, sim=scripted(), chunk=chunk)
     assert run.rounds == 8 and run.result is gj.RunResult.stopped and run.result.ok
     same(run, play(rounds=8, sim=scripted()))
-    assert run.training.rounds == 40 and gj.attribution.adjoint(run, probes=0).cells.shape == (8, 6)
+    assert run.training is not None
+    cells = gj.attribution.adjoint(run, probes=0).cells
+    assert run.training.rounds == 40 and cells is not None and cells.shape == (8, 6)
 
 
 def test_patience_counts_what_was_recorded():

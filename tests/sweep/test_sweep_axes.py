@@ -238,7 +238,9 @@ def test_axes_are_taken_for_what_is_meant(as_users_run):
     assert gj.Axis("z", [np.nan, 1.0]).labels == ["nan", "1.0"]
     assert gj.Axis("f", [1], paths="byzantine").paths == ("byzantine",)
     scheduled = simulation(lr=gj.Schedule(optax.exponential_decay, init_value=0.1, transition_steps=1, decay_rate=0.5))
-    set_paths(scheduled, {LR: 0.2})[0].protocol.optimizer.build(jnp.float32)
+    protocol = set_paths(scheduled, {LR: 0.2})[0].protocol
+    assert isinstance(protocol, gj.protocols.Server)
+    protocol.optimizer.build(jnp.float32)
 
 
 def test_a_builder_that_fails_says_in_which_cell():
@@ -264,8 +266,11 @@ def test_labels():
 def test_setting_fields_checks_and_converts():
     sim = simulation(metrics=(gj.metrics.Every(2, gj.metrics.TrainingLoss()),))
     sim, missing = set_paths(sim, {F: 2, "learner.beta": 0.5, "nowhere.x": 1, "metrics.2.every": 3})
-    assert sim.protocol.aggregator.f.dtype == jnp.result_type(float) and missing == {"nowhere.x"}
-    assert sim.metrics[2].every == 3 and sim.learner.beta == 0.5
+    protocol, metric, learner = sim.protocol, sim.metrics[2], sim.learner
+    assert isinstance(protocol, gj.protocols.Server) and isinstance(protocol.aggregator, gj.aggregators.TrimmedMean)
+    assert protocol.aggregator.f.dtype == jnp.result_type(float) and missing == {"nowhere.x"}
+    assert isinstance(metric, gj.metrics.Every) and metric.every == 3
+    assert isinstance(learner, gj.learners.Momentum) and learner.beta == 0.5
     with pytest.raises(gj.ConfigurationError, match="Momentum: convention='median': use"):
         set_paths(simulation(), {"learner.convention": "median"})
 

@@ -110,6 +110,7 @@ def test_cells_held_by_others_are_waited_for(tmp_path, monkeypatch):
     content = victim.read_bytes()
     victim.unlink()
     held = CellStore(tmp_path).claim(victim.stem)
+    assert held is not None
     waits = []
 
     def sleep(seconds):

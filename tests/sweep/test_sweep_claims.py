@@ -46,6 +46,7 @@ def test_who_was_silent_for_too_long_notices_and_touches_nothing(tmp_path, clock
     other = theirs.take("a")
     assert other is not None, "no sign of life: taken over"
     before = os.stat(tmp_path / "a.claim").st_mtime_ns
+    assert mine is not None
     assert not mine.held() and not mine.heartbeat() and os.stat(tmp_path / "a.claim").st_mtime_ns == before
     mine.release()
     assert other.held(), "who lost it cannot give it up"
@@ -96,6 +97,7 @@ def test_a_worker_of_long_chunks_asks_for_a_longer_life_and_not_for_ever(tmp_pat
     slow = Claims(tmp_path)
     first = slow.take("b")
     clock.own += 300
+    assert first is not None
     assert first.heartbeat() and slow.longest == 300
     slow.take("a")
     assert json.loads((tmp_path / "a.claim").read_text())["life"] == 1500
@@ -113,10 +115,12 @@ def test_a_worker_of_long_chunks_asks_for_a_longer_life_and_not_for_ever(tmp_pat
 def test_a_claim_taken_between_look_and_rename_is_given_back(tmp_path, monkeypatch):
     mine = Claims(tmp_path).take("a")
     fresh, looked = (tmp_path / "a.claim").read_bytes(), _claims.look(tmp_path / "a.claim")
+    assert looked is not None
     looks = iter([looked._replace(content=b"somebody stale")])
     look = _claims.look
     monkeypatch.setattr(_claims, "look", lambda path: next(looks, None) or look(path))
     monkeypatch.setattr(Claims, "left_behind", lambda *args: True)
     assert Claims(tmp_path).take("a") is None
+    assert mine is not None
     assert (tmp_path / "a.claim").read_bytes() == fresh and mine.held()
     assert [p.name for p in tmp_path.iterdir()] == ["a.claim"]

@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 
 import ghostjax as gj
 from ghostjax._sweep import _switch
+from ghostjax._sweep._paths import set_paths
 from ghostjax._sweep._plan import build_cells, group_cells
 from ghostjax._sweep._switch import agreed, JOINS, NESTED, switch
 from ghostjax.aggregators import AbstractAggregator, AbstractGuarantee
@@ -220,8 +221,7 @@ def identity_axis():
 def test_a_family_merged_into_one_program_agrees_with_its_members_apart(axis):
     path, members = axis()
     cells = [
-        build_cells(gj._sweep._paths.set_paths(simulation(), {path: member})[0], [], [0], 3, None)[0]
-        for member in members.values()
+        build_cells(set_paths(simulation(), {path: member})[0], [], [0], 3, None)[0] for member in members.values()
     ]
     (group,) = group_cells(cells, True)
     assert group.branches == [(0,), (1,), (2,)] and len(group_cells(cells, False)) == 3

@@ -13,6 +13,8 @@ from ghostjax._tree import Ravel
 from ghostjax.tasks import models as M
 from ghostjax.tasks.models._layers import convolve, dropout, max_pool
 
+from ..programs import kept
+
 
 class LinenNet(linen.Module):
     @linen.compact
@@ -92,7 +94,7 @@ def test_battery(name):
     y, still, gradient = run(params, x, jax.random.key(2))
     again, still_again, _ = run(params, x, jax.random.key(2))
     other, still_other, _ = run(params, x, jax.random.key(3))
-    assert run._cache_size() == 1
+    assert kept(run) == 1
     assert y.shape == (2, outputs) and y.dtype == jnp.float32
     np.testing.assert_array_equal(y, again)
     np.testing.assert_array_equal(still, still_again)

@@ -188,7 +188,8 @@ def test_cifar10_pickles(tmp_path, writer):
 
 def test_cifar_binary_and_cifar100(tmp_path):
     ten, hundred = tmp_path / "cifar-10-batches-bin", tmp_path / "cifar-100-binary"
-    ten.mkdir(), hundred.mkdir()
+    ten.mkdir()
+    hundred.mkdir()
     x, labels = cifar_images(3), np.array([[1], [9], [0]], np.uint8)
     for name in [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]:
         (ten / f"{name}.bin").write_bytes(np.concatenate([labels, x], 1).tobytes())

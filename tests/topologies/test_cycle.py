@@ -26,7 +26,10 @@ class Start(gj.tasks.AbstractTask):
     """A model that is drawn, with nothing to learn."""
 
     dim: int = 3
-    num_nodes = N
+
+    @property
+    def num_nodes(self):
+        return N
 
     def init(self, key):
         return jax.random.normal(key, (self.dim,))
