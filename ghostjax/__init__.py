@@ -11,6 +11,7 @@ from ghostjax import (
     governance as governance,
     identity as identity,
     learners as learners,
+    ledger as ledger,
     metrics as metrics,
     ops as ops,
     protocols as protocols,

@@ -245,4 +245,4 @@ def remember(sim: "Simulation", before: State, after: State, round: Round) -> tu
     snapshots, age, (learner, protocol), restored = ring.restore(snapshots, back, age, parts)
     verdict = Verdict(verdict.factor, jnp.asarray(-1, jnp.int32))
     after = after._replace(learner=learner, protocol=protocol, verdict=verdict, snapshots=snapshots, age=age)
-    return after, {"age": age, "restored": jnp.where(restored, age, -1)}
+    return after, {"factor": verdict.factor, "age": age, "restored": jnp.where(restored, age, -1)}

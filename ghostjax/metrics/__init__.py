@@ -2,6 +2,7 @@
 
 from ghostjax.metrics._base import AbstractMetric as AbstractMetric, Output as Output
 from ghostjax.metrics.consensus import Consensus as Consensus
+from ghostjax.metrics.digest import Digest as Digest
 from ghostjax.metrics.dissimilarity import (
     Dissimilarity as Dissimilarity,
     DissimilarityFit as DissimilarityFit,

@@ -56,14 +56,16 @@ ALLOWED = {
     "_rollout": FOUNDATION | {"_simulation"},
     "_start": FOUNDATION | {"_simulation"},
     "_training": FOUNDATION | {"_participation", "_simulation", "_start"},
-    "sinks": FOUNDATION | {"_declared", "_training"},
+    "sinks": FOUNDATION | {"_declared", "_training", "ledger"},
+    # On the side of the sinks, outside of the round: what a round does it replays, and nothing in a round knows it.
+    "ledger": FOUNDATION | {"_run", "_simulation", "_step", "_training", "learners", "sinks"},
     "_run": FOUNDATION | {"_declared", "_participation", "_simulation", "_rollout", "_training", "sinks", "tasks"},
     "_sweep": FOUNDATION
     | STAGES
     | {"_declared", "_participation", "_simulation", "_rollout", "_run", "_training", "sinks", "metrics", "protocols"},
     "attribution": FOUNDATION | {"_participation", "_simulation", "_rollout", "_run", "_training"},
     "report": FOUNDATION | {"_declared", "_run", "_sweep", "attribution"},
-    "_verify": FOUNDATION | {"_run", "_sweep"},
+    "_verify": FOUNDATION | {"_run", "_sweep", "ledger"},
     "_load": FOUNDATION | {"_run", "_simulation", "cli"},
     "testing": None,
     "formal": None,
