@@ -99,6 +99,16 @@ def append(path: Path, content: bytes, flush: bool = False) -> None:
         _sync(path.parent)
 
 
+def flush(path: Path) -> None:
+    """Returns when what a file holds is on the disk, whoever wrote it."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    _sync(path.parent)
+
+
 def cut(path: Path, size: int) -> None:
     """Leaves the first `size` bytes of a log, on the disk when it returns."""
     handle = os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))

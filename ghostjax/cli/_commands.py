@@ -218,9 +218,10 @@ def _parse(name: str, kind: type, config_kind: type, argv: Sequence[str]) -> Any
 _HELP = {
     "resume": "ghostjax resume DIR [--rounds N]\n\nContinues the interrupted run or sweep in DIR to the same bits; "
     "a run, finished or not, to N rounds in all.",
-    "verify": "ghostjax verify DIR\n\nReads every file of the run or sweep in DIR and says of each that is not what "
-    "was written. Exit codes: 0 whole, 1 damaged or forged, 2 nothing that ghostjax wrote.\nA sha256 is no signature: "
-    "who can write the folder can seal what he writes.",
+    "verify": "ghostjax verify DIR\n\nReads every file of the run, sweep or ledger in DIR and says of each that is "
+    "not what was written; of a ledger, the first forged entry. Exit codes: 0 whole, 1 damaged or forged, 2 nothing "
+    "that ghostjax wrote.\nA sha256 is no signature: who can write the folder can seal what he writes. Heads of a "
+    "ledger may be signed (ghostjax run --ledger DIR --ledger-key FILE).",
     "report": "ghostjax report DIR\n\nWrites the page of the run or sweep in DIR again.",
 }
 

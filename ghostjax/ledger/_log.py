@@ -1,12 +1,13 @@
 """A log in a folder: entries that are on the disk and under a head before anybody is told that they are."""
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ghostjax._border import folder
-from ghostjax._files import append, create, cut, lock, remove_drafts, unlock, unwritable
+from ghostjax._files import append, create, cut, flush, lock, remove_drafts, unlock, unwritable
 from ghostjax._types import ConfigurationError, require
 from ghostjax.ledger import _disk
 from ghostjax.ledger._disk import Damaged
@@ -62,11 +63,10 @@ class Log:
         self.directory = folder(directory, "Log", "directory")
         self._lock: int | None = None
         self._key = key if isinstance(key, Key) or key is None else read_key(key)
-        if readonly:
-            require(is_ledger(self.directory), "Log", "directory", self.directory, "holds no ledger")
-        else:
-            self._claim(about)
+        require(not readonly or is_ledger(self.directory), "Log", "directory", self.directory, "holds no ledger")
         try:
+            if not readonly:
+                self._claim(about)
             self._known(about, readonly)
             self._load(readonly)
         except Damaged as error:
@@ -199,7 +199,15 @@ class Log:
             require(mine == self.public_key, call, "key", "another" if mine else None, remedy)
 
     def _load(self, readonly: bool) -> None:
-        """Reads what is acknowledged; a writer cuts what is not."""
+        """Reads what is acknowledged; a writer cuts what is not.
+
+        A head may have been written by a process that died before it was flushed. It is flushed before anybody sees it,
+        or a power loss could take it back. What a head counts was flushed before it was written.
+        """
+        if os.path.lexists(self.directory / _disk.HEADS):
+            # Where nothing may be written, not even to the disk's own memory, nothing new can lie either.
+            with contextlib.suppress(*([OSError] if readonly else [])):
+                flush(self.directory / _disk.HEADS)
         heads, end = _disk.read_heads(self.directory, self._origin)
         size = heads[-1].size if heads else 0
         leaves = _disk.read_leaves(self.directory)

@@ -28,9 +28,9 @@ class Ledger(AbstractSink):
     A chunk's entries are one batch, acknowledged (`gj.ledger.Log`) when `rows` returns. With `every`, the host waits
     before rounds 0, `every`, `2 every`, ... and commits to what comes into them: the sha256 of the models, and a root
     over the identities named by `audited` (all unless given) of their memory, the row that they send and what it
-    counts for. `gj.ledger.evidence` makes a bundle of proofs from that. Key, simulation, start and program stand in the log
-    too: with the configuration it suffices to play the run again (`gj.ledger.training`). A decision that was taken on
-    the host is an entry, `decide`.
+    counts for. `gj.ledger.evidence` makes a bundle of proofs from that. Key, simulation, start and program stand in the
+    log too: with the configuration it suffices to play the run again (`gj.ledger.training`). A decision that was taken
+    on the host is an entry, `decide`.
 
     **Guarantee.** The log depends on the training, `every` and `audited` alone, not on the chunks: a run that is killed
     and continued goes on in the same log, without a round twice, to the same head as one that was not. A round that is

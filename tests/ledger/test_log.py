@@ -132,6 +132,21 @@ def test_a_writer_that_dies_at_any_file_operation_loses_nothing_acknowledged(tmp
         assert gj.verify(folder) == []
 
 
+def test_a_head_is_on_the_disk_before_anybody_sees_it(tmp_path, monkeypatch):
+    """A process may have died between writing a head and flushing it: whoever opens the log flushes it first."""
+    from ghostjax.ledger import _log
+
+    written(tmp_path)
+    order = []
+    flush, read = _log.flush, _disk.read_heads
+    monkeypatch.setattr(_log, "flush", lambda path: (order.append(path.name), flush(path)))
+    monkeypatch.setattr(_disk, "read_heads", lambda *args: (order.append("read"), read(*args))[1])
+    for readonly in (True, False):
+        with Log(tmp_path, readonly=readonly) as log:
+            assert len(log) == 6
+    assert order == [_disk.HEADS, "read"] * 2
+
+
 def killed(folder, kills, seed):
     worker = Path(__file__).with_name("killed_writer.py")
     done = subprocess.run(
@@ -178,7 +193,7 @@ def test_a_torn_tail_is_cut_and_an_acknowledged_one_never(tmp_path, name):
         shutil.copytree(tmp_path / "whole", folder)
         (folder / name).write_bytes(whole[:length])
         if name != _disk.HEADS:  # heads that are cut off leave the log of an earlier day
-            assert "an acknowledged entry is not given up" in refusal(lambda: Log(folder))
+            assert "an acknowledged entry is not given up" in refusal(lambda folder=folder: Log(folder))
             assert gj.verify(folder) != [] and (folder / name).read_bytes() == whole[:length]
 
 
@@ -212,7 +227,8 @@ def test_the_first_forged_entry_is_named(tmp_path):
         forge(folder, i, b"forged")
         forge(folder, 5, b"forged too")
         assert gj.verify(folder) == [f"entry {i} is forged: it is not the one that was acknowledged"]
-        assert f"entry {i} is not what was written" in refusal(lambda: list(Log(folder, readonly=True).entries()))
+        with Log(folder, readonly=True) as log:
+            assert f"entry {i} is not what was written" in refusal(lambda log=log: list(log.entries()))
 
 
 def test_who_forges_the_hash_too_is_found_by_the_head(tmp_path):
