@@ -177,9 +177,14 @@ class _Bundle:
         self._need(memory.keys() == known.keys(), f"the memory of round {round} is not that of the simulation")
         rows, weights = self._arrays[f"rows.{round}"], self._arrays[f"weights.{round}"]
         audited = start["audited"] or list(range(start["nodes"]))
+        lengths = self._arrays[f"lengths.{round}"]
+        proofs = self._arrays[f"identities.{round}"]
+        whole = len(lengths) == len(self._who) and int(lengths.sum()) == len(proofs)
+        self._need(whole, f"a proof of round {round} is not the one in the log")
+        shown = np.split(proofs, np.cumsum(lengths, dtype=int)[:-1])
         for i, one in enumerate(self._who):
             leaf = identity_leaf(one, [memory[name][i] for name in sorted(memory)], rows[i], weights[i])
-            proof = [h.tobytes() for h in self._arrays[f"identities.{round}"][i]]
+            proof = [one_hash.tobytes() for one_hash in shown[i]]
             there = includes(
                 leaf_hash(leaf), audited.index(one), len(audited), proof, bytes.fromhex(fixed["identities"])
             )

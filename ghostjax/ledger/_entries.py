@@ -54,7 +54,7 @@ def sha256(*arrays: Any) -> str:
     return digest.hexdigest()
 
 
-def sha256_of_row(row: Mapping[str, np.ndarray]) -> str:
+def sha256_of_row(row: Mapping[str, Any]) -> str:
     """The sha256 of all that a round recorded, by name."""
     digest = hashlib.sha256()
     for name in sorted(row):

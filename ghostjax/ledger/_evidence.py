@@ -136,7 +136,8 @@ def _facts(found: Scene, round: int, who: list[int], proofs: list[list[bytes]], 
     arrays: dict[str, Any] = {f"memory.{round}.{name}": leaf[who] for name, leaf in found.memory.items()}
     arrays |= {f"models.{round}": found.models} if shared else {}
     arrays |= {f"rows.{round}": found.rows[who], f"weights.{round}": found.weights[who]}
-    return arrays | {f"identities.{round}": np.stack([_hashes(proof) for proof in proofs])}
+    arrays[f"identities.{round}"] = _hashes([one for proof in proofs for one in proof])
+    return arrays | {f"lengths.{round}": np.asarray([len(proof) for proof in proofs], np.uint8)}
 
 
 def _hashes(proof: list[bytes]) -> np.ndarray:

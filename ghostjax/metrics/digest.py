@@ -66,7 +66,7 @@ class Digest(AbstractMetric):
         keys = jax.random.bits(stream(jax.random.key(self.key), "digest"), (self.words, 2, low.shape[1]), jnp.uint16)
         a, b = keys[:, 0].astype(jnp.uint32), keys[:, 1].astype(jnp.uint32)
         # In this order one pass over the rows serves a word, and nothing of size [m, words, d] is kept.
-        sums = [((low + a[k]) * (high + b[k])).sum(1, dtype=jnp.uint32) for k in range(self.words)]
+        sums = [((low + a[k : k + 1]) * (high + b[k : k + 1])).sum(1, dtype=jnp.uint32) for k in range(self.words)]
         return jnp.stack(sums, 1)
 
 

@@ -152,7 +152,7 @@ class Ledger(AbstractSink):
         facts = {"models": sha256(found.models), "identities": found.tree(self._who).root()}
         self._append([("state", round, facts)])
 
-    def _round(self, row: Mapping[str, np.ndarray], round: int) -> tuple[str, int, dict[str, Any]]:
+    def _round(self, row: Mapping[str, Any], round: int) -> tuple[str, int, dict[str, Any]]:
         facts: dict[str, Any] = {"weights": compact(self._training.weights[round]), "record": sha256_of_row(row)}
         digests = {name.removeprefix("digest_"): np.asarray(row[name]) for name in DIGESTS if name in row}
         if digests:

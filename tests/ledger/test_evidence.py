@@ -202,7 +202,7 @@ def test_a_bundle_of_sixteen_identities_of_1210_numbers_fits_into_a_megabyte(tmp
         path = evidence(training, folder, list(range(16)), 1, tmp_path / "b")
         sizes[type(learner).__name__] = path.stat().st_size, len(check(path, sim, 1).rounds)
     assert all(size <= 1_000_000 for size, _ in sizes.values())
-    assert sizes["Gradient"][1] == 8 and sizes["Momentum"][1] == 6
+    assert sizes["Gradient"][1] == 8 and sizes["Momentum"][1] == 5
 
 
 def test_a_row_has_the_same_bits_whoever_is_asked_with_it():

@@ -50,9 +50,9 @@ SIM = governed()
 WEIGHTS = np.random.default_rng(0).integers(0, 3, (20, 6)).astype(float) + np.eye(20, 6)
 
 
-def play(directory, *more, rounds=ROUNDS, sim=None, **kwargs):
+def play(kept, *more, rounds=ROUNDS, sim=None, **kwargs):
     given = {"every": EVERY, "key": None, "audited": None}
-    ledger = gj.sinks.Ledger(directory, **{k: kwargs.pop(k, v) for k, v in given.items()})
+    ledger = gj.sinks.Ledger(kept, **{k: kwargs.pop(k, v) for k, v in given.items()})
     options = {"chunk": 2, "progress": None, "participation": WEIGHTS[:rounds], **kwargs}
     return gj.simulate(SIM if sim is None else sim, rounds, SEED, sinks=[ledger, *more], **options)
 
@@ -117,7 +117,7 @@ def test_equal_facts_are_equal_bytes_and_other_bytes_are_refused(whole):
         assert next(iter(faults(wrong))).startswith(told)
 
 
-@pytest.mark.parametrize("chunk", [1, 5, "auto"])
+@pytest.mark.parametrize("chunk", [5, *(pytest.param(one, marks=pytest.mark.slow) for one in (1, "auto"))])
 def test_the_log_does_not_depend_on_the_chunks(tmp_path, whole, chunk):
     same(play(tmp_path / "log", chunk=chunk), whole[1])
     assert head(tmp_path / "log") == head(whole[0])
