@@ -89,6 +89,7 @@ def evidence(
         audited = start["audited"] or list(range(start["nodes"]))
         require(every is not None, "evidence", "directory", directory, "its ledger commits to no rows; log with every=")
         require(set(who) <= set(audited), "evidence", "accused", shown(accused), f"audited are {shown(audited)}")
+        assert every is not None
         there = candidates(every, played(facts[-1]))
         require(len(there) > 0, "evidence", "directory", directory, "no round is logged there")
         most = _fitting(training, len(who)) if rounds is None else whole(rounds, "evidence", "rounds", 1)

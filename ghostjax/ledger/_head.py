@@ -47,7 +47,8 @@ class Head(NamedTuple):
         """The head that `text` wrote; `ConfigurationError` for anything else."""
         try:
             plain = json.loads(text)
-            head = cls(*(bytes.fromhex(plain[name]) if name != "size" else plain[name] for name in cls._fields))
+            origin, root, signature = (bytes.fromhex(plain[name]) for name in ("origin", "root", "signature"))
+            head = cls(origin, plain["size"], root, signature)
             whole = len(head.origin) == len(head.root) == WIDTH and len(head.signature) in (0, 64)
             if type(head.size) is int and 0 <= head.size < 2**63 and whole:
                 return head

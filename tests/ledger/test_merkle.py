@@ -48,14 +48,19 @@ def test_roots_of_every_size_however_the_leaves_came():
     assert grown.leaf(7) == LEAVES[7]
 
 
-def test_every_inclusion_proof_of_every_size_is_accepted():
-    for n in range(1, MOST + 1):
+SIZES = pytest.mark.parametrize("sizes", [range(1, 81), pytest.param(range(81, MOST + 1), marks=pytest.mark.slow)])
+
+
+@SIZES
+def test_every_inclusion_proof_of_every_size_is_accepted(sizes):
+    for n in sizes:
         for i in range(n):
             assert includes(LEAVES[i], i, n, TREE.inclusion(i, n), ROOTS[n])
 
 
-def test_every_consistency_proof_of_every_size_is_accepted():
-    for n in range(1, MOST + 1):
+@SIZES
+def test_every_consistency_proof_of_every_size_is_accepted(sizes):
+    for n in sizes:
         for m in range(1, n + 1):
             assert extends(m, ROOTS[m], n, ROOTS[n], TREE.consistency(m, n))
 
@@ -89,10 +94,13 @@ def test_every_flipped_bit_is_refused_up_to_size_20():
             assert all(refused_consistency(m, n, bit) for bit in range(256 * (2 + len(TREE.consistency(m, n)))))
 
 
-@pytest.mark.parametrize("sizes", [pytest.param((1, 21), id="small"), pytest.param((21, 2000), id="large")])
-def test_drawn_flips_are_refused(sizes):
-    rng = np.random.default_rng(1)
-    for _ in range(10_000 if sizes[0] > 20 else 2_000):
+@pytest.mark.parametrize(
+    ("sizes", "draws"),
+    [((1, 21), 1_000), ((21, 2000), 1_000), pytest.param((21, 2000), 10_000, marks=pytest.mark.slow)],
+)
+def test_drawn_flips_are_refused(sizes, draws):
+    rng = np.random.default_rng(draws)
+    for _ in range(draws):
         n = int(rng.integers(*sizes))
         i, m = int(rng.integers(n)), int(rng.integers(1, n + 1))
         assert refused_inclusion(i, n, int(rng.integers(256 * (2 + len(TREE.inclusion(i, n))))))
