@@ -58,6 +58,8 @@ def _rows(
     sim = this_round(simulation, at)
     # What is not an identity's own is that of the state before any round: a message does not depend on it.
     blank = simulation.init(key, theta)
+    # Drawn once for all places: everybody's first batch is in one draw of the task.
+    first = sim.task.sample(at("batch", 0)), per_node(at("node", 0), n)
 
     def one(given: tuple[Array, dict[str, Array]]) -> Array:
         i, own = given
@@ -66,8 +68,10 @@ def _rows(
             return jax.lax.dynamic_slice_in_dim(leaf, i, 1)
 
         def objective(models: Array, draw: Any) -> tuple[Array, Array]:
-            batch = jax.tree.map(place, sim.task.sample(at("batch", draw)))
-            return local_gradients(sim.task, sim.ravel, models, batch, place(per_node(at("node", draw), n)))
+            again = not (isinstance(draw, int) and draw == 0)
+            drawn = (sim.task.sample(at("batch", draw)), per_node(at("node", draw), n)) if again else first
+            batch, keys = jax.tree.map(place, drawn)
+            return local_gradients(sim.task, sim.ravel, models, batch, keys)
 
         state = with_identity(simulation, blank, {name: leaf[None] for name, leaf in own.items()})
         learner = jax.tree.map(lambda leaf: place(leaf) if is_per_identity(leaf, n) else leaf, sim.learner)

@@ -118,13 +118,14 @@ class _Bundle:
         self._need(signed or public_key is None, "its head is not signed by this key")
         self._need(signed or not mine.signature, "its head is not signed by the key of its log")
         start, program = self._facts[0], self._facts[self._manifest["program"]]
-        self._same_program(simulation, start, program)
+        like = jax.eval_shape(simulation.init, jax.random.key(0))
+        self._same_program(simulation, start, program, like)
         rounds = self._drawn(seed, start)
         key = jax.random.wrap_key_data(jnp.asarray(start["key"]["key"], jnp.uint32), impl=start["key"]["impl"])
         replay, shape = CanonicalReplay(simulation), (len(rounds), len(self._who))
         deviation, weights = np.zeros(shape), np.zeros(shape)
         for i, round in enumerate(rounds):
-            models, memory, rows, weights[i] = self._scene(round, start, simulation)
+            models, memory, rows, weights[i] = self._scene(round, start, simulation, like)
             honest = replay.rows(key, round, models, memory, self._who)
             deviation[i] = np.where(weights[i] > 0, _apart(rows, honest), np.nan)
         here = json.loads(json.dumps(environment(simulation)))
@@ -146,11 +147,14 @@ class _Bundle:
         self._need(there, f"entry {index} is not under its head")
         return decode(entry)
 
-    def _same_program(self, simulation: Simulation, start: Any, program: Any) -> None:
+    def _same_program(self, simulation: Simulation, start: Any, program: Any, like: Any) -> None:
         self._need(start["kind"] == "run" and program["kind"] == "program", "it does not say what was played")
         same = fingerprint(json.loads(json.dumps(describe(simulation)))) == start["simulation"]
         self._need(same, "its log is of another simulation; give the one that was logged")
-        self._need(program_digest(simulation) == program["program"], "a round of the simulation is another program now")
+        self._need(
+            program_digest(simulation, None, like) == program["program"],
+            "a round of the simulation is another program now",
+        )
 
     def _drawn(self, seed: int, start: Any) -> list[int]:
         last = self._facts[self._head.size - 1]
@@ -162,7 +166,7 @@ class _Bundle:
         self._need(known, "it accuses identities that are not audited")
         return drawn(seed, self._head.root, there, most)
 
-    def _scene(self, round: int, start: Any, simulation: Simulation) -> tuple[Any, dict[str, Any], Any, Any]:
+    def _scene(self, round: int, start: Any, simulation: Simulation, like: Any) -> tuple[Any, dict[str, Any], Any, Any]:
         """Models, memory, rows and weights of a round, all of them under the head."""
         found = {(one["kind"], one["round"]): one for one in self._facts.values()}
         self._need(("state", round) in found and ("round", round) in found, f"round {round} is missing")
@@ -173,7 +177,7 @@ class _Bundle:
             self._need(sha256(models) == fixed["models"], f"the model of round {round} is not the one in the log")
         prefix = f"memory.{round}."
         memory = {name.removeprefix(prefix): leaf for name, leaf in self._arrays.items() if name.startswith(prefix)}
-        known = per_identity(simulation, jax.eval_shape(simulation.init, jax.random.key(0)))
+        known = per_identity(simulation, like)
         self._need(memory.keys() == known.keys(), f"the memory of round {round} is not that of the simulation")
         rows, weights = self._arrays[f"rows.{round}"], self._arrays[f"weights.{round}"]
         audited = start["audited"] or list(range(start["nodes"]))
