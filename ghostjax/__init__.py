@@ -14,6 +14,7 @@ from ghostjax import (
     identity as identity,
     incident as incident,
     learners as learners,
+    ledger as ledger,
     metrics as metrics,
     ops as ops,
     protocols as protocols,

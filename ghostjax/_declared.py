@@ -126,8 +126,9 @@ def _outputs(treedef: Any, shapes: tuple, per_receiver: bool) -> dict[str, Outpu
             shape, call = jnp.shape(verdict.factor), type(governance).__name__
             require(shape == (n,), call, "factor", f"shape {shape}", f"return a factor for each identity, ({n},)")
             _declare(
-                call, {**values, **dict.fromkeys(CLOCKS, round.index)}, {**governance.outputs, **CLOCKS}, 1, found, n
-            )
+                call, {**values, "factor": verdict.factor, **dict.fromkeys(CLOCKS, round.index)},
+                {**governance.outputs, "factor": FACTOR, **CLOCKS}, 1, found, n,
+            )  # fmt: skip
         _check_electorate(governance, electorate, readings, n)
 
     jax.eval_shape(trace, arrays)
@@ -172,6 +173,8 @@ CLOCKS = {
     "restored": Output(long_name="age of the snapshot that was restored, -1 if none was", units="rounds"),
 }
 """Entries that a round with governance records about its clocks."""
+FACTOR = Output(dims=("node",), long_name="what governance multiplies the weight in the next round with")
+"""What a round with governance records of its verdict."""
 
 
 def _of_reading(what: str, name: str, ndim: int, dims: tuple[str, ...] | None) -> Output:

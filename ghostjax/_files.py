@@ -1,6 +1,7 @@
 """The one place that writes and reads files: whole or not at all, and plain files only, so that no pipe blocks it."""
 
 import hashlib
+import importlib
 import os
 import re
 import socket
@@ -28,10 +29,13 @@ def write_atomic(path: Path, content: bytes) -> None:
     _sync(path.parent)
 
 
-def create(path: Path, content: bytes) -> bool:
-    """As `write_atomic`, but only if nothing is at `path`. One of several writers gets True, and its bytes stay."""
+def create(path: Path, content: bytes, mode: int = 0o666) -> bool:
+    """As `write_atomic`, but only where nothing stands: of several that try, one gets True, and its bytes stay.
+
+    `mode` is that of the file and of its draft: with 0o600 nobody but the owner reads it at any moment.
+    """
     os.makedirs(path.parent, exist_ok=True)
-    draft = _drafted(path, content)
+    draft = _drafted(path, content, mode)
     try:
         os.link(draft, path)
     except FileExistsError:
@@ -42,11 +46,11 @@ def create(path: Path, content: bytes) -> bool:
     return True
 
 
-def _drafted(path: Path, content: bytes) -> Path:
+def _drafted(path: Path, content: bytes, mode: int = 0o666) -> Path:
     """A file beside `path` with `content`, flushed to the disk."""
     draft = draft_path(path)
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
         try:
             view = memoryview(content)
             while view:
@@ -76,15 +80,64 @@ def read_plain(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def append(path: Path, content: bytes) -> None:
-    """Adds `content` to a log. A crash may leave a part of it; the next writer has to remove that part."""
+def append(path: Path, content: bytes, flush: bool = False) -> None:
+    """Adds `content` to a log: a crash may leave a part of it, which whoever continues the log has to mend.
+
+    With `flush` it is on the disk when this returns, and so is a new file in its folder.
+    """
+    new = flush and not os.path.lexists(path)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
     try:
         view = memoryview(content)
         while view:
             view = view[os.write(handle, view) :]
+        if flush:
+            os.fsync(handle)
     finally:
         os.close(handle)
+    if new:
+        _sync(path.parent)
+
+
+def flush(path: Path) -> None:
+    """Returns when what a file holds is on the disk, whoever wrote it."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    _sync(path.parent)
+
+
+def cut(path: Path, size: int) -> None:
+    """Leaves the first `size` bytes of a log, on the disk when it returns."""
+    handle = os.open(path, os.O_WRONLY | getattr(os, "O_BINARY", 0))
+    try:
+        os.ftruncate(handle, size)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def lock(path: Path) -> int | None:
+    """A handle that holds the lock at `path` until it is closed or its process ends; None where another one does."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if os.name == "posix":
+            fcntl = importlib.import_module("fcntl")
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            msvcrt = importlib.import_module("msvcrt")
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def unlock(handle: int) -> None:
+    """Gives a lock up."""
+    os.close(handle)
 
 
 def first_line(path: Path, most: int = 4096) -> bytes | None:

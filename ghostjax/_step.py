@@ -295,7 +295,7 @@ def remember(sim: "Simulation", before: State, after: State, round: Round) -> tu
         after = after._replace(**select(verdict.renew, fresh, dict(zip(fresh, watched, strict=True))))
     verdict = verdict._replace(back=jnp.asarray(-1, jnp.int32))
     after = after._replace(learner=learner, protocol=protocol, verdict=verdict, snapshots=snapshots, age=age)
-    return after, {"age": age, "restored": jnp.where(restored, age, -1)}
+    return after, {"factor": verdict.factor, "age": age, "restored": jnp.where(restored, age, -1)}
 
 
 def _age_after(before: State) -> Array:

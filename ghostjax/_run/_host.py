@@ -72,8 +72,16 @@ class Host:
         """Whether all rows must reach the host before the round after `done` is played."""
         return bool(self._deciding(done)) or (self.keeper is not None and self.keeper.due())
 
+    def look(self, state: Any, done: int) -> None:
+        """Shows the state before round `done` to the sinks that want it."""
+        for sink in self._deciding(done):
+            if sink.looks is not None:
+                self._tell_one(sink, lambda sink: sink.looks(state, done))
+
     def settle(self, state: Any, done: int, last: bool = False) -> None:
-        """Saves `state` if a checkpoint is due. All rows of `done` rounds have reached the host, and it is theirs."""
+        """All rows of `done` rounds were seen, and `state` is the one after them: sinks look, it is saved if due."""
+        if not last:
+            self.look(state, done)
         new = self.pieces[self._kept :]
         if self.keeper is None or not new or not (last or self.keeper.due()):
             return
@@ -106,8 +114,11 @@ class Host:
 
     def _tell(self, call: Callable[[AbstractSink], None]) -> None:
         for sink in self._sinks:
-            if all(sink is not failed for failed, _ in self._failures):
-                try:
-                    call(sink)
-                except Exception as error:
-                    self._failures.append((sink, error))
+            self._tell_one(sink, call)
+
+    def _tell_one(self, sink: AbstractSink, call: Callable[[Any], None]) -> None:
+        if all(sink is not failed for failed, _ in self._failures):
+            try:
+                call(sink)
+            except Exception as error:
+                self._failures.append((sink, error))

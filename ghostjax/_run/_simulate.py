@@ -102,8 +102,9 @@ def simulate(
             state, root = first_state(training), training.key
             dims = recorded_dims(training.simulation, root, state)
             keeper = None
-            if path is not None:
+            if path is not None or sinks:
                 provenance["program"] = program_digest(training.simulation, root, state)
+            if path is not None:
                 if found is not None:
                     _checkpoint.check_program(found.status.manifest, provenance, path, allow_layout_change)
                 keeper = prepare(path, found, resume, checkpoint_seconds, provenance, training, state)
@@ -137,6 +138,8 @@ def extend(run: Run, rounds: int, participation: Any, options: dict[str, Any]) -
     sizer = ChunkSizer(options.get("chunk", "auto"), "Run.extend")
     followers = _followers(options.get("progress", "auto"), options.get("sinks", ()), "Run.extend")
     provenance = {**run.provenance, "rounds": rounds, "participation": describe(training.declared)}
+    if options.get("sinks"):
+        provenance["program"] = program_digest(training.simulation, training.key, run.state)
     with Host(followers) as host:
         host.begin(Beginning(training, provenance, run.rounds, run.record, _name(provenance)))
         state, done = _play(training, jax.tree.map(jnp.copy, run.state), sizer, host, run.rounds)
@@ -163,6 +166,8 @@ def _play(training: Training, state: Any, sizer: ChunkSizer, host: Host, done: i
     def fetch(record: Any, start: int, count: int) -> dict[str, np.ndarray]:
         return with_blanks(fetched(record, count), outputs, start)
 
+    if done < training.rounds:
+        host.look(state, done)
     return play(step, fetch, training.rounds, sizer, state, host, done)
 
 

@@ -6,7 +6,7 @@
     ghostjax resume DIR           continue an interrupted run or sweep to the same bits
     ghostjax resume DIR --rounds N  continue a run to N rounds, those played included
     ghostjax report DIR           write the page of a run or sweep again
-    ghostjax verify DIR           read every file of a run or sweep: one line for each that has changed
+    ghostjax verify DIR           read every file of a run, sweep or ledger: one line for each that is not what it was
     ghostjax check [PATH ...]     explore specifications, kill their mutants, play them at random
     ghostjax list [FAMILY ...]    all names of rules, attacks, tasks, ...
     ghostjax doctor               devices, versions, writable folders

@@ -20,8 +20,10 @@ from ghostjax.cli._config import at, dump, HOW, load, participation, RunConfig, 
 from ghostjax.cli._flags import parse
 from ghostjax.cli._tables import print_table
 from ghostjax.cli._yaml import parse as read_back
+from ghostjax.ledger._log import is_ledger
+from ghostjax.ledger._verify import standing
 from ghostjax.report import comparison, write
-from ghostjax.sinks import TensorBoard
+from ghostjax.sinks import Ledger, TensorBoard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +57,9 @@ def run(argv: Sequence[str], console: Console) -> int:
 def sweep(argv: Sequence[str], console: Console) -> int:
     """`ghostjax sweep CONFIG.yaml [flags]`."""
     options = _parse("sweep", SweepOptions, SweepConfig, argv)
-    require(
-        not options.config.track, "sweep", "track", options.config.track, "only a single run is tracked; leave it out"
-    )
+    for name in ("track", "ledger", "ledger_key", "ledger_every"):
+        given = getattr(options.config, name)
+        require(not given, "sweep", name, given, "only a single run is followed; leave it out")
     require(options.config.axes, "sweep", "axes", options.config.axes, "name at least one axis in the YAML file")
     shard = _shard(options.shard)
     with _owned(options.out, "sweep.yaml", options.config):
@@ -111,11 +113,15 @@ def verify(argv: Sequence[str], console: Console) -> int:
     if "-h" in argv or "--help" in argv:
         console.print(_HELP["verify"])
         return OK
-    require(len(argv) == 1, "verify", "DIR", " ".join(argv) or "nothing", "name one folder of a run or sweep")
+    require(
+        len(argv) == 1, "verify", "DIR", " ".join(argv) or "nothing", "name one folder of a run, a sweep or a ledger"
+    )
     faults = verify_folder(argv[0])
     for fault in faults:
         console.print(fault)
     console.print(f"{argv[0]}: {f'{len(faults)} faults' if len(faults) > 1 else '1 fault' if faults else 'whole'}")
+    if not faults and is_ledger(Path(argv[0]).expanduser()):
+        console.print(standing(Path(argv[0]).expanduser()))
     return DAMAGED if faults else OK
 
 
@@ -139,6 +145,7 @@ def report(argv: Sequence[str], console: Console) -> int:
 
 
 def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Console) -> int:
+    kept = _ledgers(config)
     run = simulate(
         sim,
         config.rounds,
@@ -149,7 +156,7 @@ def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Conso
         checkpoint_seconds=config.checkpoint_seconds,
         allow_layout_change=config.allow_layout_change,
         progress=None if config.progress == "none" else config.progress,
-        sinks=[TensorBoard(config.track)] if config.track else [],
+        sinks=[*([TensorBoard(config.track)] if config.track else []), *kept],
         config=dataclasses.asdict(config),
     )
     console.print(run.result.value)
@@ -159,8 +166,19 @@ def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Conso
     records = {config.aggregator: {name: column[None] for name, column in run.record.items()}}
     print_table(console, *comparison.table(records))
     console.print(f"results: {folder / 'results.nc'}")
+    for ledger in kept:
+        console.print(f"ledger: {ledger.directory}, {standing(ledger.directory)}")
     console.print(f"report: {_pages.run_page(folder, run, dump(config), config.aggregator)}")
     return OK if run.result.ok else FAILED
+
+
+def _ledgers(config: RunConfig) -> list[Ledger]:
+    """The ledger that the configuration asks for, if it does."""
+    alone = config.ledger or not (config.ledger_key or config.ledger_every)
+    require(alone, "run", "ledger", "none", "a key and a period are those of a ledger; name its folder, --ledger DIR")
+    require(config.ledger_every >= 0, "run", "ledger_every", config.ledger_every, "must not be negative")
+    every = config.ledger_every or None
+    return [Ledger(config.ledger, key=config.ledger_key or None, every=every)] if config.ledger else []
 
 
 def _finish_sweep(config: SweepConfig, folder: Path, console: Console, shard: tuple[int, int] = (0, 1)) -> int:
@@ -200,9 +218,10 @@ def _parse(name: str, kind: type, config_kind: type, argv: Sequence[str]) -> Any
 _HELP = {
     "resume": "ghostjax resume DIR [--rounds N]\n\nContinues the interrupted run or sweep in DIR to the same bits; "
     "a run, finished or not, to N rounds in all.",
-    "verify": "ghostjax verify DIR\n\nReads every file of the run or sweep in DIR and says of each that is not what "
-    "was written. Exit codes: 0 whole, 1 damaged or forged, 2 nothing that ghostjax wrote.\nA sha256 is no signature: "
-    "somebody who can write to the folder can seal any content.",
+    "verify": "ghostjax verify DIR\n\nReads every file of the run, sweep or ledger in DIR and says of each that is "
+    "not what was written; of a ledger, the first forged entry. Exit codes: 0 whole, 1 damaged or forged, 2 nothing "
+    "that ghostjax wrote.\nA sha256 is no signature: who can write the folder can seal what he writes. Heads of a "
+    "ledger may be signed (ghostjax run --ledger DIR --ledger-key FILE).",
     "report": "ghostjax report DIR\n\nWrites the page of the run or sweep in DIR again.",
 }
 

@@ -77,6 +77,12 @@ class RunConfig:
     """A bar on a terminal and lines elsewhere, always lines, or nothing."""
     track: str = ""
     """A folder for TensorBoard's event files, which needs `pip install 'ghostjax[track]'`; none unless given."""
+    ledger: str = ""
+    """A folder for a log of every round that nobody changes unnoticed; none unless given."""
+    ledger_key: str = ""
+    """The file of the key that signs the ledger, made if it is not there; needs `pip install 'ghostjax[ledger]'`."""
+    ledger_every: int = 0
+    """Rounds between two commitments of the ledger to the rows that identities send, for evidence; 0 for none."""
     allow_layout_change: bool = False
     """Whether a checkpoint of another device, mesh or float format may be continued."""
     variables: Annotated[dict[str, Any], tyro.conf.Suppress] = dataclasses.field(default_factory=dict)
@@ -118,9 +124,10 @@ EXPRESSIONS = (
 )
 """Fields that are written as calls."""
 NO_AXES = ("seed", "seeds", "rounds", "axes", "variables", "participation", "chunk", "checkpoint_seconds", "progress",
-           "track", "allow_layout_change")  # fmt: skip
-HOW = ("chunk", "checkpoint_seconds", "progress", "track", "allow_layout_change")
-"""Fields that change how a run is played, and no bit of its result."""
+           "track", "ledger", "ledger_key", "ledger_every", "allow_layout_change")  # fmt: skip
+HOW = ("chunk", "checkpoint_seconds", "progress", "track", "ledger", "ledger_key", "ledger_every",
+       "allow_layout_change")  # fmt: skip
+"""Fields that change how a run is played and no bit of it."""
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 """Words for a model's activation, e.g. `mlp((64, 64, 10), tanh)`."""
 

@@ -7,8 +7,8 @@ import optax
 
 from ghostjax._optimizer import Optimizer
 from ghostjax._simulation import Simulation
-from ghostjax.aggregators import AbstractAggregator, Mean
 from ghostjax._types import as_count, as_real
+from ghostjax.aggregators import AbstractAggregator, Mean
 from ghostjax.attacks import Backdoor
 from ghostjax.charters import BlankPixels
 from ghostjax.detectors import OwnPast, ShiryaevRoberts, Watch

@@ -4,6 +4,7 @@ from ghostjax.metrics._base import AbstractMetric as AbstractMetric, Output as O
 from ghostjax.metrics.audit import Audit as Audit
 from ghostjax.metrics.charter import Charter as Charter
 from ghostjax.metrics.consensus import Consensus as Consensus
+from ghostjax.metrics.digest import Digest as Digest
 from ghostjax.metrics.dissimilarity import (
     Dissimilarity as Dissimilarity,
     DissimilarityFit as DissimilarityFit,

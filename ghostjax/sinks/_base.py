@@ -1,7 +1,7 @@
 """The base class of sinks: objects on the host that follow a run."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,9 +38,9 @@ class AbstractSink(abc.ABC):
     An exception in `begin`, `rows` or `saved` ends the run. The rounds played are saved if the run has a directory, and
     the exception is raised with a note that says so. An exception in `end` becomes a warning, since the run is whole.
 
-    A sink that may end the run declares `every`, and sets `enough` to end it. The host waits for the rows and reads
-    `enough` after rounds `every`, `2 every`, ... So the round in which a run ends depends on its rows alone, and
-    neither on the chunks nor on stopping and continuing.
+    A sink that may end the run sets `every`, and `enough` once it has seen enough. It is asked after rounds `every`,
+    `2 every`, ..., for which the host waits, so that the round in which a run ends depends on its rows alone, and
+    neither on the chunks nor on stopping and continuing. A sink that needs the state there sets `looks` too.
 
     ```python
     >>> import ghostjax as gj
@@ -62,9 +62,11 @@ class AbstractSink(abc.ABC):
     """
 
     every: int | None = None
-    """The host reads `enough` every so many rounds; None for a sink that never ends a run."""
+    """Rounds between two looks at `enough`; None for a sink that never ends a run and needs no state."""
     enough: bool = False
     """Whether the run should end."""
+    looks: Callable[[Any, int], None] | None = None
+    """Called as `looks(state, round)` before rounds 0, `every`, `2 every`, ..., with the state that comes into them."""
 
     @abc.abstractmethod
     def begin(self, beginning: Beginning) -> None:

@@ -16,6 +16,7 @@ MISSION = ("admission", "robust_round", "slashing", "quorum_log", "spot_check", 
 FURTHER = (
     "quorum_rounds", "slashing_unbonding", "robust_rounds", "equivocation", "admission_rewards",
     "spot_check_bisection", "gossip_proofs", "quarantine_retention", "cell_store", "checkpoint", "council",
+    "ledger",
 )  # fmt: skip
 ALL = MISSION + FURTHER
 CLASSIC = tuple(

@@ -52,8 +52,8 @@ def test_the_code_is_what_was_specified_and_its_mutants_are_caught(name, case):
 
 
 def test_what_must_be_covered_is():
-    """Admission and weights, clipped and robust aggregation, the cell store, resuming: by code, and with mutants."""
-    assert {"admission", "robust_round", "robust_rounds", "cell_store", "checkpoint"} <= set(WITH_CODE)
+    """Admission, weights, clipped and robust aggregation, cells, resuming, the ledger: by code, and with mutants."""
+    assert {"admission", "robust_round", "robust_rounds", "cell_store", "checkpoint", "ledger"} <= set(WITH_CODE)
     for name in WITH_CODE:
         bindings = subject(name).found.bindings
         assert any(one.mutants for one in (*bindings.implementations.values(), *bindings.traces.values())), name

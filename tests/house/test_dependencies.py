@@ -39,8 +39,17 @@ def test_imports_and_declared_dependencies_are_the_same():
 
 
 def test_every_extra_is_for_something_here():
-    assert PROJECT["optional-dependencies"].keys() == {"track", "test", "dev", "docs", "cuda12", "cuda13", "tpu"}
+    assert PROJECT["optional-dependencies"].keys() == {
+        "track",
+        "ledger",
+        "test",
+        "dev",
+        "docs",
+        "cuda12",
+        "cuda13",
+        "tpu",
+    }
     # Imported by name, where it is installed.
-    tracked = [name for name in PROJECT["optional-dependencies"]["track"] for path in SOURCES
-               if f'import_module("{re.split("[>=]", name)[0]}' in path.read_text()]  # fmt: skip
-    assert tracked
+    for extra in ("track", "ledger"):
+        assert [name for name in PROJECT["optional-dependencies"][extra] for path in SOURCES
+                if f'import_module("{re.split("[>=]", name)[0]}' in path.read_text()]  # fmt: skip

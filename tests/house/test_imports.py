@@ -58,7 +58,9 @@ ALLOWED = {
     "_rollout": FOUNDATION | {"_simulation"},
     "_start": FOUNDATION | {"_simulation"},
     "_training": FOUNDATION | {"_participation", "_simulation", "_start"},
-    "sinks": FOUNDATION | {"_declared", "_training"},
+    "sinks": FOUNDATION | {"_declared", "_training", "ledger"},
+    # On the side of the sinks, outside of the round: what a round does it replays, and nothing in a round knows it.
+    "ledger": FOUNDATION | {"_run", "_simulation", "_step", "_training", "learners", "sinks"},
     "_run": FOUNDATION | {"_declared", "_participation", "_simulation", "_rollout", "_training", "sinks", "tasks"},
     "_sweep": FOUNDATION
     | STAGES
@@ -70,7 +72,7 @@ ALLOWED = {
     | {"_participation", "_simulation", "_rollout", "attribution", "charters", "correction", "detectors", "metrics"}
     | {"protocols"},
     "report": FOUNDATION | {"_declared", "_run", "_sweep", "attribution"},
-    "_verify": FOUNDATION | {"_run", "_sweep"},
+    "_verify": FOUNDATION | {"_run", "_sweep", "ledger"},
     "_load": FOUNDATION | {"_run", "_simulation", "cli"},
     "testing": None,
     "formal": None,

@@ -98,7 +98,7 @@ def test_the_device_plays_one_chunk_ahead(monkeypatch):
 @pytest.mark.parametrize("at", [{"row": 7}, {"saved": 6}])
 def test_an_exception_in_a_sink_loses_nothing(tmp_path, whole, at):
     failing, follower = Follower(**at), Follower()
-    with pytest.raises(Stop) as caught:
+    with pytest.raises(Stop):
         play(failing, follower, directory=tmp_path)
     played = checkpoint(tmp_path).round
     note = told.value.__notes__[0]
