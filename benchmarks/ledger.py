@@ -11,6 +11,7 @@ import hashlib
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,8 @@ N, ROUNDS, EVERY = 64, 200, 10
 
 def seconds(call, repeat=1):
     """CPU and wall seconds of the fastest of a few calls, and what the last one returned."""
-    times, found = [], None
+    times: list[tuple[float, float]] = []
+    found: Any = None
     for _ in range(repeat):
         cpu, wall = time.process_time(), time.perf_counter()
         found = call()

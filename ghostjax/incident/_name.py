@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -20,7 +19,7 @@ from ghostjax.incident._calibrate import Calibration, order_statistic
 from ghostjax.incident._groups import above_gap, jaccard, upper_group
 from ghostjax.incident._incident import Incident
 from ghostjax.incident._outcome import Finding, Outcome
-from ghostjax.incident._program import gradients
+from ghostjax.incident._program import gradients, Keys
 
 
 class AbstractNaming(Checked):
@@ -51,7 +50,7 @@ class Adjoint(AbstractNaming):
 
     def scores(self, outcomes: Sequence[Outcome], until: Sequence[int]) -> list[np.ndarray]:
         incident, found = outcomes[0].incident, []
-        keys = jnp.stack([one.key for one in outcomes])
+        keys = Keys.of([one.key for one in outcomes])
         held = np.stack([one.byzantine for one in outcomes])
         weights = np.broadcast_to(incident.weights, (len(outcomes), *incident.weights.shape))
         counts = np.asarray(until, np.int32) + 1

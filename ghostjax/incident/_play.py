@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ghostjax._border import member, shown, whole
@@ -13,7 +12,7 @@ from ghostjax._types import require
 from ghostjax.governance import Outcome as Ending
 from ghostjax.incident._incident import Incident
 from ghostjax.incident._outcome import Outcome
-from ghostjax.incident._program import first_states, rounds
+from ghostjax.incident._program import first_states, Keys, rounds
 
 
 def play(incident: Incident, keys: Any = 0, *, attacked: bool = True) -> Any:
@@ -38,30 +37,30 @@ def play(incident: Incident, keys: Any = 0, *, attacked: bool = True) -> Any:
     weights = np.broadcast_to(incident.weights, (len(roots), *incident.weights.shape))
     record = played(incident, roots, held, weights)
     found = [
-        outcome_of(incident, roots[i], attacked, {name: column[i] for name, column in record.items()})
+        outcome_of(incident, roots[i].key, attacked, {name: column[i] for name, column in record.items()})
         for i in range(len(roots))
     ]
     return found if several else found[0]
 
 
-def played(incident: Incident, keys: Any, held: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+def played(incident: Incident, keys: Keys, held: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     """The record of whole runs, `[m, rounds, ...]`."""
     counts = np.full(len(weights), incident.rounds, np.int32)
     states = first_states(incident.attacked, keys)
     return rounds(incident.attacked, keys, states, held, weights, counts)[1]
 
 
-def stacked(keys: Sequence[Any] | Any, call: str) -> Any:
+def stacked(keys: Sequence[Any] | Any, call: str) -> Keys:
     """Root keys as one array `[m]`."""
     roots = [root_key(key, call, "keys") for key in keys]
     require(len(roots) > 0, call, "keys", shown(keys), "give a seed, or a list of them")
-    return jnp.stack(roots)
+    return Keys.of(roots)
 
 
-def drawn(key: Any, name: str, count: int, call: str) -> Any:
+def drawn(key: Any, name: str, count: int, call: str) -> list[Any]:
     """`count` root keys of the stream `name`."""
     root = root_key(key, call)
-    return jnp.stack([stream(root, name, i) for i in range(whole(count, call, "count", low=1))])
+    return [stream(root, name, i) for i in range(whole(count, call, "count", low=1))]
 
 
 def outcome_of(incident: Incident, key: Any, attacked: bool, record: dict[str, np.ndarray]) -> Outcome:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,21 +20,46 @@ from ghostjax.attribution import Outcome
 from ghostjax.attribution._adjoint import gradient_at
 
 
+class Keys(eqx.Module):
+    """Root keys as plain data, `[m, k]`: what is a key only inside a program cannot be used twice outside of one."""
+
+    data: Any
+    impl: Any = eqx.field(static=True)
+
+    @classmethod
+    def of(cls, keys: Sequence[Any]) -> "Keys":
+        """Those of a list of root keys, all of one kind."""
+        typed = jnp.issubdtype(keys[0].dtype, jax.dtypes.prng_key)
+        impl = str(jax.random.key_impl(keys[0])) if typed else None
+        return cls(np.stack([np.asarray(jax.random.key_data(key) if typed else key) for key in keys]), impl)
+
+    @property
+    def key(self) -> Any:
+        """One of them."""
+        return self.data if self.impl is None else jax.random.wrap_key_data(self.data, impl=self.impl)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, i: int) -> "Keys":
+        return Keys(self.data[i], self.impl)
+
+
 def _of(simulation: Simulation, byzantine: Bool[Array, " n"]) -> Simulation:
     return replaced(simulation, byzantine=byzantine)
 
 
 @compiled
-def first_states(simulation: Simulation, keys: Any) -> State:
+def first_states(simulation: Simulation, keys: Keys) -> State:
     """The state before the first round, for every key."""
     # One after the other: a batch of random numbers takes three times as long to compile.
-    return jax.lax.map(simulation.init, keys)
+    return jax.lax.map(lambda one: simulation.init(one.key), keys)
 
 
 @compiled
 def _rounds(
     simulation: Simulation,
-    keys: Any,
+    keys: Keys,
     states: State,
     byzantine: Bool[Array, "m n"],
     weights: Float[Array, "m T n"],
@@ -41,7 +67,7 @@ def _rounds(
 ) -> tuple[State, Record]:
     def one(case: Any) -> tuple[State, Record]:
         key, state, held, w, count = case
-        return rollout_first(_of(simulation, held), key, w, state, count)
+        return rollout_first(_of(simulation, held), key.key, w, state, count)
 
     return jax.lax.map(one, (keys, states, byzantine, weights, counts))
 
@@ -49,7 +75,7 @@ def _rounds(
 @compiled
 def _gradients(
     simulation: Simulation,
-    keys: Any,
+    keys: Keys,
     byzantine: Bool[Array, "m n"],
     weights: Float[Array, "m T n"],
     counts: Int[Array, " m"],
@@ -57,7 +83,7 @@ def _gradients(
 ) -> tuple[Float[Array, " m"], Float[Array, "m T n"]]:
     def one(case: Any) -> tuple[Array, Array]:
         key, held, w, count = case
-        return gradient_at(_of(simulation, held), key, w, outcome, count)
+        return gradient_at(_of(simulation, held), key.key, w, outcome, count)
 
     return jax.lax.map(one, (keys, byzantine, weights, counts))
 
@@ -67,7 +93,7 @@ SIZE = 4
 
 
 def rounds(
-    simulation: Simulation, keys: Any, states: Any, byzantine: np.ndarray, weights: np.ndarray, counts: np.ndarray
+    simulation: Simulation, keys: Keys, states: Any, byzantine: np.ndarray, weights: np.ndarray, counts: np.ndarray
 ) -> tuple[Any, dict[str, np.ndarray]]:
     """The first `counts[i]` rounds of run i from `states[i]`: the states after them, and records `[m, T, ...]`."""
     return _in_batches(
@@ -76,7 +102,7 @@ def rounds(
 
 
 def gradients(
-    simulation: Simulation, keys: Any, byzantine: np.ndarray, weights: np.ndarray, counts: np.ndarray, outcome: Outcome
+    simulation: Simulation, keys: Keys, byzantine: np.ndarray, weights: np.ndarray, counts: np.ndarray, outcome: Outcome
 ) -> tuple[np.ndarray, np.ndarray]:
     """The outcome after `counts[i]` rounds of run i, `[m]`, and its derivative by every weight, `[m, T, n]`."""
     columns = (keys, byzantine, weights, counts)
@@ -100,8 +126,6 @@ def _in_batches(call: Callable, columns: Sequence[Any], total: int) -> Any:
         pieces = [first, *pool.map(batch, starts[1:])]
 
     def joined(*leaves: Any) -> Any:
-        if jnp.issubdtype(leaves[0].dtype, jax.dtypes.prng_key):
-            return jnp.concatenate(leaves)[:total]
         return np.concatenate([np.asarray(leaf) for leaf in leaves])[:total]
 
     return jax.tree.map(joined, *pieces)

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ghostjax._border import member, members, shown
@@ -13,8 +11,8 @@ from ghostjax._types import require
 from ghostjax.correction import AbstractCorrection, Case
 from ghostjax.incident._incident import Incident
 from ghostjax.incident._outcome import Outcome, Repaired
-from ghostjax.incident._play import played
-from ghostjax.incident._program import first_states, rounds
+from ghostjax.incident._play import played, stacked
+from ghostjax.incident._program import first_states, Keys, rounds
 
 
 class Runs:
@@ -22,7 +20,7 @@ class Runs:
 
     def __init__(self, outcomes: Sequence[Outcome]):
         self.incident = outcomes[0].incident
-        self.keys = jnp.stack([one.key for one in outcomes])
+        self.keys = Keys.of([one.key for one in outcomes])
         self.held = np.stack([one.byzantine for one in outcomes])
 
     def __call__(
@@ -89,6 +87,5 @@ def never(incident: Incident, keys: Any, *, named: Any = None, since: int | None
     weights = np.broadcast_to(incident.weights, (len(keys), *incident.weights.shape))
     first = np.full(len(keys), incident.t0 if since is None else since)
     case = Case(weights, named, first, first)
-    keys = keys if isinstance(keys, jax.Array) else jnp.stack(list(keys))
     held = np.broadcast_to(incident.owned, named.shape)
-    return played(incident, keys, held, case.without(first))
+    return played(incident, stacked(list(keys), "never"), held, case.without(first))

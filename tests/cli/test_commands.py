@@ -332,7 +332,8 @@ electorate: electorate(captured=0.25, accuracy=1)
     assert made.governance == gj.governance.Council(
         quorum=0.6, voting=1, timelock=2, pause=1, snapshots=gj.governance.Snapshots(capacity=4, every=2)
     )
-    assert float(made.electorate.captured) == 0.25 and made.owner.tolist() == [0, 1, 2, 3, 4, 4]
+    voters: Any = made.electorate
+    assert float(voters.captured) == 0.25 and made.owner is not None and made.owner.tolist() == [0, 1, 2, 3, 4, 4]
     assert load(Path(wrote("again.yaml", dump(config))), RunConfig) == config
     assert main(["list", "governance"]) == 0
     out = capsys.readouterr().out

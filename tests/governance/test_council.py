@@ -1,8 +1,6 @@
 """The council alone: when a vote is held, who decides it, what it comes to, and when it is carried out."""
 
-import importlib.util
 import math
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -14,10 +12,6 @@ import pytest
 import ghostjax as gj
 from ghostjax.governance import AbstractElectorate, Council, deliberate, Electorate, incidents, Kind, Outcome, Phase
 
-
-_spec = importlib.util.spec_from_file_location("governance_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
 
 N = 16
 RIGHT = Electorate(participation=1.0, accuracy=1.0)

@@ -1,8 +1,5 @@
 """A training that a council governs: at a server, in gossip, in a batch, in a sweep, resumed and attributed."""
 
-import importlib.util
-from pathlib import Path
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,11 +11,8 @@ import ghostjax as gj
 from ghostjax.attacks import AbstractStatelessAttack
 from ghostjax.governance import AbstractElectorate, Council, Electorate, incidents, Kind, Outcome, Scheduled
 
+from .table import council, watched
 
-_spec = importlib.util.spec_from_file_location("governance_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-council, watched = _module.council, _module.watched
 
 N, T, BEGINS = 6, 24, 10
 TASK = gj.tasks.quadratic(N, 3, noise=0.2)
@@ -139,6 +133,7 @@ def test_what_was_undone_or_paused_is_attributed_exactly_nothing():
     run = gj.simulate(governed(), T, progress=None)
     (only,) = incidents(run.record)
     cells = gj.attribution.adjoint(governed(), T, 0, probes=0).cells
+    assert cells is not None and only.executed is not None
     back = int(np.flatnonzero(run.record["age"] == only.restored)[0]) + 1
     np.testing.assert_array_equal(cells[back : only.executed + 1], 0)
     assert (cells[:back] != 0).all() and (cells[only.executed + 1 :, : N - 1] != 0).all()
@@ -157,6 +152,7 @@ def test_an_advisory_council_leaves_the_training_as_it_is(protocol):
 def test_detectors_begin_anew_after_an_execution():
     run = gj.simulate(governed(), T, progress=None)
     (only,) = incidents(run.record)
+    assert only.executed is not None
     quiet = slice(only.executed + 1, only.executed + 9)  # the stretch in which a reference of own past is learnt
     assert run.record["alarm_network"][only.executed] and not run.record["evidence_network"][quiet].any()
     kept = gj.simulate(governed(governance=council(rest=100, renew=False)), T, progress=None)

@@ -1,7 +1,5 @@
 """Every electorate keeps every law, and every law catches one that breaks it."""
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import equinox as eqx
@@ -15,11 +13,7 @@ from ghostjax.governance import AbstractElectorate, Electorate, Kind
 from ghostjax.testing import check_electorate
 from ghostjax.testing._electorates import LAWS
 
-
-_spec = importlib.util.spec_from_file_location("governance_table", Path(__file__).with_name("table.py"))
-_module = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_module)
-ELECTORATES = _module.ELECTORATES
+from .table import ELECTORATES
 
 
 @pytest.mark.parametrize("name", ELECTORATES)
@@ -75,11 +69,11 @@ def _counted(power):
 
 
 def eager(motion, people, key, knob):
-    eager.calls += 1
-    return people.power > eager.calls - 1
+    EAGER[0] += 1
+    return people.power > EAGER[0] - 1
 
 
-eager.calls = 0
+EAGER = [0]
 
 
 def unseeded(motion, people, key, knob):

@@ -75,6 +75,7 @@ def test_scores_are_those_of_the_adjoint(told, calibration):
     sim, until = calibration.incident.attacked, one.executed + 1
     loss = incident.CharterLoss(calibration.incident.charter)
     found = gj.attribution.adjoint(sim, until, one.key, outcome=loss, probes=0)
+    assert found.cells is not None
     np.testing.assert_allclose(-found.cells[one.start :].sum(0), one.finding.scores, rtol=1e-3, atol=1e-6)
 
 

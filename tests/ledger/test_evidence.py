@@ -5,13 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from run_problem import Points, simulation
 
 import ghostjax as gj
 from ghostjax._run._archive import pack, unpack
 from ghostjax.ledger import CanonicalReplay, check, evidence, Head, Log
 from ghostjax.ledger._draw import candidates, drawn
 from ghostjax.ledger._identities import scene
+
+from ..run.run_problem import Points, simulation
 
 
 N, D, ROUNDS, SEED = 6, 5, 8, 11

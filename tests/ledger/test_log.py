@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from crash_points import dying_at
 
 import ghostjax as gj
 from ghostjax.ledger import _disk, Head, includes, leaf_hash, Log, split_view, Tree
 from ghostjax.ledger._keys import can_sign
+
+from ..run.crash_points import dying_at
 
 
 BATCHES = [[b"one", b"two"], [b"three"], [b"", b"five" * 50, b"six"]]

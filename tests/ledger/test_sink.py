@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from run_problem import PerNode, same, simulation
 
 import ghostjax as gj
 from ghostjax.ledger import Log
 from ghostjax.ledger._entries import decode, encode, faults, sha256
+
+from ..run.run_problem import PerNode, same, simulation
 
 
 ROUNDS, SEED, EVERY = 12, 5, 4

@@ -1,5 +1,7 @@
 """Fingerprints on the device: the same for the same bits, another for any other, whatever the precision."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -64,7 +66,7 @@ def test_every_flipped_bit_is_seen_also_two_signs():
 
 def test_another_key_is_another_fingerprint_and_compiles_nothing():
     x = jax.random.normal(jax.random.key(1), (N, D))
-    digest = jax.jit(lambda metric, x: metric(round_of(x[0], x))["digest_rows"])
+    digest: Any = jax.jit(lambda metric, x: metric(round_of(x[0], x))["digest_rows"])
     assert (digest(Digest(key=1), x) != digest(Digest(key=2), x)).all()
     assert digest._cache_size() == 1
 

@@ -98,10 +98,10 @@ def test_the_device_plays_one_chunk_ahead(monkeypatch):
 @pytest.mark.parametrize("at", [{"row": 7}, {"saved": 6}])
 def test_an_exception_in_a_sink_loses_nothing(tmp_path, whole, at):
     failing, follower = Follower(**at), Follower()
-    with pytest.raises(Stop):
+    with pytest.raises(Stop) as caught:
         play(failing, follower, directory=tmp_path)
     played = checkpoint(tmp_path).round
-    note = told.value.__notes__[0]
+    note = caught.value.__notes__[0]
     assert "raised by the sink Follower" in note and f"its first {played} rounds are saved in {tmp_path}" in note
     assert 6 <= played < ROUNDS and len(follower.seen) == played, "the rows that were played reach the others"
     assert failing.calls[-1] == follower.calls[-1] == ("end", None)
