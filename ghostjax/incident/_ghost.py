@@ -1,5 +1,6 @@
 """The incident that carries the laboratory: a ghost on the wire."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from ghostjax.charters import BlankPixels
 from ghostjax.detectors import OwnPast, ShiryaevRoberts, Watch
 from ghostjax.incident._incident import Incident
 from ghostjax.learners import Momentum
-from ghostjax.metrics import Charter, Goal
+from ghostjax.metrics import AbstractMetric, Charter, Goal
 from ghostjax.protocols import Server
 from ghostjax.tasks import digits
 from ghostjax.tasks.models import MLP
@@ -32,6 +33,7 @@ def ghost(
     t0: int = 80,
     rounds: int = 240,
     burn_in: tuple[int, int] = (20, 60),
+    metrics: Sequence[AbstractMetric] = (),
     **options: Any,
 ) -> Incident:
     """One principal owns a quarter of a network that learns digits, and lets each identity push a little.
@@ -55,7 +57,7 @@ def ghost(
         "network": Watch(signal, "charter_rise", ShiryaevRoberts(), past),
         "identities": Watch(signal, "charter_push", ShiryaevRoberts(), past),
     }
-    simulation = Simulation(task, server, learner=Momentum(beta=as_real(0.0)), metrics=(Goal(),))
+    simulation = Simulation(task, server, learner=Momentum(beta=as_real(0.0)), metrics=(Goal(), *metrics))
     given = {
         "adversary": Backdoor(BlankPixels((32,)), target=as_count(3), eps=as_real(eps)),
         "owner": owned,

@@ -14,7 +14,7 @@ from ghostjax.incident._groups import above_gap, jaccard, upper_group
 def small(**options):
     """A loud adversary in a small network."""
     return incident.ghost(
-        **{"num_nodes": 16, "owned": 4, "eps": 3.0, "t0": 16, "rounds": 40, "burn_in": (4, 14), "delay": 4, **options}
+        **{"num_nodes": 16, "owned": 4, "eps": 3.0, "t0": 16, "rounds": 40, "burn_in": (4, 14), "delay": 10, **options}
     )
 
 

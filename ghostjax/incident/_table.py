@@ -1,0 +1,112 @@
+"""What became of incidents, in numbers: a row each, and what they come to."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ghostjax._border import members
+from ghostjax.incident._outcome import Outcome
+from ghostjax.incident._repair import never
+
+
+NEVER = float("nan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A row per incident, and medians over them.
+
+    | column | holds |
+    |---|---|
+    | `detect` | rounds from the start of the attack to the alarm of the network |
+    | `identity` | rounds to the first alarm of the second watch, that of identities |
+    | `decide` | rounds from the alarm to the execution |
+    | `since` | the estimate of the start minus the start |
+    | `right`, `wrong` | owned and honest identities that are named; `verdict` says whether any are |
+    | `executed` | the charter's loss at the execution minus that of the run that never had the owned identities |
+    | `nothing` | the same at the end, without a correction, and so for every correction by its name |
+    | `regret_NAME` | its sum over all rounds, from the start of the attack on |
+    | `gradients_NAME` | client gradients computed once more |
+
+    nan stands where it did not come to that.
+    """
+
+    rows: list[dict[str, Any]]
+
+    def column(self, name: str) -> np.ndarray:
+        """The values of one column, nan where a row has none."""
+        return np.array([row.get(name, NEVER) for row in self.rows])
+
+    @property
+    def names(self) -> list[str]:
+        """All columns, in order of appearance."""
+        return list(dict.fromkeys(name for row in self.rows for name in row))
+
+    def median(self, name: str) -> float:
+        """The median over the incidents that came to it; nan if none did."""
+        values = self.column(name).astype(float)
+        values = values[np.isfinite(values)]
+        return float(np.median(values)) if values.size else NEVER
+
+    def to_dataset(self) -> Any:
+        """An `xarray.Dataset` with the dimension `incident`."""
+        import xarray as xr
+
+        return xr.Dataset({name: ("incident", self.column(name)) for name in self.names})
+
+    def __str__(self) -> str:
+        names = [name for name in self.names if not name.startswith(("regret", "gradients"))]
+        cells = [[_shown(row.get(name, NEVER)) for name in names] for row in self.rows]
+        numbers = [name for name in names if name not in ("verdict", "result")]
+        cells.append([_shown(self.median(name)) if name in numbers else "median" for name in names])
+        widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
+        lines = [names, *cells]
+        return "\n".join(
+            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
+        )
+
+
+def table(outcomes: Sequence[Outcome]) -> Table:
+    """Every incident beside the run that never had the owned identities, which is played here."""
+    found = members(outcomes, Outcome, "table", "outcomes")
+    if not found:
+        return Table([])
+    incident = found[0].incident
+    before = never(incident, [one.key for one in found])["charter_loss"]
+    return Table([_row(one, loss) for one, loss in zip(found, before, strict=True)])
+
+
+def _row(one: Outcome, before: np.ndarray) -> dict[str, Any]:
+    incident = one.incident
+    alarm = one.alarms[incident.alarm]
+    others = [round for name, round in one.alarms.items() if name != incident.alarm]
+    second = min((round for round in others if round >= 0), default=-1)
+    row: dict[str, Any] = {
+        "result": one.result,
+        "detect": alarm - incident.t0 if alarm >= 0 else NEVER,
+        "identity": second - incident.t0 if second >= 0 else NEVER,
+        "decide": one.executed - alarm if one.executed >= 0 else NEVER,
+        "since": one.since[incident.alarm] - incident.t0 if alarm >= 0 else NEVER,
+    }
+    if one.finding is not None:
+        named = one.finding.named
+        row |= {"verdict": one.finding.verdict, "right": int((named & incident.owned).sum())}
+        row["wrong"] = int((named & ~incident.owned).sum())
+    harm = one.loss - before
+    row["executed"] = float(harm[one.executed]) if one.executed >= 0 else NEVER
+    row["nothing"], row["regret_nothing"] = float(harm[-1]), float(harm[incident.t0 :].sum())
+    for name, done in one.repairs.items():
+        harm = done.record["charter_loss"] - before
+        row |= {name: float(harm[-1]), f"regret_{name}": float(harm[incident.t0 :].sum())}
+        row[f"gradients_{name}"] = done.gradients
+    return row
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if not np.isfinite(value):
+        return "-"
+    return f"{value:g}" if float(value).is_integer() else f"{value:.3f}"
