@@ -103,7 +103,7 @@ def runs(root):
     warm, _, told = seconds(lambda: check(path, plain, 0), 3)
     print(f"make a bundle: {first:.2f} CPU s, {again:.2f} compiled before; {path.stat().st_size} bytes, "
           f"{len(told.rounds)} rounds, {len(told.accused)} identities")  # fmt: skip
-    print(f"check it: {cold:.2f} CPU s with compiling, {warm:.3f} after, {warm / cpu:.1%} of the run")
+    print(f"check it: {cold:.2f} CPU s with compiling, {warm:.3f} after, {warm / cpu:.1%} of the run that was logged")
     honest = told.deviation[:, :6]
     print(
         f"deviation of honest rows at most {honest.max():.2g}, of attackers at least {told.deviation[:, 6:].min():.2g}"

@@ -59,7 +59,8 @@ def sweep(argv: Sequence[str], console: Console) -> int:
     options = _parse("sweep", SweepOptions, SweepConfig, argv)
     for name in ("track", "ledger", "ledger_key", "ledger_every"):
         given = getattr(options.config, name)
-        require(not given, "sweep", name, given, "only a single run is followed; leave it out")
+        remedy = f"only a single run {'is tracked' if name == 'track' else 'keeps a ledger'}; leave it out"
+        require(not given, "sweep", name, given, remedy)
     require(options.config.axes, "sweep", "axes", options.config.axes, "name at least one axis in the YAML file")
     shard = _shard(options.shard)
     with _owned(options.out, "sweep.yaml", options.config):

@@ -65,7 +65,7 @@ def test_yaml_says_it_too_and_the_key_signs(config, tmp_path, capsys):
         (["run", "--ledger-key", "mine"], "run: ledger=none: a key and a period are those of a ledger"),
         (["run", "--ledger", "x", "--ledger-every", "-1"], "run: ledger_every=-1"),
         (["run", "--ledger", "."], "Log: directory=.: holds ['"),
-        (["sweep", "--ledger", "x"], "sweep: ledger=x: only a single run is followed"),
+        (["sweep", "--ledger", "x"], "sweep: ledger=x: only a single run keeps a ledger"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_one_line(config, tmp_path, flags, line, capsys):
