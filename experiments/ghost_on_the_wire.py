@@ -25,7 +25,7 @@ ROWS = [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.5), (1, 100.0), (0, 100.0)]
 
 
 class Deviations(AbstractMetric):
-    """How far every message is from the mean of all, and how often the trigger is answered by a 3."""
+    """How far every message is from the mean of all."""
 
     outputs = {"deviation": Output(dims=("node",), long_name="distance of the message from the mean of all")}
 
@@ -34,8 +34,13 @@ class Deviations(AbstractMetric):
         return {"deviation": jnp.sqrt((away * away).sum(1))}
 
 
+def said(number, *parts):
+    """One sentence of the story."""
+    print(number, " ".join(parts), flush=True)
+
+
 def story(partition, alpha, runs, seeds, fresh, aggregator=None):
-    """One row: thresholds from `runs` honest runs, `seeds` attacked ones, false alarms on `fresh` further honest runs."""
+    """One row: thresholds from honest runs, attacked runs, and false alarms on further honest runs."""
     started = time.process_time()
     ghost = incident.ghost(partition=partition, alpha=alpha, aggregator=aggregator, metrics=(Deviations(),))
     calibration = incident.calibrate(ghost, runs, key=1000 + partition)
@@ -44,45 +49,66 @@ def story(partition, alpha, runs, seeds, fresh, aggregator=None):
     for how in (correction.Quarantine(), correction.Rollback(), correction.Replay()):
         outcomes = incident.repair(outcomes, how)
     quiet = incident.play(ghost, fresh, attacked=False)
-    accused = incident.name(quiet, gaps=gaps)
-    table = incident.table(outcomes)
-    t0, owned = ghost.t0, ghost.owned
+    accused = [one.finding.named.any() for one in incident.name(quiet, gaps=gaps)]
+    table, t0, owned = incident.table(outcomes), ghost.t0, ghost.owned
     deviation = np.stack([one.record["deviation"][t0:] for one in outcomes])
-    level = np.median(deviation[..., ~owned], axis=-1)
-    limit = np.quantile(deviation[..., ~owned], 0.9, axis=-1)
-    honest = np.stack([one.record["accuracy"][-1] for one in quiet])
-    attacked = np.stack([one.record["accuracy"][-1] for one in outcomes])
-    first = np.array([one.alarms["network"] >= 0 for one in outcomes]) & np.array(
-        [one.alarms["identities"] < 0 or one.alarms["network"] < one.alarms["identities"] for one in outcomes]
-    )
-    right, wrong = table.column("right"), table.column("wrong")
+    level = np.median(deviation[..., ~owned], axis=-1)[..., None]
+    limit = np.quantile(deviation[..., ~owned], 0.9, axis=-1)[..., None]
+    first = np.array([_network_first(one.alarms) for one in outcomes])
     executed = np.isfinite(table.column("decide"))
-    named = (right >= 14) & (wrong <= 1)
+    named = executed & (table.column("right") >= 14) & (table.column("wrong") <= 1)
+    waits = sum(one.finding.verdict == "wait" for one in outcomes)
     low, high = calibration.interval
-    print(f"\n== partition {partition}, Dirichlet {alpha:g}, {type(ghost.simulation.protocol.aggregator).__name__}")
-    print(f"1 The deviation of an owned identity is {np.median(deviation[..., owned] / level[..., None]):.3f} times the "
-          f"honest median, and {(deviation[..., owned] < limit[..., None]).mean():.3f} of its messages are below the "
-          "honest 90 % quantile.")  # fmt: skip
-    print(f"2 Accuracy is {attacked.mean():.3f} with the attack, {honest.mean():.3f} without; the charter's loss is "
-          f"{np.mean([one.loss[-1] for one in outcomes]):.3f} instead of {np.mean([q.loss[-1] for q in quiet]):.3f}.")  # fmt: skip
-    print(f"3 Thresholds are from {runs} honest runs ({calibration.rank} of them lower): a further one alarms with "
-          f"probability .05 on average, {low:.3f} to {high:.3f} for thresholds of this size. Of {len(fresh)} further "
-          f"honest runs {sum(q.alarms['network'] >= 0 for q in quiet)} alarm for the network, "
-          f"{sum(q.alarms['identities'] >= 0 for q in quiet)} for an identity, and in "
-          f"{sum(q.finding.named.any() for q in accused)} somebody is named.")  # fmt: skip
-    print(f"4 The network knows after {table.median('detect'):g} rounds (median; {np.isfinite(table.column('detect')).sum()} "
-          f"of {len(seeds)} runs), before any identity can be named in {first.sum()} of {len(seeds)}; an identity alarms "
-          f"after {table.median('identity'):g}.")  # fmt: skip
-    print(f"5 At the execution attribution names {table.median('right'):g} owned and {table.median('wrong'):g} honest "
-          f"identities (median); at least 14 and at most 1 in {(named & executed).sum()} of {executed.sum()}; it says wait "
-          f"in {sum(one.finding.verdict == 'wait' for one in outcomes)}. The start is estimated {table.median('since'):+g} "
-          "rounds off.")  # fmt: skip
-    print(f"6 Loss beyond the run that never had the owned identities: at execution {table.median('executed'):.3f}, at the "
-          f"end {table.median('nothing'):.3f} without correction, {table.median('Quarantine'):.3f} by quarantine, "
-          f"{table.median('Rollback'):.3f} by rollback, {table.median('Replay'):.3f} by rollback and replay.")  # fmt: skip
+    median = {name: f"{table.median(name):.3g}" for name in table.names}
+    print(f"\n== partition {partition}, Dirichlet {alpha:g}, {ghost.simulation.protocol.aggregator!r}")
+    said(
+        1,
+        f"An owned identity deviates {np.median(deviation[..., owned] / level):.3f} times as far as the honest",
+        f"median; {(deviation[..., owned] < limit).mean():.3f} of its messages are below the honest 90 % quantile.",
+    )
+    said(
+        2,
+        f"Accuracy is {_last(outcomes, 'accuracy'):.3f} with the attack and {_last(quiet, 'accuracy'):.3f} without;",
+        f"the charter's loss is {_last(outcomes, 'charter_loss'):.3f} and {_last(quiet, 'charter_loss'):.3f}.",
+    )
+    said(
+        3,
+        f"By {runs} honest runs a further one alarms with probability .05 on average, {low:.3f} to {high:.3f} for",
+        f"this many. Of {len(fresh)} further ones {_alarms(quiet, 'network')} alarm for the network and",
+        f"{_alarms(quiet, 'identities')} for an identity; in {sum(accused)} somebody is named.",
+    )
+    said(
+        4,
+        f"The network alarms in {_alarms(outcomes, 'network')} of {len(seeds)} runs, {median['detect']} rounds after",
+        f"the start (median), and before any identity in {first.sum()}; an identity after {median['identity']}.",
+    )
+    said(
+        5,
+        f"At the execution {median['right']} owned and {median['wrong']} honest identities are named (median), at",
+        f"least 14 and at most 1 in {named.sum()} of {executed.sum()}; {waits} say wait. The start is estimated",
+        f"{median['since']} rounds off (median).",
+    )
+    said(
+        6,
+        f"Loss beyond the run that never had the owned: {median['executed']} at the execution; at the end",
+        f"{median['nothing']} without correction and, where somebody was named, {median.get('Quarantine', '-')} by",
+        f"quarantine, {median.get('Rollback', '-')} by rollback, {median.get('Replay', '-')} by rollback and replay.",
+    )
     votes(outcomes, incident.never(ghost, [one.key for one in outcomes])["charter_loss"])
     print(f"  ({time.process_time() - started:.0f} s of CPU)", flush=True)
-    return table, first
+    return first
+
+
+def _network_first(alarms):
+    return alarms["network"] >= 0 and not 0 <= alarms["identities"] <= alarms["network"]
+
+
+def _last(outcomes, entry):
+    return np.mean([one.record[entry][-1] for one in outcomes])
+
+
+def _alarms(outcomes, watch):
+    return sum(one.alarms[watch] >= 0 for one in outcomes)
 
 
 def votes(outcomes, before):
@@ -96,8 +122,11 @@ def votes(outcomes, before):
             if one.alarms["network"] >= 0 and one.alarms["network"] + delay < len(loss) - 1
         ]
         late = f"the harm by then is {np.median(harm):.3f} ({len(harm)} runs)" if harm else "beyond the horizon"
-        print(f"7 {captured} captured voters of 64: a vote passes with probability {chance:.3f}, the verdict is executed "
-              f"{delay:.1f} rounds after the alarm on average; {late}.")  # fmt: skip
+        said(
+            7,
+            f"With {captured} of 64 voters captured a vote passes with probability {chance:.3f}, and the verdict is",
+            f"executed {delay:.1f} rounds after the alarm on average; {late}.",
+        )
 
 
 def main():
@@ -109,7 +138,7 @@ def main():
     rows = ROWS[:1] if quick else ROWS
     found = [story(*row, runs, seeds, fresh) for row in rows]
     if not quick:
-        print(f"\nThe network is first in {sum(first.sum() for _, first in found)} of {16 * len(rows)}.")
+        print(f"\nThe network is first in {sum(first.sum() for first in found)} of {16 * len(rows)}.")
         story(0, 0.5, runs, seeds, fresh[:16], gj.aggregators.TrimmedMean(f=16))
         story(0, 0.5, runs, seeds, fresh[:16], gj.aggregators.GeometricMedian())
 

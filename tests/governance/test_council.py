@@ -150,9 +150,7 @@ def test_who_is_named_by_a_motion_of_members_is_in_quarantine_and_nothing_is_res
     assert (record["restored"] < 0).all() and incidents(record)[0].kind is Kind.MOVED
 
 
-@pytest.mark.parametrize(
-    ("q", "n", "needed"), [(0.5, 64, 32), (2 / 3, 64, 43), (0.6, 25, 15), (0.7, 10, 7), (0, 5, 0)]
-)
+@pytest.mark.parametrize(("q", "n", "needed"), [(0.5, 64, 32), (2 / 3, 64, 43), (0.6, 25, 15), (0.7, 10, 7), (0, 5, 0)])
 def test_the_quorum_is_of_all_members_rounded_up(q, n, needed):
     assert math.ceil(float(Council(quorum=q)._needed(n))) == needed
 
