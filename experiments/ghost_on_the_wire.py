@@ -60,7 +60,7 @@ def story(partition, alpha, runs, seeds, fresh, aggregator=None):
     waits = sum(one.finding.verdict == "wait" for one in outcomes)
     low, high = calibration.interval
     median = {name: f"{table.median(name):.3g}" for name in table.names}
-    print(f"\n== partition {partition}, Dirichlet {alpha:g}, {ghost.simulation.protocol.aggregator!r}")
+    print(f"\n== partition {partition}, Dirichlet {alpha:g}, {aggregator or 'mean'}")
     said(
         1,
         f"An owned identity deviates {np.median(deviation[..., owned] / level):.3f} times as far as the honest",

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ghostjax as gj
-from ghostjax.governance import AbstractElectorate, Council, deliberate, Electorate, incidents, Kind, Outcome, Phase
+from ghostjax.governance import AbstractElectorate, Council, deliberate, Electorate, Kind, matters, Outcome, Phase
 
 
 N = 16
@@ -58,7 +58,7 @@ class Petitioners(AbstractElectorate):
 def test_a_vote_takes_its_rounds_and_one_and_waits_for_the_timelock(voting, timelock):
     record = played(Council(voting=voting, timelock=timelock), alarms((10, 60)))
     passed, executed = 10 + voting + 1, 10 + voting + 1 + timelock
-    (first, *_) = incidents(record)
+    (first, *_) = matters(record)
     assert (first.alarmed, first.proposed, first.passed, first.executed) == (10, 10, passed, executed)
     assert first.outcome is Outcome.executed and first.kind is Kind.ALARM
     phase = record["phase"]
@@ -74,36 +74,36 @@ def test_a_vote_that_fails_is_held_again_at_once():
     fails = np.flatnonzero(np.diff(record["failed"]) > 0) + 1
     assert fails.tolist() == [13, 16, 19, 22, 25, 28, 31, 34, 37, 40, 43, 46, 49, 52, 55, 58]
     assert record["proposed"][13] == 13 and (record["outcome"][10:] == Outcome.never_decided).all()
-    (only,) = incidents(record)
+    (only,) = matters(record)
     assert only.outcome is Outcome.never_decided and only.failed == len(fails) and only.executed is None
 
 
 def test_it_is_rejected_when_there_is_no_alarm_any_more():
     record = played(Council(voting=2), alarms((10, 12)), electorate=Electorate(captured=1.0))
-    (only,) = incidents(record)
+    (only,) = matters(record)
     assert only.outcome is Outcome.rejected and only.failed == 1 and (record["phase"][13:] == Phase.IDLE).all()
 
 
 def test_a_false_alarm_is_rejected_by_members_who_judge_right():
-    (only,) = incidents(played(Council(), alarms((10, 14)), byzantine=0))
+    (only,) = matters(played(Council(), alarms((10, 14)), byzantine=0))
     assert only.outcome is Outcome.rejected
 
 
 def test_it_expires_and_the_next_alarm_is_heard_after_a_rest():
     record = played(Council(voting=2, expires=7, rest=4), electorate=Electorate(captured=1.0))
-    first, second, *_ = incidents(record)
+    first, second, *_ = matters(record)
     assert first.outcome is Outcome.expired and record["phase"][17] == Phase.IDLE
     assert (first.alarmed, second.alarmed) == (10, 22)
 
 
 def test_what_has_passed_does_not_expire():
-    (first, *_) = incidents(played(Council(voting=2, timelock=10, expires=5)))
+    (first, *_) = matters(played(Council(voting=2, timelock=10, expires=5)))
     assert first.outcome is Outcome.executed and first.executed == 23
 
 
 @pytest.mark.parametrize("rest", [0, 3])
 def test_after_an_execution_no_alarm_is_heard_for_the_rest(rest):
-    found = incidents(played(Council(voting=0, timelock=0, rest=rest)))
+    found = matters(played(Council(voting=0, timelock=0, rest=rest)))
     assert found[1].alarmed == found[0].executed + rest + 1
 
 
@@ -113,7 +113,7 @@ def test_a_pause_expires(pause, captured):
     """Whether the vote passes or never does: paused is the time from the alarm to the decision, and no more."""
     record = played(Council(voting=2, timelock=5, pause=pause, expires=30, rest=100), electorate=Electorate(captured))
     paused = np.flatnonzero(record["paused"])
-    end = incidents(record)[0].executed or 40
+    end = matters(record)[0].executed or 40
     assert paused.tolist() == list(range(10, min(10 + pause, end)))
     # A round that is paused is no round behind the model.
     before = np.concatenate([[0], record["age"][:-1]])
@@ -137,7 +137,7 @@ def test_captured_members_neither_force_nor_block_below_their_share(n, q):
         forced = (quiet["quarantined"] > 0).any()
         assert forced == (count >= needed), (count, needed)
         # An alarm takes the table from their motions, which they make in every round.
-        found = incidents(played(council, alarms((10, 60)), members, byzantine=1, n=n))
+        found = matters(played(council, alarms((10, 60)), members, byzantine=1, n=n))
         decided = [one for one in found if one.kind is Kind.ALARM and one.outcome is Outcome.executed]
         assert bool(decided) == (n - count >= needed), (count, needed)
         if count < min(q, 1 - q) * n:
@@ -147,7 +147,7 @@ def test_captured_members_neither_force_nor_block_below_their_share(n, q):
 def test_who_is_named_by_a_motion_of_members_is_in_quarantine_and_nothing_is_restored():
     record = played(Council(voting=1, timelock=2), alarms(), Petitioners(1.0))
     assert np.flatnonzero(record["quarantine"][-1]).tolist() == [0, 1, 2]
-    assert (record["restored"] < 0).all() and incidents(record)[0].kind is Kind.MOVED
+    assert (record["restored"] < 0).all() and matters(record)[0].kind is Kind.MOVED
 
 
 @pytest.mark.parametrize(("q", "n", "needed"), [(0.5, 64, 32), (2 / 3, 64, 43), (0.6, 25, 15), (0.7, 10, 7), (0, 5, 0)])
@@ -156,7 +156,7 @@ def test_the_quorum_is_of_all_members_rounded_up(q, n, needed):
 
     def passes(count):
         members = Electorate((n - count) / n, 1.0, 1.0)
-        return incidents(played(Council(quorum=q), electorate=members, byzantine=1, n=n))[0].passed
+        return matters(played(Council(quorum=q), electorate=members, byzantine=1, n=n))[0].passed
 
     assert passes(needed) == 16 and (needed == 0 or passes(needed - 1) is None)
 
@@ -200,7 +200,7 @@ def test_who_is_in_quarantine_has_no_vote():
     names = gj.Reading(jnp.zeros((60, N)), jnp.broadcast_to(jnp.arange(N) < 5, (60, N)), jnp.zeros((60, N), jnp.int32))
     readings = {"network": alarms((10, 60)), "who": names}
     record = played(Council(names="who", voting=0, timelock=0, rest=2), readings)
-    first, second, *_ = incidents(record)
+    first, second, *_ = matters(record)
     assert record["yes"][first.passed] == N and record["yes"][second.passed] == N - 5
     assert record["quarantined"][-1] == 5
 
@@ -222,7 +222,7 @@ def test_an_advisory_council_votes_and_changes_nothing():
     names = gj.Reading(jnp.ones((60, N)), jnp.ones((60, N), bool), jnp.zeros((60, N), jnp.int32))
     readings = {"network": alarms((10, 60)), "who": names}
     record = played(Council(names="who", quarantine=False, rollback=False), readings)
-    assert incidents(record)[0].outcome is Outcome.executed
+    assert matters(record)[0].outcome is Outcome.executed
     assert not record["quarantined"].any() and (record["restored"] < 0).all() and record["age"][-1] == 60
 
 
@@ -259,7 +259,7 @@ def test_a_snapshot_is_validated_by_rounds_without_an_alarm(probation):
 def test_an_alarm_that_was_rejected_puts_younger_snapshots_on_probation_again():
     council = Council(margin=0, probation=8, voting=0, timelock=0, snapshots=RING)
     record = played(council, alarms((20, 21), (25, 26)), electorate=Electorate(captured=1.0))
-    assert incidents(record)[0].outcome is Outcome.rejected
+    assert matters(record)[0].outcome is Outcome.rejected
     # Ages up to 12 were validated when the first alarm came; four quiet rounds validate nothing more, eight do.
     assert (record["validated"][20:33] == 12).all() and record["validated"][33:36].tolist() == [26, 27, 28]
 
@@ -296,7 +296,7 @@ def test_a_change_older_than_every_snapshot_is_too_late(knobs, outcome):
     names = gj.Reading(jnp.ones((60, N)), jnp.broadcast_to(jnp.arange(N) < 2, (60, N)), jnp.zeros((60, N), jnp.int32))
     readings = {"network": alarms((22, 60), since=20), "who": names}
     record = played(Council(names="who", snapshots=RING, rest=100, **{"margin": 2, **knobs}), readings)
-    (only,) = incidents(record)
+    (only,) = matters(record)
     assert only.outcome is outcome and (only.restored is None) == (outcome is Outcome.too_late)
     assert record["quarantined"][-1] == 2  # the quarantine stands
 

@@ -9,7 +9,7 @@ import pytest
 
 import ghostjax as gj
 from ghostjax.attacks import AbstractStatelessAttack
-from ghostjax.governance import AbstractElectorate, Council, Electorate, incidents, Kind, Outcome, Scheduled
+from ghostjax.governance import AbstractElectorate, Council, Electorate, Kind, matters, Outcome, Scheduled
 
 from .table import council, watched
 
@@ -47,7 +47,7 @@ def governed(protocol=SERVER, **parts):
 @PROTOCOLS
 def test_an_incident_from_the_alarm_to_the_model_of_before(protocol):
     run = gj.simulate(governed(protocol), T, progress=None)
-    (only,) = incidents(run.record)
+    (only,) = matters(run.record)
     assert only.outcome is Outcome.executed and only.kind is Kind.ALARM
     assert BEGINS <= only.alarmed <= BEGINS + 2 and only.executed == only.alarmed + 3
     assert only.restored is not None and only.restored < BEGINS
@@ -131,7 +131,7 @@ def test_a_sweep_goes_over_quorum_and_captured_members():
 
 def test_what_was_undone_or_paused_is_attributed_exactly_nothing():
     run = gj.simulate(governed(), T, progress=None)
-    (only,) = incidents(run.record)
+    (only,) = matters(run.record)
     cells = gj.attribution.adjoint(governed(), T, 0, probes=0).cells
     assert cells is not None and only.executed is not None
     back = int(np.flatnonzero(run.record["age"] == only.restored)[0]) + 1
@@ -146,12 +146,12 @@ def test_an_advisory_council_leaves_the_training_as_it_is(protocol):
     plain = gj.simulate(governed(protocol, governance=None, electorate=None), T, progress=None)
     told = gj.simulate(governed(protocol, governance=advisory), T, progress=None)
     np.testing.assert_allclose(plain.models, told.models, rtol=1e-5)
-    assert incidents(told.record)[0].outcome is Outcome.executed
+    assert matters(told.record)[0].outcome is Outcome.executed
 
 
 def test_detectors_begin_anew_after_an_execution():
     run = gj.simulate(governed(), T, progress=None)
-    (only,) = incidents(run.record)
+    (only,) = matters(run.record)
     assert only.executed is not None
     quiet = slice(only.executed + 1, only.executed + 9)  # the stretch in which a reference of own past is learnt
     assert run.record["alarm_network"][only.executed] and not run.record["evidence_network"][quiet].any()
@@ -174,7 +174,7 @@ class Votes(Shouts):
 
 def votes_of(**parts):
     record = gj.simulate(governed(**parts), T, progress=None).record
-    (only, *_) = incidents(record)
+    (only, *_) = matters(record)
     return record["yes"][only.passed or np.flatnonzero(record["cast"])[0]], record["cast"].max()
 
 
@@ -190,7 +190,7 @@ def test_an_adversary_moves_a_motion_only_through_a_member_with_power():
     quiet = {"detectors": watched(1e6, 1e6), "attack": Votes(moves=True)}
     found = gj.simulate(governed(**quiet, electorate=Electorate(captured=1.0)), T, progress=None)
     assert np.flatnonzero(found.record["quarantine"][-1]).tolist() == [0]
-    assert incidents(found.record)[0].kind is Kind.MOVED
+    assert matters(found.record)[0].kind is Kind.MOVED
     for captured, expected in [(0.3, Outcome.rejected), (0.0, Outcome.nothing)]:
         members = Electorate(captured=captured, participation=1.0, accuracy=1.0)
         record = gj.simulate(governed(**quiet, electorate=members), T, progress=None).record
@@ -230,7 +230,7 @@ def test_the_council_does_not_see_who_is_byzantine():
     quiet = {"attack": None, "detectors": watched(0.1, 0.1, rounds=2), "electorate": Agreed()}
     one = gj.simulate(governed(byzantine=0, **quiet), T, progress=None)
     other = gj.simulate(governed(byzantine=N, owner=[0] * N, **quiet), T, progress=None)
-    assert incidents(one.record)
+    assert matters(one.record)
     for name in Council.outputs:
         np.testing.assert_array_equal(one.record[name], other.record[name], name)
 

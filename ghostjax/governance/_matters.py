@@ -10,7 +10,7 @@ from ghostjax.governance._procedure import Kind, Outcome
 
 
 @dataclasses.dataclass(frozen=True)
-class Incident:
+class Matter:
     """One matter: what raised it, how it ended, and its rounds, None where it did not come to that.
 
     `failed` are votes that failed, `restored` the age that was returned to.
@@ -26,16 +26,16 @@ class Incident:
     restored: int | None
 
 
-def incidents(record: Mapping[str, Any]) -> list[Incident]:
+def matters(record: Mapping[str, Any]) -> list[Matter]:
     """All matters that a council had on the table, in order; the last one is `never_decided` if the run ended on it.
 
     `record` is `run.record`, or one cell of a sweep's dataset.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
-    >>> from ghostjax.governance import Council, deliberate, Electorate, incidents
+    >>> from ghostjax.governance import Council, deliberate, Electorate, matters
     >>> alarm = gj.Reading(jnp.ones(40), jnp.arange(40) >= 12, jnp.full(40, 12))
-    >>> (one,) = incidents(deliberate(Council(), Electorate(), {"network": alarm}, 64, 16))
+    >>> (one,) = matters(deliberate(Council(), Electorate(), {"network": alarm}, 64, 16))
     >>> one.outcome.name, one.alarmed, one.executed, one.restored
     ('executed', 12, 28, 0)
 
@@ -50,7 +50,7 @@ def incidents(record: Mapping[str, Any]) -> list[Incident]:
         rounds = {name: int(column[stop - 1]) for name, column in dates.items()}
         went = columns["restored"][start:stop]
         found.append(
-            Incident(
+            Matter(
                 kind=Kind(int(columns["motion"][start])),
                 outcome=Outcome(int(columns["outcome"][stop - 1])),
                 alarmed=rounds["alarmed"],
