@@ -86,7 +86,7 @@ def unwatched(incident: Incident) -> Simulation:
 
 
 class Decisive(Checked):
-    """When a verdict names: the gap is larger than in honest runs, and two groupings of the scores agree.
+    """When a verdict names: two groupings of the scores agree, and the gap is larger than in honest runs that do so.
 
     `agreement` is the least Jaccard index of those above the largest gap and the upper of the two best groups; `level`
     the share of honest runs whose gap is larger. **Traced:** both.
@@ -96,17 +96,22 @@ class Decisive(Checked):
     level: Array = real_field(default=0.05, low=0, high=1)
 
 
-def gaps_of(calibration: Calibration, by: AbstractNaming | None = None) -> np.ndarray:
-    """The largest gap of every honest run, judged as if its largest evidence had been an alarm: sorted, `[m]`."""
+def gaps_of(calibration: Calibration, by: AbstractNaming | None = None, *, rule: Decisive | None = None) -> np.ndarray:
+    """The gap of every honest run, 0 where its two groupings disagree, `[m]` in order.
+
+    Each is judged as if its largest evidence had been an alarm. A gap beyond the order statistic of these names somebody
+    in at most a share `rule.level` of honest runs that alarm.
+    """
     judge: AbstractNaming = Adjoint() if by is None else by
+    decisive: Decisive = Decisive() if rule is None else rule
     member(judge, AbstractNaming, "gaps_of", "by")
+    member(decisive, Decisive, "gaps_of", "rule")
     incident = calibration.incident
-    watch = incident.alarm
-    peaks = [
-        int(one.record[f"evidence_{watch}"].reshape(incident.rounds, -1).max(1).argmax()) for one in calibration.honest
-    ]
+    evidence = [one.record[f"evidence_{incident.alarm}"] for one in calibration.honest]
+    peaks = [int(one.reshape(incident.rounds, -1).max(1).argmax()) for one in evidence]
     until = [min(peak + incident.delay, incident.rounds - 1) for peak in peaks]
-    return np.sort([above_gap(scores)[1] for scores in judge.scores(calibration.honest, until)])
+    scored = [_grouped(scores) for scores in judge.scores(calibration.honest, until)]
+    return np.sort([gap if agreement >= float(decisive.agreement) else 0.0 for _, gap, agreement in scored])
 
 
 def name(
@@ -149,9 +154,14 @@ def _threshold(gaps: np.ndarray, level: float) -> float:
 
 
 def _finding(one: Outcome, scores: np.ndarray, threshold: float, agreement: float, by: str) -> Finding:
-    candidates, gap = above_gap(scores)
-    alike = jaccard(candidates, upper_group(scores))
+    candidates, gap, alike = _grouped(scores)
     decisive = gap > threshold and alike >= agreement
     verdict = "nobody" if one.alarms[one.incident.alarm] < 0 else "named" if decisive else "wait"
     named = candidates & (verdict == "named")
     return Finding(verdict, named, candidates, scores, gap, threshold, alike, one.start, by)
+
+
+def _grouped(scores: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Those above the largest gap, the gap, and how far the best two groups agree."""
+    candidates, gap = above_gap(scores)
+    return candidates, gap, jaccard(candidates, upper_group(scores))
