@@ -12,9 +12,9 @@ from ghostjax.incident._groups import above_gap, jaccard, upper_group
 
 
 def small(**options):
-    """A loud adversary in a small network."""
+    """A small network, and an adversary that is less quiet than the ghost."""
     return incident.ghost(
-        **{"num_nodes": 16, "owned": 4, "eps": 3.0, "t0": 16, "rounds": 40, "burn_in": (4, 14), "delay": 10, **options}
+        **{"num_nodes": 16, "owned": 4, "eps": 1.5, "t0": 16, "rounds": 48, "burn_in": (4, 14), **options}
     )
 
 
@@ -102,7 +102,7 @@ def test_everybody_else_keeps_the_names():
         ({"owned": 16}, "owner=16"),
         ({"owned": [0, 1]}, "owner"),
         ({"owned": 1.5}, "owner=1.5"),
-        ({"t0": 40}, "t0=40"),
+        ({"t0": 48}, "t0=48"),
         ({"t0": -1}, "t0=-1"),
         ({"alarm": "nobody"}, "alarm='nobody'"),
         ({"delay": -1}, "delay=-1"),
