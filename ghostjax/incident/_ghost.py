@@ -25,7 +25,7 @@ from ghostjax.tasks.partition import dirichlet_per_node
 def ghost(
     *,
     num_nodes: int = 64,
-    owned: int = 16,
+    owned: Any = 16,
     alpha: float = 0.5,
     partition: int = 0,
     aggregator: AbstractAggregator | None = None,

@@ -96,6 +96,7 @@ def test_everybody_else_keeps_the_names():
     assert small().num_nodes == n
 
 
+@pytest.mark.usefixtures("as_users_run")
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -117,6 +118,7 @@ def test_wrong_incidents_are_refused_in_one_line(options, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("as_users_run")
 def test_wrong_calls_are_refused_in_one_line(calibration):
     base = small()
     attacked = dataclasses.replace(base).attacked
