@@ -3,6 +3,7 @@
     ghostjax demo                 train, attack, defend, attribute; writes a page
     ghostjax run [CONFIG] ...     one training
     ghostjax sweep CONFIG ...     every point of a product of axes
+    ghostjax incident [CONFIG] ...  who moved a network, since when, and what a repair restores
     ghostjax resume DIR           continue an interrupted run or sweep to the same bits
     ghostjax resume DIR --rounds N  continue a run to N rounds, those played included
     ghostjax report DIR           write the page of a run or sweep again

@@ -48,22 +48,22 @@ class SweepOptions:
 
 def run(argv: Sequence[str], console: Console) -> int:
     """`ghostjax run [CONFIG.yaml] [flags]`."""
-    options = _parse("run", RunOptions, RunConfig, argv)
+    options = parsed("run", RunOptions, RunConfig, argv)
     sim = simulation(options.config)
-    with _owned(options.out, "run.yaml", options.config):
+    with owned(options.out, "run.yaml", options.config):
         return _finish_run(options.config, sim, options.out, console)
 
 
 def sweep(argv: Sequence[str], console: Console) -> int:
     """`ghostjax sweep CONFIG.yaml [flags]`."""
-    options = _parse("sweep", SweepOptions, SweepConfig, argv)
+    options = parsed("sweep", SweepOptions, SweepConfig, argv)
     for name in ("track", "ledger", "ledger_key", "ledger_every"):
         given = getattr(options.config, name)
         remedy = f"only a single run {'is tracked' if name == 'track' else 'keeps a ledger'}; leave it out"
         require(not given, "sweep", name, given, remedy)
     require(options.config.axes, "sweep", "axes", options.config.axes, "name at least one axis in the YAML file")
     shard = _shard(options.shard)
-    with _owned(options.out, "sweep.yaml", options.config):
+    with owned(options.out, "sweep.yaml", options.config):
         return _finish_sweep(options.config, options.out, console, shard)
 
 
@@ -207,7 +207,7 @@ def _finish_sweep(config: SweepConfig, folder: Path, console: Console, shard: tu
     return FAILED if bad else OK
 
 
-def _parse(name: str, kind: type, config_kind: type, argv: Sequence[str]) -> Any:
+def parsed(name: str, kind: type, config_kind: type, argv: Sequence[str]) -> Any:
     """Flags over YAML over defaults: `[CONFIG.yaml] [flags]`."""
     rest = list(argv)
     base = config_kind()
@@ -246,7 +246,7 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 @contextlib.contextmanager
-def _owned(folder: Path, name: str, config: RunConfig) -> Iterator[None]:
+def owned(folder: Path, name: str, config: RunConfig) -> Iterator[None]:
     """Writes the resolved configuration to `folder`, unless the folder belongs to another one.
 
     A refusal before anything was computed leaves the folder unchanged.

@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from ghostjax._types import ConfigurationError
-from ghostjax.cli import _cache, _check, _commands, _demo, _doctor, _list
+from ghostjax.cli import _cache, _check, _commands, _demo, _doctor, _incident, _list
 from ghostjax.cli._codes import FAILED, OK, RESUMABLE, USAGE
 
 
@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": _demo.demo,
     "run": _commands.run,
     "sweep": _commands.sweep,
+    "incident": _incident.incident,
     "resume": _commands.resume,
     "report": _commands.report,
     "verify": _commands.verify,

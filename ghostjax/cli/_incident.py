@@ -1,0 +1,160 @@
+"""`ghostjax incident`: an attack on a collective from the first push to the repair."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from rich.console import Console
+
+from ghostjax import incident as incidents
+from ghostjax._simulation import Simulation
+from ghostjax._types import require
+from ghostjax.cli._codes import OK
+from ghostjax.cli._commands import owned, parsed
+from ghostjax.cli._config import participation, RunConfig, simulation
+from ghostjax.cli._expression import build
+from ghostjax.cli._tables import print_table
+
+
+PAST = "own_past(skip=20, rounds=40)"
+
+
+@dataclasses.dataclass(frozen=True)
+class IncidentConfig(RunConfig):
+    """One principal moves a collective a little in every round: who, since when, and does a repair help?
+
+    The fields of a run describe the network. `byzantine` identities belong to the adversary, which carries out `attack`
+    from round `t0` on. Thresholds are calibrated on honest runs.
+    """
+
+    byzantine: int | float = 16
+    """How many identities the adversary owns (the last ones); a fraction below 1 is a share of the nodes."""
+    task: str = "digits(partition=dirichlet_per_node(nodes, 0.5), model=mlp((64, 16, 10), tanh), batch_size=8)"
+    """The learning problem, and its partition over the nodes; it needs an audit set."""
+    learner: str = "momentum(beta=0)"
+    """The local learning of a node between two exchanges."""
+    attack: str = "backdoor(blank_pixels(32), target=3, eps=0.5)"
+    """What the adversary does from round `t0` on."""
+    aggregator: str = "mean"
+    """The rule that turns messages into one vector."""
+    rounds: int = 240
+    """Number of rounds."""
+    detectors: dict[str, str] = dataclasses.field(
+        default_factory=lambda: {
+            "network": f"watch(charter(blank_pixels([0, 32, 39])), 'charter_rise', shiryaev_roberts, {PAST})",
+            "identities": f"watch(charter(blank_pixels([0, 32, 39])), 'charter_push', shiryaev_roberts, {PAST})",
+        }
+    )
+    """Sequential tests by name; `alarm` names the one that starts a vote."""
+    metrics: list[str] = dataclasses.field(default_factory=lambda: ["goal"])
+    """The recorded metrics, beside the charter's."""
+    charter: str = "blank_pixels([0, 32, 39])"
+    """The goal that the adversary acts against."""
+    correction: list[str] = dataclasses.field(default_factory=lambda: ["quarantine", "rollback", "replay"])
+    """The repairs that are compared."""
+    naming: Literal["adjoint", "pushed"] = "adjoint"
+    """The scores that name: the adjoint by replay, or the harm of an identity's own messages."""
+    t0: int = 80
+    """The round in which the attack begins."""
+    alarm: str = "network"
+    """The detector that starts a vote."""
+    delay: int = 16
+    """Rounds from the alarm to the execution of a verdict, without a governance."""
+    margin: int = 5
+    """Rounds that a correction goes back before the estimated start."""
+    honest_runs: int = 39
+    """Honest runs that set the thresholds."""
+    seeds: int = 8
+    """Number of attacked runs, seeds `seed`, `seed` + 1, ..."""
+
+
+@dataclasses.dataclass(frozen=True)
+class IncidentOptions:
+    """An incident over several seeds: thresholds, alarms, names, repairs. Writes incident.yaml and incidents.nc."""
+
+    config: IncidentConfig = dataclasses.field(default_factory=IncidentConfig)
+    out: Path = Path("runs/incident")
+    """Where everything is written."""
+
+
+NAMINGS = {"adjoint": incidents.Adjoint, "pushed": incidents.Pushed}
+
+
+def of_config(config: IncidentConfig) -> incidents.Incident:
+    """The incident that `config` describes; raises `ConfigurationError` for one that cannot work."""
+    made = simulation(config)
+    network = Simulation(
+        made.task, made.protocol, learner=made.learner, metrics=made.metrics, identity=made.identity,
+        channel=made.channel,
+    )  # fmt: skip
+    return incidents.Incident(
+        network,
+        adversary=made.attack,
+        owner=int(made.byzantine.sum()) if made.owner is None else np.asarray(made.owner),
+        charter=build("charter", config.charter, "charters", {}),
+        watches=made.detectors,
+        governance=made.governance,
+        electorate=made.electorate,
+        t0=config.t0,
+        rounds=config.rounds,
+        participation=participation(config),
+        alarm=config.alarm,
+        delay=config.delay,
+        margin=config.margin,
+    )
+
+
+def incident(argv: Sequence[str], console: Console) -> int:
+    """`ghostjax incident [CONFIG.yaml] [flags]`."""
+    options = parsed("incident", IncidentOptions, IncidentConfig, argv)
+    config = options.config
+    require(config.seeds >= 1, "incident", "seeds", config.seeds, "must be at least 1")
+    repairs = [build("correction", text, "correction", {}) for text in config.correction]
+    case = of_config(config)
+    with owned(options.out, "incident.yaml", config):
+        calibration = incidents.calibrate(case, config.honest_runs, key=config.seed)
+        low, high = calibration.interval
+        console.print(
+            f"thresholds by {calibration.runs} honest runs: a further one alarms with probability .05 on average, "
+            f"{low:.3f} to {high:.3f} for this many"
+        )
+        by = NAMINGS[config.naming]()
+        gaps = incidents.gaps_of(calibration, by)
+        seeds = [config.seed + i for i in range(config.seeds)]
+        outcomes = incidents.name(incidents.play(calibration.incident, seeds), by, gaps=gaps)
+        for text, how in zip(config.correction, repairs, strict=True):
+            outcomes = incidents.repair(outcomes, how, label=text)
+        table = incidents.table(outcomes)
+    console.print(_verdict(table, calibration.incident))
+    names = [name for name in table.names if not name.startswith(("regret", "gradients"))]
+    rows = [[str(seed), *(shown(row.get(name)) for name in names)] for seed, row in zip(seeds, table.rows, strict=True)]
+    print_table(console, ["seed", *names], rows)
+    path = options.out / "incidents.nc"
+    table.to_dataset().to_netcdf(path, engine="h5netcdf")
+    console.print(f"results: {path}")
+    return OK
+
+
+def _verdict(table: incidents.Table, case: incidents.Incident) -> str:
+    """Who, since when, how sure, repaired or not: the first sentence."""
+    total, held = len(table.rows), int(case.owned.sum())
+    alarms = int(np.isfinite(table.column("detect")).sum())
+    named = sum(row.get("verdict") == "named" for row in table.rows)
+    said = f"the network alarms in {alarms} of {total} runs, {table.median('detect'):.0f} rounds after the start"
+    if not named:
+        return f"{said}; nobody is named"
+    found = [row for row in table.rows if row.get("verdict") == "named"]
+    right, wrong = (np.median([row[name] for row in found]) for name in ("right", "wrong"))
+    who = f"{named} name {right:.0f} of the {held} owned identities and {wrong:.0f} others (median)"
+    since = f"since {table.median('since'):+.0f} rounds of the true start"
+    best = min((name for name in ["nothing", *table.names] if f"regret_{name}" in table.names), key=table.median)
+    return f"{said}; {who}, {since}; harm at the end {table.median('nothing'):.3f}, {table.median(best):.3f} by {best}"
+
+
+def shown(value: Any) -> str:
+    """A cell of the table."""
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) and not value.is_integer() else str(value).removesuffix(".0")
