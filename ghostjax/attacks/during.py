@@ -3,6 +3,7 @@
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, PyTree
 
@@ -38,10 +39,11 @@ class During(AbstractAttack):
     end: Int[Array, ""] = count_field(default=LAST, low=1)
 
     def __check_init__(self):
-        if concrete((self.start, self.end)):
-            require(
-                self.end > self.start, "During", "end", int(self.end), f"give a round after start={int(self.start)}"
-            )
+        limits = (self.start, self.end)
+        # What is no number is refused by its own knob.
+        if concrete(limits) and all(isinstance(limit, jax.Array) for limit in limits):
+            start, end = map(int, limits)
+            require(end > start, "During", "end", end, f"give a round after start={start}")
         nested = isinstance(self.attack, During)
         require(not nested, "During", "attack", shown(self.attack), "say start and end once")
 
