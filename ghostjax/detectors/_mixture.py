@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
@@ -20,9 +21,12 @@ class Shifts(Checked):
     size: int = static_field(default=12, whole=True, low=1)
 
     def __check_init__(self):
-        if concrete((self.low, self.high)):
-            require(self.low > 0, "Shifts", "low", float(self.low), "a shift of 0 is no change")
-            require(self.high >= self.low, "Shifts", "high", float(self.high), f"at least low={float(self.low):g}")
+        limits = (self.low, self.high)
+        # What is no number is refused by its own knob.
+        if concrete(limits) and all(isinstance(limit, jax.Array) for limit in limits):
+            low, high = map(float, limits)
+            require(low > 0, "Shifts", "low", low, "a shift of 0 is no change")
+            require(high >= low, "Shifts", "high", high, f"at least low={low:g}")
 
     def ratios(self, x: Float[Array, "*s"]) -> Float[Array, "*s g"]:
         """log dN(lambda, 1)/dN(0, 1) at `x`, for every shift lambda: lambda x - lambda^2 / 2."""
