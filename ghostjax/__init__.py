@@ -26,7 +26,13 @@ from ghostjax._byzantine import Share as Share
 from ghostjax._compiled import compiler_options as compiler_options
 from ghostjax._load import load_run as load_run
 from ghostjax._optimizer import Optimizer as Optimizer, Schedule as Schedule
-from ghostjax._participation import churn as churn, sampled as sampled, stake as stake
+from ghostjax._participation import (
+    churn as churn,
+    sampled as sampled,
+    splitting as splitting,
+    stake as stake,
+    whitewashing as whitewashing,
+)
 from ghostjax._random import Moment as Moment, stream as stream
 from ghostjax._rollout import rollout as rollout
 from ghostjax._round import (

@@ -201,3 +201,49 @@ def test_what_cannot_be_drawn_is_refused(make, line, as_users_run):
     with pytest.raises(gj.ConfigurationError, match=f"^{line}") as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+# Schedules
+
+
+def test_a_split_and_a_new_name_are_their_schedules():
+    split = drawn(gj.splitting(1, into=[3, 4], start=2), rounds=4)
+    np.testing.assert_array_equal(split, [[1, 1, 1, 0, 0]] * 2 + [[1, 0, 1, 1, 1]] * 2)
+    renamed = drawn(gj.whitewashing([0, 4, 2], every=2, start=1), rounds=6)
+    np.testing.assert_array_equal(renamed[:, [0, 4, 2]].argmax(1), [0, 1, 1, 2, 2, 2])
+    np.testing.assert_array_equal(renamed[:, [0, 4, 2]].sum(1), 1)
+    assert (renamed[:, [1, 3]] == 1).all()
+    np.testing.assert_array_equal(drawn(gj.whitewashing([0, 4], every=3), rounds=6)[:, 0], [1, 1, 1, 0, 0, 0])
+    for schedule in (gj.splitting(1, [3], 700), gj.whitewashing([1, 3], every=300)):
+        np.testing.assert_array_equal(drawn(schedule, rounds=800)[:400], drawn(schedule, rounds=400))
+
+
+@pytest.mark.parametrize("schedule", [gj.splitting(1, [2, 3], start=2), gj.whitewashing([0, 3], every=1)])
+def test_a_saved_run_knows_its_schedule(schedule, tmp_path):
+    short = gj.simulate(SIMULATION, 2, participation=schedule, progress=None)
+    again = gj.load_run(short.save(tmp_path), SIMULATION).extend(4, progress=None)
+    whole = gj.simulate(SIMULATION, 4, participation=schedule, progress=None)
+    np.testing.assert_array_equal(again.models, whole.models)
+    assert again.training is not None and whole.training is not None
+    np.testing.assert_array_equal(again.training.weights, whole.training.weights)
+
+
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda: gj.splitting(0, [], 1), r"splitting: into=\[\]: give a list of identities"),
+        (lambda: gj.splitting(0, 3, 1), "splitting: into=3: give a list of identities"),
+        (lambda: gj.splitting(0, [1, 0], 1), "splitting: into=.*identity 0 leaves"),
+        (lambda: gj.splitting(0, [1, 1], 1), "splitting: into=.*name each identity once"),
+        (lambda: gj.splitting(0, [1], -1), "splitting: start=-1"),
+        (lambda: gj.splitting(0, [1.5], 1), "splitting: into=1.5"),
+        (lambda: gj.whitewashing([0, 1], every=0), "whitewashing: every=0"),
+        (lambda: gj.whitewashing([], every=1), "whitewashing: identities="),
+        (lambda: weights_of(gj.splitting(0, [N], 1), 2, N, "call"), "splitting: identity=4: there are 4 identities"),
+        (lambda: weights_of(gj.whitewashing([0, 9], 1), 2, N, "call"), "whitewashing: identity=9: there are 4"),
+    ],
+)
+def test_schedules_of_nobody_are_refused(make, line, as_users_run):
+    with pytest.raises(gj.ConfigurationError, match=f"^{line}") as caught:
+        make()
+    assert "\n" not in str(caught.value)

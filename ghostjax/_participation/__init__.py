@@ -13,4 +13,6 @@ from ghostjax._participation._weights import (
 )
 from ghostjax._participation.churn import Churn as Churn, churn as churn
 from ghostjax._participation.sampled import Sampled as Sampled, sampled as sampled
+from ghostjax._participation.splitting import Splitting as Splitting, splitting as splitting
 from ghostjax._participation.stake import Counts as Counts, stake as stake
+from ghostjax._participation.whitewashing import Whitewashing as Whitewashing, whitewashing as whitewashing

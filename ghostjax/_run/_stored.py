@@ -6,12 +6,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from ghostjax._participation import Churn, Counts, Sampled, Weights
+from ghostjax._participation import Churn, Counts, Sampled, Splitting, Weights, Whitewashing
 from ghostjax._run._chunk import named_leaves
 from ghostjax._training import Training
 
 
-KINDS = {kind.__name__: kind for kind in (Weights, Counts, Sampled, Churn)}
+KINDS = {kind.__name__: kind for kind in (Weights, Counts, Sampled, Churn, Splitting, Whitewashing)}
 """Declarations that a file can hold, by the name of their class."""
 
 

@@ -17,6 +17,7 @@ from ghostjax.attacks.constant import Constant as Constant, Zero as Zero
 from ghostjax.attacks.dissensus import Dissensus as Dissensus
 from ghostjax.attacks.during import During as During
 from ghostjax.attacks.fang_krum import FangKrum as FangKrum
+from ghostjax.attacks.framing import Framing as Framing
 from ghostjax.attacks.gaussian import Gaussian as Gaussian
 from ghostjax.attacks.ipm import IPM as IPM
 from ghostjax.attacks.isolation import Isolation as Isolation

@@ -1,11 +1,19 @@
-"""The honest messages that each receiver gets, and the weight that it gives to Byzantine senders."""
+"""Whom an adversary aims at: an honest identity, or the neighbours of each receiver."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from ghostjax._kernels import within
 from ghostjax._types import ConfigurationError
 from ghostjax.attacks._base import View
+
+
+def honest_from(view: View, index: Int[Array, ""]) -> Float[Array, " d"]:
+    """The message of identity `index`, or of the next one, cyclically, that is honest and present; 0 if none is."""
+    n, _ = view.messages.shape
+    steps = (jnp.arange(n, dtype=jnp.int32) - index) % n
+    chosen = jnp.argmin(jnp.where(view.honest > 0, steps, n))
+    return jnp.where(view.honest.sum() > 0, view.messages[chosen], 0)
 
 
 def neighbourhoods(view: View, call: str) -> tuple[Float[Array, "n d"], Float[Array, " n"], Float[Array, " n"]]:

@@ -2,11 +2,11 @@
 
 from typing import ClassVar
 
-import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 
 from ghostjax._types import count_field
 from ghostjax.attacks._base import AbstractStatelessAttack, Knowledge, Law, same_for_all, Sent, View
+from ghostjax.attacks._victims import honest_from
 
 
 class Mimic(AbstractStatelessAttack):
@@ -38,7 +38,4 @@ class Mimic(AbstractStatelessAttack):
     exempt_laws: ClassVar[frozenset[Law]] = frozenset({"permutation"})
 
     def corrupt(self, state: PyTree, view: View) -> tuple[PyTree, Sent]:
-        n, _ = view.messages.shape
-        steps = (jnp.arange(n, dtype=jnp.int32) - self.target) % n
-        chosen = jnp.argmin(jnp.where(view.honest > 0, steps, n))
-        return state, same_for_all(view, jnp.where(view.honest.sum() > 0, view.messages[chosen], 0))
+        return state, same_for_all(view, honest_from(view, self.target))

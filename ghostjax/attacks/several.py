@@ -127,8 +127,8 @@ class Several(AbstractAttack):
         assert self.held is not None, "the round asks for its roles first"
         after, sent = [], Sent(view.messages)
         for i, (attack, memory) in enumerate(zip(self.attacks, state, strict=True)):
-            memory, part = attack.corrupt(memory, _view_of(view, self.held[i], i))
-            rows = jnp.where(self.held[i][:, None], part.by_sender, sent.by_sender)
+            memory, own = attack.corrupt(memory, _own_view(view, self.held[i], i))
+            rows = jnp.where(self.held[i][:, None], own.by_sender, sent.by_sender)
             sent = sent._replace(by_sender=rows)
             if own.by_receiver is not None:
                 tells = self.held[i] if own.senders is None else self.held[i] & own.senders

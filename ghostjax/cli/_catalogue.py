@@ -28,7 +28,7 @@ from ghostjax import (
 )
 from ghostjax._byzantine import Share
 from ghostjax._optimizer import Optimizer
-from ghostjax._participation import churn, Counts, sampled, stake
+from ghostjax._participation import churn, Counts, sampled, splitting, stake, whitewashing
 
 
 class Entry(NamedTuple):
@@ -100,7 +100,7 @@ def catalogue() -> dict[str, Entry]:
         *map(_of_labels, _functions("partitions", tasks.partition, first="labels")),
         *(
             Entry(make.__name__, "participation", make, _line(make))
-            for make in (everybody, by_examples, sampled, churn)
+            for make in (everybody, by_examples, sampled, churn, splitting, whitewashing)
         ),
         Entry("stake", "participation", _listed_stake, _line(stake)),
         *_classes("identity", identity, identity.AbstractIdentity),

@@ -49,7 +49,7 @@ class RunConfig:
     owner: str = "each"
     """The principal behind each identity: a different one each, or a list of their numbers, e.g. [0, 0, 1, 2]."""
     identity: str = "none"
-    """How much each identity counts, e.g. stake([1, 1, 2, ..])."""
+    """How much each identity counts, e.g. identity.stake([1, 1, 2, ..]), reputation, age(rounds=20)."""
     channel: str = "none"
     """The channel between senders and receivers, e.g. drop(0.1)."""
     detectors: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -61,8 +61,8 @@ class RunConfig:
     metrics: list[str] = dataclasses.field(default_factory=list)
     """The recorded metrics, e.g. goal "every(5, worst_node)"; by default the goal and the standard ones."""
     participation: str = "everybody"
-    """The weights of identities: everybody, by_examples, stake([..]), sampled(0.1), churn(0.2, 0.1), or a list with a
-    weight per node."""
+    """The weights of identities: everybody, by_examples, stake([..]), sampled(0.1), churn(0.2, 0.1),
+    splitting(0, [8, 9], 20), whitewashing([0, 8], 20), or a list with a weight per node."""
     rounds: int = 200
     """Number of rounds."""
     evaluate_every: int = 1

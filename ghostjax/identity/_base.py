@@ -1,11 +1,14 @@
 """The base class of identity layers: they turn presence into weights, and may learn from the public part of rounds."""
 
 from abc import abstractmethod
+from typing import Any
 
+import jax
 from jaxtyping import Array, Float, PyTree
 
-from ghostjax._border import Checked
+from ghostjax._border import Checked, shown
 from ghostjax._round import Seen
+from ghostjax._types import concrete, require
 
 
 class AbstractIdentity(Checked):
@@ -41,3 +44,11 @@ class AbstractStatelessIdentity(AbstractIdentity):
         """Nothing."""
         del seen
         return state
+
+
+def above_zero(layer: AbstractIdentity, *names: str) -> None:
+    """Refuses a knob of 0, where nobody would count; other kinds of values are refused by the border."""
+    for name in names:
+        value: Any = getattr(layer, name)
+        known = isinstance(value, jax.Array) and concrete(value)
+        require(not known or (value > 0).all(), type(layer).__name__, name, shown(value), "give a number above 0")

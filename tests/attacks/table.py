@@ -17,6 +17,7 @@ TABLE = {
     "constant": lambda: attacks.Constant(-3.0),
     "nan": lambda: attacks.NonFinite(),
     "mimic": lambda: attacks.Mimic(target=4),
+    "framing": lambda: attacks.Framing(victim=4, push=0.4),
     "mimic_heuristic": lambda: attacks.MimicHeuristic(warmup=2),
     "label_flip": lambda: attacks.LabelFlip(num_classes=10),
     "label_map": lambda: attacks.LabelMap({2: 7, 7: 2, 3: 1}),

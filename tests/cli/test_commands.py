@@ -322,6 +322,8 @@ def test_a_society_is_written_as_one_is_made(capsys):
     text = """
 byzantine: 2
 owner: [0, 1, 2, 3, 4, 4]
+identity: capped([1, 1, 1, 1, 2, 9], cap=3)
+participation: splitting(4, [5], 2)
 detectors:
   network: watch(goal, 'loss', cusum(h=5), own_past(rounds=2))
 governance: council(quorum=0.6, voting=1, timelock=2, pause=1, snapshots=snapshots(capacity=4, every=2))
@@ -332,6 +334,8 @@ electorate: electorate(captured=0.25, accuracy=1)
     assert made.governance == gj.governance.Council(
         quorum=0.6, voting=1, timelock=2, pause=1, snapshots=gj.governance.Snapshots(capacity=4, every=2)
     )
+    assert made.identity == gj.identity.Capped([1, 1, 1, 1, 2, 9], cap=3)
+    assert participation(config).rows(3, 6, None).tolist() == [[1, 1, 1, 1, 1, 0]] * 2 + [[1, 1, 1, 1, 0, 1]]
     voters: Any = made.electorate
     assert float(voters.captured) == 0.25 and made.owner is not None and made.owner.tolist() == [0, 1, 2, 3, 4, 4]
     assert load(Path(wrote("again.yaml", dump(config))), RunConfig) == config
