@@ -133,6 +133,16 @@ class Audit(NamedTuple):
     losses: Callable[[Any, Any], Float[Array, " N"]]
 
 
+def audited(task: Any, params: PyTree) -> Audit:
+    """The audit set of `task` at `params`. Errors: a task without one."""
+    if task.audited is None:
+        raise ConfigurationError(
+            f"{type(task).__name__}: audit=None: a charter reads the audit set, and the task has none; give one, "
+            "from_arrays(audit=(x, y))"
+        )
+    return task.audited(params)
+
+
 class Before(NamedTuple):
     """The adversary's knowledge when its nodes draw their examples, before any message of the round.
 
@@ -310,7 +320,7 @@ class Round(NamedTuple):
 
     def audit(self, theta: Float[Array, " d"]) -> Audit:
         """The audit set that participants share, at the flat model `theta`."""
-        return self.task.audited(self.ravel.unravel(theta))
+        return audited(self.task, self.ravel.unravel(theta))
 
     def blind(self) -> Seen:
         """This round as participants see it."""
@@ -327,6 +337,6 @@ class Round(NamedTuple):
             kappa=self.kappa,
             age=self.index if self.age is None else self.age,
             evaluate=lambda theta: task.evaluate(ravel.unravel(theta)),
-            audit=lambda theta: task.audited(ravel.unravel(theta)),
+            audit=lambda theta: audited(task, ravel.unravel(theta)),
             mixing=self.mixing,
         )

@@ -25,7 +25,7 @@ from jaxtyping import Array, Float, PyTree
 from ghostjax._kernels import present
 from ghostjax._optimizer import for_model
 from ghostjax._random import Moment, per_node
-from ghostjax._round import Ballots, Before, People, Received, Round, Sent, Session, State, View
+from ghostjax._round import audited, Ballots, Before, People, Received, Round, Sent, Session, State, View
 from ghostjax._tree import replaced, select, select_rows
 from ghostjax._types import Key
 from ghostjax.channels import Carried
@@ -158,7 +158,7 @@ def corrupt(
         mixing=sim.protocol.mixing(weights),
         objective=objective,
         readings=state.readings or {},
-        audit=lambda theta: sim.task.audited(sim.ravel.unravel(theta)),
+        audit=lambda theta: audited(sim.task, sim.ravel.unravel(theta)),
         verdict=state.verdict or None,
     )
     memory, sent = sim.attack.corrupt(state.attack, view)

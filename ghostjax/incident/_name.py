@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ghostjax._border import Checked, member, members
-from ghostjax._round import State
+from ghostjax._round import audited, State
 from ghostjax._simulation import Simulation
 from ghostjax._types import real_field
 from ghostjax.attribution import final_model
@@ -37,7 +37,7 @@ class CharterLoss(eqx.Module):
 
     def __call__(self, simulation: Simulation, state: State) -> Array:
         model = simulation.ravel.unravel(final_model(simulation, state))
-        return self.charter.read(simulation.task.audited(model)).probes.mean()
+        return self.charter.read(audited(simulation.task, model)).probes.mean()
 
 
 class Adjoint(AbstractNaming):

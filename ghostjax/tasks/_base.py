@@ -1,7 +1,7 @@
 """The base class of tasks: a stated goal of the network, and a local objective of each node, which may differ."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from jaxtyping import Array, Float, PyTree
@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 from ghostjax._border import Checked
 from ghostjax._output import GOAL, Output
 from ghostjax._round import Audit
-from ghostjax._types import ConfigurationError, Key
+from ghostjax._types import Key
 from ghostjax.tasks._splits import Split, Splits
 
 
@@ -51,12 +51,10 @@ class AbstractTask(Checked):
         define `evaluate(self, params)` alone.
         """
 
-    def audited(self, params: PyTree) -> Audit:
-        """The audit set that participants share, with its losses at `params`: what charters and audits read."""
-        del params
-        raise ConfigurationError(
-            f"{type(self).__name__}.audited: audit=None: the task has no audit set; give one, from_arrays(audit=(x, y))"
-        )
+    @property
+    def audited(self) -> Callable[[PyTree], Audit] | None:
+        """`audited(params)`: the audit set that participants share, with its losses; None for a task without one."""
+        return None
 
     @property
     def num_classes(self) -> int | None:

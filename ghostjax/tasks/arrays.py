@@ -112,16 +112,9 @@ class ArrayTask(AbstractTask):
             sums = jax.tree.map(lambda leaf: leaf.sum(0), sums)
         return {name: value / total for name, value in sums.items()}
 
-    def audited(self, params: PyTree) -> Audit:
-        examples = self.audit
-        if examples is None:
-            return super().audited(params)
-
-        def losses(x: Array, y: Array) -> Float[Array, " N"]:
-            found = at_least_float32(self.criterion(self.model.apply(params, self._seen(x), None), y))
-            return found.reshape(found.shape[0], -1).mean(1)
-
-        return Audit(self._numbers(examples.x), examples.y, losses)
+    @property
+    def audited(self) -> Callable[[PyTree], Audit] | None:
+        return None if self.audit is None else self._audited
 
     def describe(self) -> Heterogeneity:
         """The realised label histogram of the nodes and its heterogeneity; integer targets only."""
@@ -131,6 +124,15 @@ class ArrayTask(AbstractTask):
                 "integer label per example"
             )
         return describe(Partition(np.asarray(self.indices), np.asarray(self.counts)), np.asarray(self.y))
+
+    def _audited(self, params: PyTree) -> Audit:
+        assert self.audit is not None
+
+        def losses(x: Array, y: Array) -> Float[Array, " N"]:
+            found = at_least_float32(self.criterion(self.model.apply(params, self._seen(x), None), y))
+            return found.reshape(found.shape[0], -1).mean(1)
+
+        return Audit(self._numbers(self.audit.x), self.audit.y, losses)
 
     def _numbers(self, x: Array) -> Array:
         """Images as bytes on the scale from 0 to 1."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ghostjax as gj
+from ghostjax._round import audited
 from ghostjax.charters import Audit, BlankPixels, Dimmed, Slices
 
 
@@ -35,7 +36,7 @@ def test_losses_are_those_of_numpy(name):
     else:
         probes = [losses(x)[y == c].mean() for c in (8, 3)]
         controls = [losses(x)[y != c].mean() for c in (8, 3)]
-    found = charter.read(TASK.audited(params))
+    found = charter.read(audited(TASK, params))
     assert charter.num_families == len(probes)
     np.testing.assert_allclose(found.probes, probes, rtol=1e-4)
     np.testing.assert_allclose(found.controls, controls, rtol=1e-4)
@@ -52,6 +53,12 @@ def test_a_label_that_nobody_has_says_nothing():
     assert Slices(7).read(audit).probes.tolist() == [0.0]
 
 
+def watched(task):
+    """A simulation that records the charter of `task`."""
+    metrics = [gj.metrics.Charter(BlankPixels(0))]
+    return gj.Simulation(task, gj.protocols.Server(gj.aggregators.Mean()), metrics=metrics)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -63,9 +70,9 @@ def test_a_label_that_nobody_has_says_nothing():
         (lambda: Slices([0.5]), "labels=0.5"),
         (lambda: Slices([]), "labels"),
         (lambda: Dimmed([float("inf")]), "factors"),
-        (lambda: BlankPixels(64).read(TASK.audited(TASK.init(jax.random.key(0)))), r"pixels=\[64\]"),
+        (lambda: BlankPixels(64).read(audited(TASK, TASK.init(jax.random.key(0)))), r"pixels=\[64\]"),
         (lambda: Slices(0).read(Audit(jnp.zeros((2, 1)), jnp.zeros((2, 1)), lambda x, y: x[:, 0])), "targets of shape"),
-        (lambda: gj.tasks.quadratic(4, 2).audited(jnp.zeros(2)), "audit=None"),
+        (lambda: watched(gj.tasks.quadratic(4, 2)), "audit=None"),
     ],
 )
 def test_wrong_calls_are_refused_in_one_line(make, words):
