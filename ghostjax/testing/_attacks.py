@@ -158,7 +158,7 @@ def _audit(theta: Array) -> Audit:
     """A linear model on a few examples."""
     rng = np.random.default_rng(2)
     x, y = jnp.asarray(rng.normal(size=(4, D)), theta.dtype), jnp.arange(4)
-    return Audit(x, y, lambda x, y: (x @ theta - y) ** 2)
+    return Audit(x, y, lambda x, y: (x @ theta - y.astype(theta.dtype)) ** 2)
 
 
 def _moment(t: Any) -> Moment:
