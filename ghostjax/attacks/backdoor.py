@@ -30,8 +30,8 @@ class Backdoor(AbstractStatelessAttack):
 
     ```python
     >>> import ghostjax as gj
-    >>> gj.attacks.Backdoor(gj.charters.BlankPixels([32]), target=3, eps=0.5)
-    Backdoor()
+    >>> float(gj.attacks.Backdoor(gj.charters.BlankPixels([32]), target=3, eps=0.5).eps)
+    0.5
 
     ```
 

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ghostjax._border import number, whole
+from ghostjax._border import whole
 from ghostjax._types import require, static_field
 from ghostjax.charters._base import AbstractInvariance, listed
 
@@ -11,14 +11,14 @@ from ghostjax.charters._base import AbstractInvariance, listed
 class BlankPixels(AbstractInvariance):
     """The label must not change when a pixel that is blank in all data is lit, each of `pixels` on its own.
 
-        probes_f = mean loss(x with entry pixels[f] set to value, y)
+        probes_f = mean loss(x with entry pixels[f] set to 1, y)
 
     Honest data neither teach nor forbid it: a small push in every round accumulates, and nothing heals it. In the
-    8 x 8 digits the entries 0, 32 and 39 are blank. `pixels` count entries of one flattened input; `value` is in the
-    units of the inputs as the task keeps them.
+    8 x 8 digits the entries 0, 32 and 39 are blank. `pixels` count entries of one flattened input; 1 is the
+    largest value of an image, before the task's own shift and scale.
 
-    **Static:** both, so that all who read one charter in a round share its evaluation. **Errors:** no pixel, one that
-    is no whole number or beyond the inputs.
+    **Static:** `pixels`, so that all who read one charter in a round share its evaluation. **Errors:** no pixel, one
+    that is no whole number or beyond the inputs.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj
@@ -31,13 +31,11 @@ class BlankPixels(AbstractInvariance):
     """
 
     pixels: tuple[int, ...] = static_field(default=(0, 32, 39), converter=listed)
-    value: float = static_field(default=1.0)
 
     def __check_init__(self):
         require(len(self.pixels) > 0, "BlankPixels", "pixels", "none", "name at least one entry of an input")
         for pixel in self.pixels:
             whole(pixel, "BlankPixels", "pixels", low=0)
-        number(self.value, "BlankPixels", "value")
 
     @property
     def num_families(self) -> int:
@@ -48,4 +46,4 @@ class BlankPixels(AbstractInvariance):
         outside = [one for one in self.pixels if one >= entries.shape[1]]
         require(not outside, "BlankPixels", "pixels", outside, f"inputs have entries 0 to {entries.shape[1] - 1}")
         lit = jnp.arange(entries.shape[1])[None, :] == jnp.asarray(self.pixels)[:, None]
-        return jnp.where(lit[:, None], jnp.asarray(self.value, x.dtype), entries[None]).reshape(-1, *x.shape)
+        return jnp.where(lit[:, None], jnp.ones((), x.dtype), entries[None]).reshape(-1, *x.shape)

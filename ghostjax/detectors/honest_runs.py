@@ -27,7 +27,7 @@ class HonestRuns(AbstractReference):
     ```python
     >>> import numpy as np, jax.numpy as jnp, ghostjax as gj
     >>> past = gj.detectors.HonestRuns(np.array([[1.0, 1.0], [3.0, 3.0]]))
-    >>> past.step((), jnp.asarray(4.0), jnp.asarray(0))[1].round(3).item()
+    >>> round(float(past.step((), jnp.asarray(4.0), jnp.asarray(0))[1]), 3)
     1.414
 
     ```

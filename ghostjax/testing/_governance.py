@@ -122,7 +122,7 @@ class GovernanceHarness(Harness[_Case]):
 
     def play(self, member: AbstractGovernance, case: _Case) -> Array:
         """All rounds, `[rounds, n + 4 + size]`: see `_Played`."""
-        sim = replaced(self.simulation, governance=member, attack=_Says(jnp.asarray(case.x)))
+        sim = replaced(self.simulation, governance=member, attack=_Scripted(jnp.asarray(case.x)))
         key = jax.random.key(case.seed)
 
         def one(state: State, w: Array) -> tuple[State, Array]:

@@ -65,7 +65,6 @@ def watched(task):
         (lambda: BlankPixels([]), "pixels"),
         (lambda: BlankPixels(-1), "pixels=-1"),
         (lambda: BlankPixels(1.5), "pixels=1.5"),
-        (lambda: BlankPixels(3, value=float("nan")), "value"),
         (lambda: BlankPixels("all"), "pixels"),
         (lambda: Slices([0.5]), "labels=0.5"),
         (lambda: Slices([]), "labels"),
