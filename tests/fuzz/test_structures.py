@@ -26,7 +26,10 @@ rules = gj.aggregators
 N, ROUNDS, CLASSES = 8, 3, 3
 X = np.random.default_rng(0).normal(size=(48, 4)).astype(np.float32)
 Y = (np.arange(48) % CLASSES).astype(np.int32)
-TASK = gj.tasks.from_arrays(X, Y, gj.tasks.models.Linear(4, CLASSES), gj.tasks.partition.iid(Y, N), batch_size=4)
+TASK = gj.tasks.from_arrays(
+    X, Y, gj.tasks.models.Linear(4, CLASSES), gj.tasks.partition.iid(Y, N), audit=(X[::4], Y[::4]), batch_size=4
+)
+PIXELS = gj.charters.BlankPixels((0, 3))
 
 
 def padded(graph):
@@ -64,7 +67,8 @@ def either(index, *attacks):
 
 STRUCTURES = {
     "trimmed mean": lambda x, y, z, i, k: (
-        server(rules.TrimmedMean(f=x), z), a.ALIE(z=y), learn.Momentum(0.9), m.standard()
+        server(rules.TrimmedMean(f=x), z), either(i, a.ALIE(z=y), a.Backdoor(PIXELS, target=1, eps=x)),
+        learn.Momentum(0.9), m.standard(),
     ),
     "mean": lambda x, y, z, i, k: (
         server(rules.Mean(), z), either(i, a.SignFlip(x), a.IPM(y), a.NoAttack()), learn.Gradient(), [m.Goal()]
@@ -80,9 +84,12 @@ STRUCTURES = {
         server(rules.MultiKrum(f=x, m=3), z), a.LabelMap({2: 1}), learn.Gradient(), [m.WorstNode()]
     ),
     "geometric median": lambda x, y, z, i, k: (
-        server(rules.GeometricMedian(f=x), z), a.NonFinite(), learn.Gradient(), [m.Goal()]
+        server(rules.GeometricMedian(f=x), z), either(i, a.NonFinite(), a.During(a.NonFinite(), start=1)),
+        learn.Gradient(), [m.Goal()],
     ),
-    "weiszfeld": lambda x, y, z, i, k: (server(rules.Weiszfeld(), z), a.FangKrum(x), learn.Gradient(), [m.Goal()]),
+    "weiszfeld": lambda x, y, z, i, k: (
+        server(rules.Weiszfeld(), z), either(i, a.FangKrum(x), a.Framing(0, y)), learn.Gradient(), [m.Goal()]
+    ),
     "centered clipping": lambda x, y, z, i, k: (
         server(rules.CenteredClipping(x), z), a.Mimic(i), learn.Gradient(), [m.Goal()]
     ),
@@ -90,10 +97,12 @@ STRUCTURES = {
         server(rules.Clipping(rules.Mean(), x), z), a.MimicHeuristic(i), learn.Gradient(), [m.Goal()]
     ),
     "nnm": lambda x, y, z, i, k: (
-        server(rules.NNM(rules.TrimmedMean(f=x), f=x), z), a.MinMax(), learn.Gradient(), [m.Goal()]
+        server(rules.NNM(rules.TrimmedMean(f=x), f=x), z), a.MinMax(), learn.Gradient(),
+        [m.Goal(), m.Charter(PIXELS), m.Audit(gj.charters.Slices(1))],
     ),
     "arc": lambda x, y, z, i, k: (
-        server(rules.ARC(rules.TrimmedMean(f=x), f=x), z), a.MinSum(), learn.Gradient(), [m.Goal()]
+        server(rules.ARC(rules.TrimmedMean(f=x), f=x), z), a.MinSum(), learn.Gradient(),
+        [m.Goal(), m.Digest(), m.PrincipalInfluence()],
     ),
     "bucketing": lambda x, y, z, i, k: (
         server(rules.Bucketing(rules.Median(), 2), z), a.LineSearch(a.NoisyMean(x), grid=4, refinements=1),
@@ -104,7 +113,7 @@ STRUCTURES = {
     ),
     "robust gossip": lambda x, y, z, i, k: (
         gossip(rules.TrimmedMean(f=x), k), a.Isolation(y), learn.Gradient(),
-        [m.Goal(), m.HonestDistance(), m.Drift(), m.Influence(), m.WorstNode()],
+        [m.Goal(), m.HonestDistance(), m.Drift(), m.Influence(), m.WorstNode(), m.CutWeight()],
     ),
     "median gossip": lambda x, y, z, i, k: (
         gossip(rules.Median(), k), either(i, a.Constant(x), a.Zero(), a.Random(-y, y)), learn.Gradient(), [m.Goal()]

@@ -103,15 +103,15 @@ def start(protocol, x):
 
 
 @eqx.filter_jit
-def definition(protocol, x, told, byzantine, w):
+def definition(protocol, x, by_receiver, byzantine, w):
     """One receiver after the other, on the rows that it hears."""
     graph, rule, n = protocol.topology, protocol.aggregator, x.shape[0]
 
     def receiver(i):
         nbr, mask = graph.nbr[i], graph.mask[i]
         rows, weights = x[nbr], graph.weights[i] * mask.sum().astype(x.dtype) * w[nbr]
-        if told is not None:
-            rows = jnp.where((byzantine[nbr] & (nbr != i))[:, None], told[i][None, :], rows)
+        if by_receiver is not None:
+            rows = jnp.where((byzantine[nbr] & (nbr != i))[:, None], by_receiver[i][None, :], rows)
         heard = mask & jnp.isfinite(rows).all(1)
         rows, weights = jnp.where(heard[:, None], rows, 0), jnp.where(heard, weights, 0)
         ctx = Context(key=jax.random.fold_in(KEY, i), anchor=x[i])
@@ -121,16 +121,16 @@ def definition(protocol, x, told, byzantine, w):
     return jax.lax.map(receiver, jnp.arange(n))
 
 
-def received(x, w, byzantine=None, told=None, own=None):
-    """What arrives: rows `x`, and from Byzantine identities the vectors `told`; `own` are the models of the nodes."""
+def received(x, w, byzantine=None, by_receiver=None, own=None):
+    """What arrives: rows `x`, and from Byzantine identities the vectors `by_receiver`; `own` are the models of the nodes."""
     nobody = jnp.zeros(x.shape[0], bool)
     byzantine = nobody if byzantine is None else byzantine
     deviates = nobody if own is None else byzantine & (x != own).any(1)
-    return Received(x, w, jnp.zeros_like(w), deviates, None, told, byzantine)
+    return Received(x, w, jnp.zeros_like(w), deviates, None, by_receiver, byzantine)
 
 
-def aggregate(protocol, x, told, byzantine, w):
-    return protocol.receive(start(protocol, x), received(x, w, byzantine, told), KEY)[1]
+def aggregate(protocol, x, by_receiver, byzantine, w):
+    return protocol.receive(start(protocol, x), received(x, w, byzantine, by_receiver), KEY)[1]
 
 
 run = eqx.filter_jit(aggregate)
@@ -140,10 +140,10 @@ step = eqx.filter_jit(
 send = eqx.filter_jit(lambda protocol, state, updates: protocol.send(state, updates))
 
 
-def check_is_the_definition(protocol, w, *, told=None, byzantine=None, atol=2e-5, run=run):
+def check_is_the_definition(protocol, w, *, by_receiver=None, byzantine=None, atol=2e-5, run=run):
     n = protocol.topology.num_nodes
     x = messages(n)
     byzantine = jnp.zeros(n, bool) if byzantine is None else jnp.asarray(byzantine)
     w = jnp.asarray(w, x.dtype)
-    expected = definition(protocol, x, told, byzantine, w)
-    np.testing.assert_allclose(run(protocol, x, told, byzantine, w), expected, rtol=atol, atol=atol)
+    expected = definition(protocol, x, by_receiver, byzantine, w)
+    np.testing.assert_allclose(run(protocol, x, by_receiver, byzantine, w), expected, rtol=atol, atol=atol)

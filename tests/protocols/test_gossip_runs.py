@@ -32,9 +32,9 @@ class Prober(AbstractAggregator):
         (
             TrimmedMean(f=5),
             ring(20, 8),
-            r"^Gossip\(TrimmedMean\): f=5.0: receiver 0 hears weight 9 and needs more than 10",
+            r"^Gossip\(TrimmedMean\): f=5.0: receiver 0 receives weight 9 and needs more than 10",
         ),
-        (TrimmedMean(f=1), star(20), r"receiver 1 hears weight 2 and needs more than 2; lower f or use a topology"),
+        (TrimmedMean(f=1), star(20), r"receiver 1 receives weight 2 and needs more than 2; lower f or use a topology"),
         (None, ring(10), r"^Gossip\(Mean\): topology=graph of 10 nodes: the task has 20 nodes"),
         (None, from_edges(20, [(0, 1)]), r"^Gossip\(Mean\): topology=not connected: add edges"),
         (Prober(), ring(20), r"^Gossip\(Prober\): needs=probe: "),

@@ -148,7 +148,7 @@ def test_few_seeds_and_missing_cells_say_so():
     [
         (gj.worst_case, {"metric": "acuracy"}, r"metric='acuracy': did you mean 'accuracy'"),
         (gj.worst_case, {"over": "atack"}, r"over='atack': dimensions are"),
-        (gj.worst_case, {"over": "seed"}, r"over='seed': seeds are"),
+        (gj.worst_case, {"over": "seed"}, r"over='seed': the interval is over seeds"),
         (gj.worst_case, {"level": 95}, r"level=95"),
         (gj.worst_case, {"level": 1}, r"level=1"),
         (gj.worst_case, {"last": 0}, r"last=0"),
