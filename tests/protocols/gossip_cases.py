@@ -122,7 +122,7 @@ def definition(protocol, x, by_receiver, byzantine, w):
 
 
 def received(x, w, byzantine=None, by_receiver=None, own=None):
-    """What arrives: rows `x`, and from Byzantine identities the vectors `by_receiver`; `own` are the models of the nodes."""
+    """Rows `x` arrive, from Byzantine identities the vectors `by_receiver`; `own` are the models of the nodes."""
     nobody = jnp.zeros(x.shape[0], bool)
     byzantine = nobody if byzantine is None else byzantine
     deviates = nobody if own is None else byzantine & (x != own).any(1)
