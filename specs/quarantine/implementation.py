@@ -14,7 +14,7 @@ from ghostjax.formal import Event, Recording
 
 NODES, TOP = Bounds().nodes, Bounds().versions
 BAD = NODES - 1
-EVERY, BEGINS, ROUNDS, SEEDS = 4, 6, 23, 3
+EVERY, BEGINS, ROUNDS, SEEDS = 4, 6, 23, 5
 """Rounds of a version, the first round of the attack, rounds of a run, runs."""
 
 
