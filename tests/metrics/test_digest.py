@@ -19,7 +19,8 @@ def round_of(models, messages, weights=None):
     weights = jnp.ones(N) if weights is None else weights
     return gj.Seen(
         index=jnp.int32(0), key=jax.random.key(0), ravel=None, messages=messages, weights=weights, models=models,
-        result=models, next_models=models + 1, kappa=jnp.zeros(()), evaluate=lambda theta: {},
+        result=models, next_models=models + 1, kappa=jnp.zeros(()), age=jnp.int32(0),
+        evaluate=lambda theta: {}, audit=lambda theta: {},
     )  # fmt: skip
 
 
