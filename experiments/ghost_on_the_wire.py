@@ -94,7 +94,7 @@ def story(partition, alpha, runs, seeds, fresh, aggregator=None):
         f"{median['nothing']} without correction and, where somebody was named, {median.get('Quarantine', '-')} by",
         f"quarantine, {median.get('Rollback', '-')} by rollback, {median.get('Replay', '-')} by rollback and replay.",
     )
-    votes(outcomes, incident.never(ghost, [one.key for one in outcomes])["charter_loss"])
+    votes(outcomes, table.before)
     print(f"  ({time.process_time() - started:.0f} s of CPU)", flush=True)
     return first
 

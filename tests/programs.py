@@ -1,6 +1,10 @@
 """What a compiled program says of itself, where it has to say it."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
+
+import jax
 
 
 def memory(compiled) -> Any:
@@ -25,3 +29,19 @@ def text(compiled) -> str:
 def kept(jitted: Any) -> int:
     """How many programs a function under `jax.jit` has been compiled to."""
     return jitted._cache_size()
+
+
+@contextlib.contextmanager
+def compilations() -> Iterator[list[str]]:
+    """The events of compilation inside the block."""
+    seen: list[str] = []
+
+    def listen(name: str, seconds: float, **rest: Any) -> None:
+        if "backend_compile" in name:
+            seen.append(name)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield seen
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)

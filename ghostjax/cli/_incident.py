@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -128,9 +128,9 @@ def incident(argv: Sequence[str], console: Console) -> int:
             outcomes = incidents.repair(outcomes, how, label=text)
         table = incidents.table(outcomes)
     console.print(_verdict(table, calibration.incident))
-    names = [name for name in table.names if not name.startswith(("regret", "gradients"))]
-    rows = [[str(seed), *(shown(row.get(name)) for name in names)] for seed, row in zip(seeds, table.rows, strict=True)]
-    print_table(console, ["seed", *names], rows)
+    names, *rows, medians = table.texts
+    rows = [[str(seed), *row] for seed, row in zip(seeds, rows, strict=True)]
+    print_table(console, ["seed", *names], [*rows, ["median", *medians]])
     path = options.out / "incidents.nc"
     table.to_dataset().to_netcdf(path, engine="h5netcdf")
     console.print(f"results: {path}")
@@ -151,10 +151,3 @@ def _verdict(table: incidents.Table, case: incidents.Incident) -> str:
     since = f"since {table.median('since'):+.0f} rounds of the true start"
     best = min((name for name in ["nothing", *table.names] if f"regret_{name}" in table.names), key=table.median)
     return f"{said}; {who}, {since}; harm at the end {table.median('nothing'):.3f}, {table.median(best):.3f} by {best}"
-
-
-def shown(value: Any) -> str:
-    """A cell of the table."""
-    if value is None or (isinstance(value, float) and not np.isfinite(value)):
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) and not value.is_integer() else str(value).removesuffix(".0")

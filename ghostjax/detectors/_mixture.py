@@ -38,30 +38,44 @@ class Shifts(Checked):
         return shifts * jnp.clip(x, -largest, largest)[..., None] - shifts**2 / 2
 
 
-class Began(NamedTuple):
-    """Page's sum of every shift, and the round in which it last left 0, -1 while it is 0."""
+class Mixture(NamedTuple):
+    """For every shift the logarithm of its statistic, Page's sum, and the round in which that last left 0 (-1 at 0)."""
 
+    log: Float[Array, "*s g"]
     total: Float[Array, "*s g"]
     since: Int[Array, "*s g"]
 
 
-def began(shape: tuple[int, ...], size: int, dtype: Any) -> Began:
-    """Nothing has changed yet."""
-    return Began(jnp.zeros((*shape, size), dtype), jnp.full((*shape, size), -1, jnp.int32))
+def nothing_yet(like: Any, size: int, log: float) -> Mixture:
+    """Nothing was observed; `log` is where each statistic starts."""
+    shape = (*like.shape, size)
+    return Mixture(jnp.full(shape, log, like.dtype), jnp.zeros(shape, like.dtype), jnp.full(shape, -1, jnp.int32))
 
 
-def follow(past: Began, ratios: Float[Array, "*s g"], round: Int[Array, ""]) -> Began:
-    """The sums after one more observation: for each shift the most likely round in which it began."""
-    total = jnp.maximum(0, past.total + ratios)
-    start = jnp.where(past.since < 0, round.astype(jnp.int32), past.since)
-    return Began(total, jnp.where(total > 0, start, -1))
+def observe(
+    state: Mixture, x: Float[Array, "*s"], round: Int[Array, ""], shifts: Shifts, *, restarts: bool
+) -> tuple[Mixture, Float[Array, "*s"], Int[Array, "*s"]]:
+    """One more observation: the memory, the logarithm of the mean statistic, and the estimate of the start.
+
+    A statistic that `restarts` counts every round as a start; else only the first one counts. nan is no observation.
+    """
+    ratios = shifts.ratios(jnp.where(jnp.isnan(x), 0, x))
+    limit = jnp.finfo(x.dtype).max
+    past = jax.nn.softplus(state.log) if restarts else state.log
+    total = jnp.maximum(0, state.total + ratios)
+    start = jnp.where(state.since < 0, round.astype(jnp.int32), state.since)
+    found = Mixture(jnp.clip(past + ratios, -limit, limit), total, jnp.where(total > 0, start, -1))
+    seen = ~jnp.isnan(x)
+    after = Mixture(*(jnp.where(seen[..., None], new, old) for new, old in zip(found, state, strict=True)))
+    mixed = jax.nn.logsumexp(after.log, axis=-1) - jnp.log(jnp.asarray(shifts.size, x.dtype))
+    return after, mixed, _earliest(after.log, after.since)
 
 
 LIKELY = 0.5
 """By how much less, in logarithms, the evidence of a shift may speak for its start."""
 
 
-def earliest(evidence: Float[Array, "*s g"], since: Int[Array, "*s g"]) -> Int[Array, "*s"]:
+def _earliest(evidence: Float[Array, "*s g"], since: Int[Array, "*s g"]) -> Int[Array, "*s"]:
     """The earliest start by a shift whose evidence is about the largest; -1 where none has begun.
 
     A small shift that began early and a large one that began late explain the same signal. Who goes back too late keeps
@@ -71,9 +85,3 @@ def earliest(evidence: Float[Array, "*s g"], since: Int[Array, "*s g"]) -> Int[A
     never = jnp.iinfo(since.dtype).max
     first = jnp.where(likely, since, never).min(-1)
     return jnp.where(first == never, -1, first)
-
-
-def kept(x: Float[Array, "*s"], after: Any, before: Any) -> Any:
-    """The memory, `[*s, g]` by field, after a round: where nothing was observed it is what it was."""
-    seen = ~jnp.isnan(x)[..., None]
-    return type(after)(*(jnp.where(seen, new, old) for new, old in zip(after, before, strict=True)))

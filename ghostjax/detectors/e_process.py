@@ -1,24 +1,15 @@
 """An e-process: evidence against "nothing has changed since the beginning"."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
 from ghostjax._round import Reading
 from ghostjax._types import real_field
 from ghostjax.detectors._base import AbstractTest
-from ghostjax.detectors._mixture import Began, began, earliest, follow, kept, Shifts
-
-
-class EProcessState(NamedTuple):
-    """The log likelihood ratio of every shift, Page's sums and the rounds in which they began."""
-
-    log: Float[Array, "*s g"]
-    total: Float[Array, "*s g"]
-    since: Int[Array, "*s g"]
+from ghostjax.detectors._mixture import nothing_yet, observe, Shifts
 
 
 class EProcess(AbstractTest):
@@ -52,16 +43,10 @@ class EProcess(AbstractTest):
     shifts: Shifts = eqx.field(default_factory=Shifts)
 
     def init(self, like: Any) -> PyTree:
-        start = began(like.shape, self.shifts.size, like.dtype)
-        return EProcessState(jnp.zeros(start.total.shape, like.dtype), *start)
+        return nothing_yet(like, self.shifts.size, 0.0)
 
     def step(self, state: PyTree, x: Float[Array, "*s"], round: Int[Array, ""]) -> tuple[PyTree, Reading]:
-        ratios = self.shifts.ratios(jnp.where(jnp.isnan(x), 0, x))
-        limit = jnp.finfo(x.dtype).max
-        log = jnp.clip(state.log + ratios, -limit, limit)
-        after = EProcessState(log, *follow(Began(state.total, state.since), ratios, round))
-        after = kept(x, after, state)
-        mixed = jax.nn.logsumexp(after.log, axis=-1) - jnp.log(jnp.asarray(self.shifts.size, x.dtype))
+        after, mixed, began = observe(state, x, round, self.shifts, restarts=False)
         evidence = jnp.maximum(mixed, 0)
-        since = jnp.where(evidence > 0, earliest(after.log, after.since), -1)
+        since = jnp.where(evidence > 0, began, -1)
         return after, Reading(evidence, (evidence >= self.h.astype(x.dtype)) & (evidence > 0), since)

@@ -1,6 +1,6 @@
 """The Shiryaev-Roberts statistic, mixed over sizes of the change."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -10,15 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 from ghostjax._round import Reading
 from ghostjax._types import real_field
 from ghostjax.detectors._base import AbstractTest
-from ghostjax.detectors._mixture import Began, began, earliest, follow, kept, Shifts
-
-
-class ShiryaevRobertsState(NamedTuple):
-    """log R for every shift, Page's sums and the rounds in which they began."""
-
-    log: Float[Array, "*s g"]
-    total: Float[Array, "*s g"]
-    since: Int[Array, "*s g"]
+from ghostjax.detectors._mixture import nothing_yet, observe, Shifts
 
 
 class ShiryaevRoberts(AbstractTest):
@@ -52,16 +44,9 @@ class ShiryaevRoberts(AbstractTest):
     shifts: Shifts = eqx.field(default_factory=Shifts)
 
     def init(self, like: Any) -> PyTree:
-        start = began(like.shape, self.shifts.size, like.dtype)
-        return ShiryaevRobertsState(jnp.full(start.total.shape, -jnp.inf, like.dtype), *start)
+        return nothing_yet(like, self.shifts.size, -jnp.inf)
 
     def step(self, state: PyTree, x: Float[Array, "*s"], round: Int[Array, ""]) -> tuple[PyTree, Reading]:
-        ratios = self.shifts.ratios(jnp.where(jnp.isnan(x), 0, x))
-        limit = jnp.finfo(x.dtype).max
-        log = jnp.minimum(ratios + jax.nn.softplus(state.log), limit)
-        after = ShiryaevRobertsState(log, *follow(Began(state.total, state.since), ratios, round))
-        after = kept(x, after, state)
-        mixed = jax.nn.logsumexp(after.log, axis=-1) - jnp.log(jnp.asarray(self.shifts.size, x.dtype))
+        after, mixed, since = observe(state, x, round, self.shifts, restarts=True)
         evidence = jax.nn.softplus(mixed)
-        since = earliest(after.log, after.since)
         return after, Reading(evidence, (evidence >= self.h.astype(x.dtype)) & (evidence > 0), since)

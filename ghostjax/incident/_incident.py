@@ -11,12 +11,12 @@ import numpy as np
 
 from ghostjax._border import member, shown, whole
 from ghostjax._participation import declared, weights_of
+from ghostjax._random import root_key
 from ghostjax._simulation import Simulation
-from ghostjax._tree import replaced
 from ghostjax._types import as_count, require
 from ghostjax.attacks import AbstractAttack, During
 from ghostjax.charters import AbstractCharter
-from ghostjax.detectors import AbstractDetector
+from ghostjax.detectors import Watch
 from ghostjax.metrics import Charter
 
 
@@ -43,7 +43,7 @@ class Incident:
     adversary: AbstractAttack
     owner: Any
     charter: AbstractCharter
-    watches: Mapping[str, AbstractDetector]
+    watches: Mapping[str, Any]
     governance: Any = None
     electorate: Any = None
     t0: int = 80
@@ -71,8 +71,9 @@ class Incident:
             object.__setattr__(self, name, whole(getattr(self, name), call, name, low=low))
         require(self.t0 < self.rounds, call, "t0", self.t0, f"the run ends after round {self.rounds - 1}")
         object.__setattr__(self, "owner", _principals(self.owner, n))
-        object.__setattr__(self, "watches", dict(self.watches))
+        object.__setattr__(self, "watches", _watches(self.watches))
         require(self.alarm in self.watches, call, "alarm", repr(self.alarm), f"watches are {sorted(self.watches)}")
+        declared(self.participation, "Incident", self._counts)
         self.attacked  # noqa: B018  # a combination that cannot work is refused here
 
     @property
@@ -104,12 +105,14 @@ class Incident:
             owner=self.owner,
         )
 
-    @functools.cached_property
-    def weights(self) -> np.ndarray:
-        """Who takes part, `[rounds, n]`."""
-        counts = getattr(self.simulation.task, "counts", None)
-        found = declared(self.participation, "Incident", counts)
-        return np.asarray(weights_of(found, self.rounds, self.num_nodes, "Incident"))
+    @property
+    def _counts(self) -> Any:
+        return getattr(self.simulation.task, "counts", None)
+
+    def weights(self, key: Any) -> np.ndarray:
+        """Who takes part in the run of this root key, `[rounds, n]`."""
+        found = declared(self.participation, "Incident", self._counts)
+        return np.asarray(weights_of(found, self.rounds, self.num_nodes, "Incident", key=root_key(key, "Incident")))
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> "Incident":
         """The same incident whose watches alarm at other evidence."""
@@ -128,9 +131,10 @@ class Incident:
         )
 
 
-def honest(simulation: Simulation) -> Simulation:
-    """The same program, in which nobody is Byzantine."""
-    return replaced(simulation, byzantine=jnp.zeros_like(simulation.byzantine))
+def _watches(watches: Any) -> dict[str, Watch]:
+    fits = isinstance(watches, Mapping) and all(isinstance(name, str) for name in watches)
+    require(fits, "Incident", "watches", shown(watches), "give a mapping from names to detectors.Watch")
+    return {name: member(watch, Watch, "Incident", f"watches[{name!r}]") for name, watch in watches.items()}
 
 
 def _principals(owner: Any, n: int) -> np.ndarray:

@@ -17,7 +17,6 @@ from ghostjax.attribution import final_model
 from ghostjax.charters import AbstractCharter
 from ghostjax.incident._calibrate import Calibration, order_statistic
 from ghostjax.incident._groups import above_gap, jaccard, upper_group
-from ghostjax.incident._incident import Incident
 from ghostjax.incident._outcome import Finding, Outcome
 from ghostjax.incident._program import gradients, Keys
 
@@ -52,9 +51,9 @@ class Adjoint(AbstractNaming):
         incident, found = outcomes[0].incident, []
         keys = Keys.of([one.key for one in outcomes])
         held = np.stack([one.byzantine for one in outcomes])
-        weights = np.broadcast_to(incident.weights, (len(outcomes), *incident.weights.shape))
+        weights = np.stack([one.weights for one in outcomes])
         counts = np.asarray(until, np.int32) + 1
-        _, cells = gradients(unwatched(incident), keys, held, weights, counts, CharterLoss(incident.charter))
+        _, cells = gradients(incident.attacked, keys, held, weights, counts, CharterLoss(incident.charter))
         for one, cell, w in zip(outcomes, cells, weights, strict=True):
             found.append((np.where(w > 0, w, 0) * cell)[one.start :].sum(0))
         return found
@@ -74,15 +73,8 @@ class Pushed(AbstractNaming):
         found = []
         for one, last in zip(outcomes, until, strict=True):
             push = one.record["charter_push"].mean(-1)
-            found.append((one.incident.weights * push)[one.start : last + 1].sum(0))
+            found.append((one.weights * push)[one.start : last + 1].sum(0))
         return found
-
-
-def unwatched(incident: Incident) -> Simulation:
-    """The network without what changes nothing that a replay needs."""
-    return eqx.tree_at(
-        lambda sim: (sim.metrics, sim.detectors), incident.attacked, ((), {}), is_leaf=lambda leaf: leaf is None
-    )
 
 
 class Decisive(Checked):

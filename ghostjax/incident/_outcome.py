@@ -71,6 +71,11 @@ class Outcome:
         return self.record["charter_loss"]
 
     @property
+    def weights(self) -> np.ndarray:
+        """Who took part, `[rounds, n]`."""
+        return self.incident.weights(self.key)
+
+    @property
     def start(self) -> int:
         """The first round that a correction undoes: `margin` rounds before the estimate of the start, at least 0."""
         return max(0, self.since[self.incident.alarm] - self.incident.margin)

@@ -34,8 +34,7 @@ def play(incident: Incident, keys: Any = 0, *, attacked: bool = True) -> Any:
     several = isinstance(keys, list | tuple | range) or (isinstance(keys, jax.Array) and keys.ndim == 1)
     roots = stacked(keys if several else [keys], "play")
     held = np.broadcast_to(incident.owned & attacked, (len(roots), incident.num_nodes))
-    weights = np.broadcast_to(incident.weights, (len(roots), *incident.weights.shape))
-    record = played(incident, roots, held, weights)
+    record = played(incident, roots, held, weights_for(incident, roots))
     found = [
         outcome_of(incident, roots[i].key, attacked, {name: column[i] for name, column in record.items()})
         for i in range(len(roots))
@@ -48,6 +47,11 @@ def played(incident: Incident, keys: Keys, held: np.ndarray, weights: np.ndarray
     counts = np.full(len(weights), incident.rounds, np.int32)
     states = first_states(incident.attacked, keys)
     return rounds(incident.attacked, keys, states, held, weights, counts)[1]
+
+
+def weights_for(incident: Incident, keys: Keys) -> np.ndarray:
+    """Who takes part in the runs of `keys`, `[m, rounds, n]`."""
+    return np.stack([incident.weights(keys[i].key) for i in range(len(keys))])
 
 
 def stacked(keys: Sequence[Any] | Any, call: str) -> Keys:

@@ -50,8 +50,7 @@ def _of(simulation: Simulation, byzantine: Bool[Array, " n"]) -> Simulation:
 
 
 @compiled
-def first_states(simulation: Simulation, keys: Keys) -> State:
-    """The state before the first round, for every key."""
+def _first_states(simulation: Simulation, keys: Keys) -> State:
     # One after the other: a batch of random numbers takes three times as long to compile.
     return jax.lax.map(lambda one: simulation.init(one.key), keys)
 
@@ -92,6 +91,11 @@ SIZE = 4
 """Runs in one call of a program: few, so that two threads share the work evenly."""
 
 
+def first_states(simulation: Simulation, keys: Keys) -> Any:
+    """The state before the first round, for every key."""
+    return _in_batches(lambda part: _first_states(simulation, part), (keys,), len(keys))
+
+
 def rounds(
     simulation: Simulation, keys: Keys, states: Any, byzantine: np.ndarray, weights: np.ndarray, counts: np.ndarray
 ) -> tuple[Any, dict[str, np.ndarray]]:
@@ -118,7 +122,7 @@ def _in_batches(call: Callable, columns: Sequence[Any], total: int) -> Any:
 
     def batch(start: int) -> Any:
         chosen = np.minimum(np.arange(start, start + SIZE), total - 1)
-        found = call(*(jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], column) for column in columns))
+        found = call(*(jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], column) for column in columns))
         return jax.block_until_ready(found)
 
     first = batch(0)  # compiled once, before threads share the program

@@ -11,7 +11,7 @@ from ghostjax._types import require
 from ghostjax.correction import AbstractCorrection, Case
 from ghostjax.incident._incident import Incident
 from ghostjax.incident._outcome import Outcome, Repaired
-from ghostjax.incident._play import played, stacked
+from ghostjax.incident._play import played, stacked, weights_for
 from ghostjax.incident._program import first_states, Keys, rounds
 
 
@@ -64,7 +64,7 @@ def repair(outcome: Outcome | Sequence[Outcome], how: AbstractCorrection, *, lab
     if acting:
         chosen = [found[i] for i in acting]
         case = Case(
-            np.broadcast_to(chosen[0].incident.weights, (len(chosen), *chosen[0].incident.weights.shape)),
+            np.stack([one.weights for one in chosen]),
             np.stack([one.finding.named for one in chosen]),
             np.array([one.start for one in chosen]),
             np.array([one.executed for one in chosen]),
@@ -84,8 +84,8 @@ def never(incident: Incident, keys: Any, *, named: Any = None, since: int | None
     were honest, which learned from their data.
     """
     named = np.broadcast_to(incident.owned if named is None else np.asarray(named), (len(keys), incident.num_nodes))
-    weights = np.broadcast_to(incident.weights, (len(keys), *incident.weights.shape))
+    roots = stacked(list(keys), "never")
     first = np.full(len(keys), incident.t0 if since is None else since)
-    case = Case(weights, named, first, first)
+    case = Case(weights_for(incident, roots), named, first, first)
     held = np.broadcast_to(incident.owned, named.shape)
-    return played(incident, stacked(list(keys), "never"), held, case.without(first))
+    return played(incident, roots, held, case.without(first))

@@ -30,10 +30,12 @@ class Table:
     | `regret_NAME` | its sum over all rounds, from the start of the attack on |
     | `gradients_NAME` | client gradients computed once more |
 
-    nan stands where it did not come to that.
+    nan stands where it did not come to that. `before` `[m, rounds]` is the charter's loss in the runs that never had
+    the owned identities.
     """
 
     rows: list[dict[str, Any]]
+    before: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)), repr=False)
 
     def column(self, name: str) -> np.ndarray:
         """The values of one column, nan where a row has none."""
@@ -45,9 +47,9 @@ class Table:
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def median(self, name: str) -> float:
-        """The median over the incidents that came to it; nan if none did."""
-        values = self.column(name).astype(float)
-        values = values[np.isfinite(values)]
+        """The median over the incidents that came to it; nan if none did, or where the column holds words."""
+        values = self.column(name)
+        values = values[np.isfinite(values)] if values.dtype.kind in "iuf" else values[:0]
         return float(np.median(values)) if values.size else NEVER
 
     def to_dataset(self) -> Any:
@@ -56,13 +58,18 @@ class Table:
 
         return xr.Dataset({name: ("incident", self.column(name)) for name in self.names})
 
-    def __str__(self) -> str:
+    @property
+    def texts(self) -> list[list[str]]:
+        """The heads, a row per incident and the medians, as texts; without regrets and costs."""
         names = [name for name in self.names if not name.startswith(("regret", "gradients"))]
-        cells = [[_shown(row.get(name, NEVER)) for name in names] for row in self.rows]
-        numbers = [name for name in names if name not in ("verdict", "result")]
-        cells.append([_shown(self.median(name)) if name in numbers else "median" for name in names])
-        widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
-        lines = [names, *cells]
+        rows = [[_shown(row.get(name, NEVER)) for name in names] for row in self.rows]
+        return [names, *rows, [_shown(self.median(name)) for name in names]]
+
+    def __str__(self) -> str:
+        lines = [["", *self.texts[0]]]
+        lines += [[str(i), *row] for i, row in enumerate(self.texts[1:-1])]
+        lines += [["median", *self.texts[-1]]]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
             "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines
         )
@@ -75,7 +82,7 @@ def table(outcomes: Sequence[Outcome]) -> Table:
         return Table([])
     incident = found[0].incident
     before = never(incident, [one.key for one in found])["charter_loss"]
-    return Table([_row(one, loss) for one, loss in zip(found, before, strict=True)])
+    return Table([_row(one, loss) for one, loss in zip(found, before, strict=True)], before)
 
 
 def _row(one: Outcome, before: np.ndarray) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from jaxtyping import Array
 from ghostjax._kernels import safe_divide
 from ghostjax._round import Round, Seen
 from ghostjax.charters import AbstractCharter
-from ghostjax.metrics._base import AbstractMetric, Output, present_rows, shared_model
-from ghostjax.metrics.charter import mean_model
+from ghostjax.metrics._base import AbstractMetric, Output, shared_model
+from ghostjax.metrics.charter import model_before, proposed_steps
 
 
 class Audit(AbstractMetric):
@@ -35,14 +35,12 @@ class Audit(AbstractMetric):
     }
 
     def __call__(self, round: Round | Seen) -> dict[str, Array]:
-        after = shared_model(round)
-        before = round.models if round.models.ndim == 1 else mean_model(round)
+        after, before = shared_model(round), model_before(round)
         probed = self.slice.read(round.audit(after))
         tiny = jnp.finfo(probed.probes.dtype).tiny
         logs = [jnp.log(jnp.maximum(losses, tiny)) for losses in probed]
         gradient = jax.grad(lambda theta: self.slice.read(round.audit(theta)).probes.mean())(before)
-        steps = -round.messages if round.mixing is None else round.messages - round.models
-        shares = safe_divide(round.weights * (present_rows(steps, round.weights) @ gradient), round.weights.sum())
+        shares = safe_divide(round.weights * (proposed_steps(round) @ gradient), round.weights.sum())
         return {
             "audit_loss": probed.probes.mean(),
             "audit_excess": (logs[0] - logs[1]).mean(),

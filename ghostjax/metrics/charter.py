@@ -44,8 +44,7 @@ class Charter(AbstractMetric):
     }
 
     def __call__(self, round: Round | Seen) -> dict[str, Array]:
-        after = shared_model(round)
-        before = round.models if round.models.ndim == 1 else mean_model(round)
+        after, before = shared_model(round), model_before(round)
         probed = self.charter.read(round.audit(after))
 
         def excess(theta: Array) -> Array:
@@ -54,17 +53,23 @@ class Charter(AbstractMetric):
         directions = jax.jacrev(excess)(before)
         norms = jnp.sqrt((directions * directions).sum(1, keepdims=True))
         directions = safe_divide(directions, norms)
-        steps = -round.messages if round.mixing is None else round.messages - round.models
-        steps = present_rows(steps, round.weights)
         return {
             "charter_loss": probed.probes.mean(),
             "charter_excess": probed.excess,
             "charter_rise": probed.excess - excess(before),
             "charter_step": directions @ (after - before),
-            "charter_push": steps @ directions.T,
+            "charter_push": proposed_steps(round) @ directions.T,
         }
 
 
-def mean_model(round: Round | Seen) -> Float[Array, " d"]:
-    """The mean of the models with which the round began, of those that are judged."""
+def model_before(round: Round | Seen) -> Float[Array, " d"]:
+    """The model with which the round began; in gossip the mean of the models of those that are judged."""
+    if round.models.ndim == 1:
+        return round.models
     return weighted_mean(present_rows(round.models, round.judged), round.judged)
+
+
+def proposed_steps(round: Round | Seen) -> Float[Array, "n d"]:
+    """The step that each identity proposes by its message, 0 where it is absent."""
+    steps = -round.messages if round.mixing is None else round.messages - round.models
+    return present_rows(steps, round.weights)

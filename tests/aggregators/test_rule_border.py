@@ -1,12 +1,13 @@
 """`rule(x, w)` at its border: what it takes and refuses, how often it compiles, and the ends of the float range."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import ghostjax as gj
 from ghostjax import aggregators as agg, ConfigurationError
+
+from ..programs import compilations
 
 
 FAR = np.concatenate([np.full((8, 4), 0.1), np.full((1, 4), 1.0)]).astype(np.float32)
@@ -118,24 +119,15 @@ def test_attacks_scale_with_messages_of_any_size(size):
 
 
 def test_the_same_call_compiles_once():
-    seen = []
-
-    def listen(name, seconds, **rest):
-        if "backend_compile" in name:
-            seen.append(name)
-
     x = jnp.asarray(np.random.default_rng(0).normal(size=(8, 20)), jnp.float32)
     attack, mask = gj.attacks.MinMax(), np.arange(8) > 6
     calls = [lambda: agg.Krum(f=1)(x), lambda: agg.NNM(agg.Mean(), f=1)(x), lambda: attack(x, mask)]
     for call in calls:
         call()
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
+    with compilations() as seen:
         for call in calls:
             call()
             call()
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
     assert not seen
 
 

@@ -9,6 +9,9 @@ import ghostjax as gj
 from ghostjax import correction, incident
 from ghostjax.incident._calibrate import order_statistic
 from ghostjax.incident._groups import above_gap, jaccard, upper_group
+from ghostjax.incident._program import first_states, Keys
+
+from ..programs import compilations
 
 
 def small(**options):
@@ -79,13 +82,42 @@ def test_scores_are_those_of_the_adjoint(told, calibration):
     np.testing.assert_allclose(-found.cells[one.start :].sum(0), one.finding.scores, rtol=1e-3, atol=1e-6)
 
 
-def test_a_council_decides_in_the_run():
+def test_a_council_decides_in_the_run_and_what_it_decides_is_named_and_repaired():
     council = gj.governance.Council(alarm="network", quarantine=False, rollback=False)
     governed = small(governance=council, electorate=gj.governance.Electorate())
     calibrated = incident.calibrate(governed, 19).incident
     one = incident.play(calibrated, 100)
     assert one.result == "executed"
     assert one.executed - one.alarms["network"] == 5 + 1 + 10
+    one = incident.repair(incident.name(one), correction.Replay())
+    assert one.finding.named.tolist() == calibrated.owned.tolist()
+    assert one.repairs["Replay"].loss < one.loss[-1]
+
+
+def test_whoever_takes_part_is_drawn_by_the_key_of_the_run():
+    case = small(participation=gj.sampled(0.75))
+    one = incident.play(case, 100)
+    assert not np.array_equal(case.weights(100), case.weights(101))
+    np.testing.assert_array_equal(one.weights, case.weights(100))
+    run = gj.simulate(case.attacked, 48, key=100, participation=gj.sampled(0.75))
+    np.testing.assert_allclose(one.loss, run.record["charter_loss"], rtol=1e-4)
+
+
+def test_first_states_compile_at_one_size(told):
+    sim, keys = told[0].incident.attacked, [Keys.of([one.key for one in told[:m]]) for m in (1, 2, 3)]
+    with compilations() as seen:
+        for some in keys:
+            first_states(sim, some)
+    assert not seen, "`told` was made by this program"
+
+
+def test_a_table_has_words_and_numbers(told):
+    made = incident.table(told)
+    assert np.isnan(made.median("verdict")) and made.median("right") == 4
+    assert made.before.shape == (3, 48)
+    assert made.texts[0] == [name for name in made.names if not name.startswith(("regret", "gradients"))]
+    assert len(str(made).splitlines()) == 5
+    assert incident.table([]).rows == []
 
 
 def test_everybody_else_keeps_the_names():
@@ -110,6 +142,9 @@ def test_everybody_else_keeps_the_names():
         ({"margin": float("nan")}, "margin"),
         ({"charter": "blank"}, "charter='blank'"),
         ({"adversary": gj.attacks.SignFlip}, "adversary"),
+        ({"watches": ["network"]}, "watches"),
+        ({"watches": {"network": gj.detectors.CUSUM()}}, "watches"),
+        ({"participation": "half"}, "participation"),
     ],
 )
 def test_wrong_incidents_are_refused_in_one_line(options, words):
