@@ -8,26 +8,10 @@ One program plays all draws of a row; the last columns are of the draws that wer
 """
 
 import argparse
-from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-import ghostjax as gj
-from ghostjax.governance import Council, deliberate, Electorate, expected_rounds, passing_probability
-
-
-@partial(jax.jit, static_argnums=(2, 3))
-def rounds(council: Council, members: Electorate, nodes: int, horizon: int, keys: jax.Array) -> jax.Array:
-    """Rounds from an alarm that stays to the first execution, `[draws]`; `horizon` for never."""
-    reading = gj.Reading(jnp.ones(horizon), jnp.ones(horizon, bool), jnp.zeros(horizon, jnp.int32))
-
-    def one(key: jax.Array) -> jax.Array:
-        executed = deliberate(council, members, {council.alarm: reading}, nodes, 1, key=key)["executed"]
-        return jnp.where(executed >= 0, executed, horizon).min()
-
-    return jax.vmap(one)(keys)
+from ghostjax.governance import Council, Electorate, expected_rounds, passing_probability, rounds_to_execution
 
 
 def main() -> None:
@@ -41,15 +25,14 @@ def main() -> None:
     parser.add_argument("--captured", type=int, nargs="*", default=[0, 16, 25, 28, 30, 35])
     given = parser.parse_args()
     council = Council(quorum=given.quorum, voting=given.voting, timelock=given.timelock)
-    keys = jax.random.split(jax.random.key(0), given.draws)
     print("captured  share      P  closed form   mean  median     sd  undecided")
     for captured in given.captured:
         members = Electorate(captured / given.nodes, given.participation, given.accuracy)
         chance = passing_probability(
             [given.participation * given.accuracy] * (given.nodes - captured) + [0] * captured, given.quorum
         )
-        taken = np.asarray(rounds(council, members, given.nodes, given.horizon, keys), float)
-        decided = taken[taken < given.horizon]
+        taken = rounds_to_execution(council, members, given.nodes, draws=given.draws, horizon=given.horizon)
+        decided = taken[np.isfinite(taken)]
         closed = expected_rounds(chance, given.voting, given.timelock)
         shown = (decided.mean(), np.median(decided), decided.std()) if len(decided) else (np.inf, np.inf, np.nan)
         print(

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ghostjax._load import load_run
 from ghostjax._run import RunResult, simulate
+from ghostjax._run._dataset import dataset_of
 from ghostjax._simulation import Simulation
 from ghostjax._sweep import collect, sweep as run_sweep
 from ghostjax._types import ConfigurationError, require
@@ -137,6 +138,11 @@ def report(argv: Sequence[str], console: Console) -> int:
         there = (folder / "results.nc").exists() and (folder / "final.npz").exists()
         require(there, "report", "DIR", folder, f"its run is not finished: ghostjax resume {folder}")
         path = _pages.run_page(folder, load_run(folder, rebuild=False), dump(config), config.aggregator)
+    elif (folder / "incident.yaml").exists():
+        there = (folder / _pages.INCIDENTS).exists()
+        require(there, "report", "DIR", folder, "its incident is not finished; give the same command again")
+        story = dataset_of((folder / _pages.INCIDENTS).read_bytes())
+        path = _pages.incident_page(folder, story, (folder / "incident.yaml").read_text())
     else:
         there = (folder / "sweep.json").exists()
         require(there, "report", "DIR", folder, f"its sweep has not begun: ghostjax resume {folder}")
@@ -233,7 +239,8 @@ def _folder(name: str, argv: Sequence[str]) -> Path | None:
         return None
     require(len(argv) == 1, name, "DIR", " ".join(argv) or "nothing", "name one folder of a run or sweep")
     folder = Path(argv[0])
-    known = (folder / "run.yaml").exists() or (folder / "sweep.yaml").exists()
+    kinds = ("run.yaml", "sweep.yaml", *(("incident.yaml",) if name == "report" else ()))
+    known = any((folder / kind).exists() for kind in kinds)
     require(known, name, "DIR", folder, "it holds neither run.yaml nor sweep.yaml; name the --out of a run or sweep")
     return folder
 

@@ -9,13 +9,16 @@ import numpy as np
 from rich.console import Console
 
 from ghostjax import incident as incidents
+from ghostjax._run._dataset import write_dataset
 from ghostjax._simulation import Simulation
 from ghostjax._types import require
 from ghostjax.cli._codes import OK
 from ghostjax.cli._commands import owned, parsed
-from ghostjax.cli._config import participation, RunConfig, simulation
+from ghostjax.cli._config import dump, participation, RunConfig, simulation
 from ghostjax.cli._expression import build
+from ghostjax.cli._pages import incident_page, INCIDENTS as RESULTS
 from ghostjax.cli._tables import print_table
+from ghostjax.report.incident import table, verdict
 
 
 PAST = "own_past(skip=20, rounds=40)"
@@ -48,7 +51,7 @@ class IncidentConfig(RunConfig):
         }
     )
     """Sequential tests by name; `alarm` names the one that starts a vote."""
-    metrics: list[str] = dataclasses.field(default_factory=lambda: ["goal"])
+    metrics: list[str] = dataclasses.field(default_factory=lambda: ["goal", "deviation"])
     """The recorded metrics, beside the charter's."""
     charter: str = "blank_pixels([0, 32, 39])"
     """The goal that the adversary acts against."""
@@ -72,7 +75,7 @@ class IncidentConfig(RunConfig):
 
 @dataclasses.dataclass(frozen=True)
 class IncidentOptions:
-    """An incident over several seeds: thresholds, alarms, names, repairs. Writes incident.yaml and incidents.nc."""
+    """An incident over several seeds: thresholds, alarms, names, repairs. Writes results and a page."""
 
     config: IncidentConfig = dataclasses.field(default_factory=IncidentConfig)
     out: Path = Path("runs/incident")
@@ -109,11 +112,15 @@ def of_config(config: IncidentConfig) -> incidents.Incident:
 def incident(argv: Sequence[str], console: Console) -> int:
     """`ghostjax incident [CONFIG.yaml] [flags]`."""
     options = parsed("incident", IncidentOptions, IncidentConfig, argv)
-    config = options.config
+    return tell(options.config, options.out, console)
+
+
+def tell(config: IncidentConfig, folder: Path, console: Console) -> int:
+    """Plays the incident that `config` describes, and writes its dataset and its page to `folder`."""
     require(config.seeds >= 1, "incident", "seeds", config.seeds, "must be at least 1")
     repairs = [build("correction", text, "correction", {}) for text in config.correction]
     case = of_config(config)
-    with owned(options.out, "incident.yaml", config):
+    with owned(folder, "incident.yaml", config):
         calibration = incidents.calibrate(case, config.honest_runs, key=config.seed)
         low, high = calibration.interval
         console.print(
@@ -126,28 +133,11 @@ def incident(argv: Sequence[str], console: Console) -> int:
         outcomes = incidents.name(incidents.play(calibration.incident, seeds), by, gaps=gaps)
         for text, how in zip(config.correction, repairs, strict=True):
             outcomes = incidents.repair(outcomes, how, label=text)
-        table = incidents.table(outcomes)
-    console.print(_verdict(table, calibration.incident))
-    names, *rows, medians = table.texts
-    rows = [[str(seed), *row] for seed, row in zip(seeds, rows, strict=True)]
-    print_table(console, ["seed", *names], [*rows, ["median", *medians]])
-    path = options.out / "incidents.nc"
-    table.to_dataset().to_netcdf(path, engine="h5netcdf")
-    console.print(f"results: {path}")
+        story = incidents.story(calibration, outcomes).assign_coords(incident=seeds)
+    write_dataset(story, folder / RESULTS)
+    names, rows = table(story)
+    print_table(console, names, rows)
+    console.print(verdict(story).sentence)
+    console.print(f"results: {folder / RESULTS}")
+    console.print(f"report: {incident_page(folder, story, dump(config))}")
     return OK
-
-
-def _verdict(table: incidents.Table, case: incidents.Incident) -> str:
-    """Who, since when, how sure, repaired or not: the first sentence."""
-    total, held = len(table.rows), int(case.owned.sum())
-    alarms = int(np.isfinite(table.column("detect")).sum())
-    named = sum(row.get("verdict") == "named" for row in table.rows)
-    said = f"the network alarms in {alarms} of {total} runs, {table.median('detect'):.0f} rounds after the start"
-    if not named:
-        return f"{said}; nobody is named"
-    found = [row for row in table.rows if row.get("verdict") == "named"]
-    right, wrong = (np.median([row[name] for row in found]) for name in ("right", "wrong"))
-    who = f"{named} name {right:.0f} of the {held} owned identities and {wrong:.0f} others (median)"
-    since = f"since {table.median('since'):+.0f} rounds of the true start"
-    best = min((name for name in ["nothing", *table.names] if f"regret_{name}" in table.names), key=table.median)
-    return f"{said}; {who}, {since}; harm at the end {table.median('nothing'):.3f}, {table.median(best):.3f} by {best}"

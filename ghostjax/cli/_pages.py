@@ -6,7 +6,11 @@ from typing import Any
 
 from ghostjax._run import Run
 from ghostjax._sweep import Sweep
-from ghostjax.report import comparison, render, sweep, Verdict, write
+from ghostjax.report import comparison, incident, render, sweep, Verdict, write
+
+
+INCIDENTS = "incidents.nc"
+"""The dataset of `gj.incident.story` in the folder of an incident."""
 
 
 def run_page(folder: Path, run: Run, config: str, name: str = "run") -> Path:
@@ -24,6 +28,18 @@ def sweep_page(folder: Path, result: Sweep, config: str) -> Path:
     if not result.finished:
         text += " The same command continues with the cells that are not done."
     return write(folder / "report.html", render("A sweep", text, sweep.blocks(result), config))
+
+
+def incident_page(folder: Path, story: Any, config: str) -> Path:
+    """The page of an incident."""
+    rounds, t0 = story.sizes["round"], story.attrs["t0"]
+    text = (
+        f"A network of {story.sizes['node']} identities that nobody owns learns for {rounds} rounds. From round {t0} "
+        f"on one principal moves it a little in every round. {story.sizes['incident']} attacked runs, and "
+        f"{story.attrs['honest_runs']} honest ones that set the thresholds. Who did it, since when, and does a repair "
+        f"help? Every number is in {INCIDENTS}, and every run can be played again from the configuration below."
+    )
+    return write(folder / "report.html", render("A ghost on the wire", text, incident.blocks(story), config))
 
 
 def _setting(run: Run) -> str:

@@ -8,6 +8,7 @@ from ghostjax.governance._deliberation import deliberate as deliberate
 from ghostjax.governance._matters import Matter as Matter, matters as matters
 from ghostjax.governance._procedure import Kind as Kind, Outcome as Outcome, Phase as Phase
 from ghostjax.governance._snapshots import Ring as Ring, Snapshots as Snapshots
+from ghostjax.governance._time import rounds_to_execution as rounds_to_execution
 from ghostjax.governance.council import Council as Council
 from ghostjax.governance.electorate import Electorate as Electorate
 from ghostjax.governance.power import (

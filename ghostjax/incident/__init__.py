@@ -15,4 +15,5 @@ from ghostjax.incident._name import (
 from ghostjax.incident._outcome import Finding as Finding, Outcome as Outcome, Repaired as Repaired
 from ghostjax.incident._play import play as play
 from ghostjax.incident._repair import never as never, repair as repair
+from ghostjax.incident._story import story as story
 from ghostjax.incident._table import Table as Table, table as table

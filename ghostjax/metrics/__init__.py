@@ -5,6 +5,7 @@ from ghostjax.metrics.audit import Audit as Audit
 from ghostjax.metrics.charter import Charter as Charter
 from ghostjax.metrics.consensus import Consensus as Consensus
 from ghostjax.metrics.cut_weight import CutWeight as CutWeight
+from ghostjax.metrics.deviation import Deviation as Deviation
 from ghostjax.metrics.digest import Digest as Digest
 from ghostjax.metrics.dissimilarity import (
     Dissimilarity as Dissimilarity,

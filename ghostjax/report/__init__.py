@@ -10,4 +10,3 @@ from ghostjax.report._page import (
     Verdict as Verdict,
     write as write,
 )
-from ghostjax.report._verdict import Finding as Finding, verdict as verdict

@@ -39,7 +39,7 @@ def trajectories(
         mean = np.nanmean(shown, 0)
         drawn.append(mean)
         if len(values) > 1:
-            _band(figure, rounds, shown, colour, name)
+            band(figure, rounds, shown, colour, name)
         figure.add_scatter(
             x=rounds,
             y=mean,
@@ -194,7 +194,8 @@ def _recorded(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.flatnonzero(keep) + 1, values[:, keep]
 
 
-def _band(figure: Any, rounds: np.ndarray, values: np.ndarray, colour: str, name: str) -> None:
+def band(figure: Any, rounds: np.ndarray, values: np.ndarray, colour: str, name: str) -> None:
+    """The range of `values` `[seed, round]` behind their line."""
     low, high = np.nanmin(values, 0), np.nanmax(values, 0)
     figure.add_scatter(
         x=np.concatenate([rounds, rounds[::-1]]),

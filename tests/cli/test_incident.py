@@ -31,7 +31,7 @@ def test_an_incident_from_a_file(tmp_path, monkeypatch, capsys):
     assert main(["incident", "ghost.yaml", "--out", "out"]) == 0
     printed = capsys.readouterr().out
     assert "a further one alarms with probability .05" in printed
-    assert "the network alarms in 2 of 2 runs" in printed and "name 4 of the 4 owned identities and 0 others" in printed
+    assert "the network alarms in 2 of 2 runs" in printed and "Identities 12 to 15 moved the model" in printed
     with xr.open_dataset(tmp_path / "out" / "incidents.nc") as table:
         named = table["verdict"].values == "named"
         told = table.isel(incident=named)

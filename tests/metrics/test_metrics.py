@@ -227,3 +227,17 @@ def test_metrics_keep_float64(x64):
     sim = gj.Simulation(task, gj.protocols.Server(gj.aggregators.TrimmedMean(f=1)), metrics=gj.metrics.standard())
     record = jax.eval_shape(gj.rollout, sim, jax.random.key(0), jnp.ones((2, 4)))[1]
     assert {name: v.dtype for name, v in record.items() if v.dtype != jnp.float64} == {}
+
+
+def test_deviation_is_in_median_distances_of_those_who_are_present(make_round, x):
+    weights = np.array([1, 2, 1, 0, 1, 1])
+    rows = np.array(x)
+    rows[3] = np.nan
+    found = np.asarray(gj.metrics.Deviation()(make_round(jnp.asarray(rows), w=weights))["deviation"])
+    here = weights > 0
+    mean = (weights[here, None] * rows[here]).sum(0) / weights.sum()
+    away = np.sqrt(np.square(rows[here] - mean).sum(1))
+    np.testing.assert_allclose(found[here], away / np.median(away), rtol=1e-5)
+    assert np.isnan(found[3])
+    alike = gj.metrics.Deviation()(make_round(jnp.ones_like(x)))["deviation"]
+    assert (np.asarray(alike) == 0).all()
