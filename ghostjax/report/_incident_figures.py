@@ -172,9 +172,13 @@ def repairs(data: Any) -> list[Block]:
     chosen = data.isel(incident=kept) if kept.size else data
     series = {"never had them": chosen["never"].values, "no repair": chosen["charter_loss"].values}
     series |= {str(name): chosen["corrected"].sel(correction=name).values for name in data["correction"].values}
+    # Ordinary learning before the attack would set the scale.
+    late = np.arange(data.sizes["round"]) >= data.attrs["t0"] - 10
+    series = {name: np.where(late, values, np.nan) for name, values in series.items()}
     chart = figures.trajectories(
         series, "Loss of the charter", "loss",
-        "Runs that name somebody: means, with their range. Repairs begin at the execution.", baseline="never had them",
+        "Runs that name somebody, from shortly before the first push on: means, with their range. Repairs begin at the "
+        "execution.", baseline="never had them",
     )  # fmt: skip
     ends = "; ".join(f"{name} {middle(data[str(name)]):+.3f}" for name in data["correction"].values)
     text = (
