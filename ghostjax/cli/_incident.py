@@ -65,6 +65,8 @@ class IncidentConfig(RunConfig):
     """The detector that starts a vote."""
     delay: int = 16
     """Rounds from the alarm to the execution of a verdict, without a governance."""
+    patience: int = 48
+    """Rounds for which a verdict that is not decisive waits for more evidence after its execution is due."""
     margin: int = 5
     """Rounds that a correction goes back before the estimated start."""
     honest_runs: int = 39
@@ -130,7 +132,7 @@ def tell(config: IncidentConfig, folder: Path, console: Console) -> int:
         by = NAMINGS[config.naming]()
         gaps = incidents.gaps_of(calibration, by)
         seeds = [config.seed + i for i in range(config.seeds)]
-        outcomes = incidents.name(incidents.play(calibration.incident, seeds), by, gaps=gaps)
+        outcomes = incidents.name(incidents.play(calibration.incident, seeds), by, gaps=gaps, patience=config.patience)
         for text, how in zip(config.correction, repairs, strict=True):
             outcomes = incidents.repair(outcomes, how, label=text)
         story = incidents.story(calibration, outcomes).assign_coords(incident=seeds)

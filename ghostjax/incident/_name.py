@@ -9,10 +9,10 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Array
 
-from ghostjax._border import Checked, member, members
+from ghostjax._border import Checked, member, members, whole
 from ghostjax._round import audited, State
 from ghostjax._simulation import Simulation
-from ghostjax._types import real_field
+from ghostjax._types import real_field, require
 from ghostjax.attribution import final_model
 from ghostjax.charters import AbstractCharter
 from ghostjax.incident._calibrate import Calibration, order_statistic
@@ -116,6 +116,7 @@ def name(
     gaps: Any = (),
     rule: Decisive | None = None,
     until: int | None = None,
+    patience: int = 0,
 ) -> Any:
     """The outcome with its `finding`: who is named at the execution of the verdict, by which scores, and how sure.
 
@@ -123,7 +124,10 @@ def name(
     them a gap of `rule.least` is enough. Evidence is read until round `until`: the execution unless given, the last
     round where nothing was executed. Several outcomes of one incident are scored in one program.
 
-    The verdict is "nobody" where nothing alarmed, "wait" where the evidence is not decisive, else "named".
+    The verdict is "nobody" where nothing alarmed, "wait" where the evidence is not decisive, else "named". With
+    `patience` a verdict that waits is judged again every `incident.delay` rounds, at most `patience` rounds after its
+    execution and within the horizon; where it names somebody then, it is executed then. What names is the age of the
+    evidence; what it costs is the harm meanwhile.
     """
     several = isinstance(outcome, list | tuple)
     found = members(outcome if several else [outcome], Outcome, "name", "outcome")
@@ -133,15 +137,30 @@ def name(
     member(decisive, Decisive, "name", "rule")
     incident = found[0].incident
     threshold = max(float(decisive.least), _threshold(np.asarray(gaps, float), float(decisive.level)))
+    patience = whole(patience, "name", "patience", low=0)
+    fixed = "a verdict that waits is judged at several rounds; leave one of the two out"
+    require(patience == 0 or until is None, "name", "patience", patience, fixed)
+
+    def judged(some: Sequence[Outcome], last: Sequence[int]) -> list[Outcome]:
+        agreement, label = float(decisive.agreement), type(judge).__name__
+        return [
+            dataclasses.replace(one, finding=_finding(one, scores, threshold, agreement, label))
+            for one, scores in zip(some, judge.scores(some, last), strict=True)
+        ]
+
     last = [until if until is not None else one.executed if one.executed >= 0 else incident.rounds - 1 for one in found]
-    scored = judge.scores(found, last)
-    named = [
-        dataclasses.replace(
-            one, finding=_finding(one, scores, threshold, float(decisive.agreement), type(judge).__name__)
-        )
-        for one, scores in zip(found, scored, strict=True)
-    ]
+    named = judged(found, last)
+    for later in range(max(incident.delay, 1), patience + 1, max(incident.delay, 1)):
+        waiting = [i for i, one in enumerate(named) if _waits(one) and one.executed + later < incident.rounds]
+        due = [named[i].executed + later for i in waiting]
+        for i, one, executed in zip(waiting, judged([named[i] for i in waiting], due) if due else (), due, strict=True):
+            named[i] = named[i] if _waits(one) else dataclasses.replace(one, executed=executed)
     return named if several else named[0]
+
+
+def _waits(one: Outcome) -> bool:
+    """Whether a verdict was due, and its evidence was not decisive."""
+    return one.executed >= 0 and one.finding is not None and one.finding.verdict == "wait"
 
 
 def _threshold(gaps: np.ndarray, level: float) -> float:

@@ -66,6 +66,29 @@ def test_nobody_is_named_without_an_alarm(calibration):
     assert quiet.byzantine.sum() == 0
 
 
+def test_a_verdict_that_waits_is_judged_again_and_executed_later(told, calibration):
+    gaps = [told[0].finding.gap + 1e3] * 20
+    waits = incident.name(told[:2], gaps=gaps, patience=16)
+    assert [one.finding.verdict for one in waits] == ["wait", "wait"]
+    assert [one.executed for one in waits] == [one.executed for one in told[:2]], "nothing is executed by waiting"
+
+    class Late(incident.AbstractNaming):
+        """Decisive from some round on."""
+
+        def scores(self, outcomes, until):
+            clear = np.where(calibration.incident.owned, 1.0, np.linspace(0, 0.1, 16))
+            murky = np.linspace(0, 1, 16)
+            return [clear if last >= 36 else murky for last in until]
+
+    case = dataclasses.replace(calibration.incident, delay=6)
+    early = [dataclasses.replace(one, incident=case, executed=20) for one in told[:2]]
+    assert [one.finding.verdict for one in incident.name(early, Late(), patience=12)] == ["wait", "wait"]
+    late = incident.name(early, Late(), patience=18)
+    assert [one.finding.verdict for one in late] == ["named", "named"]
+    assert [one.executed for one in late] == [38, 38]
+    assert all(one.finding.named.tolist() == case.owned.tolist() for one in late)
+
+
 def test_outcomes_do_not_depend_on_how_many_are_played(told, calibration):
     alone = incident.play(calibration.incident, 101)
     np.testing.assert_array_equal(alone.record["charter_loss"], told[1].record["charter_loss"])
@@ -165,6 +188,8 @@ def test_wrong_calls_are_refused_in_one_line(calibration):
         (lambda: incident.repair(calibration.honest[0], correction.Replay()), "name somebody first"),
         (lambda: dataclasses.replace(base, simulation=attacked), "Byzantine"),
         (lambda: base.with_thresholds({"nobody": 1.0}), "nobody"),
+        (lambda: incident.name(calibration.honest[0], patience=-1), "patience=-1"),
+        (lambda: incident.name(calibration.honest[0], patience=5, until=40), "patience=5"),
     ):
         with pytest.raises(gj.ConfigurationError, match=words) as caught:
             make()
