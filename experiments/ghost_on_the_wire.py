@@ -4,143 +4,162 @@ One principal owns 16 of 64 identities. From round 80 on each of them adds a sma
 network see it, say who, and repair it, when a part of those who decide are captured? Every sentence that is printed is
 a section, with its number.
 
-python experiments/ghost_on_the_wire.py [--quick]
+python experiments/ghost_on_the_wire.py [--quick] [--out runs/ghost]
 
-Settings were chosen on seeds 5000 to 5059 and 6000 to 6015 of partitions 0 and 1; the seeds below are others.
+A finished row is kept in the folder and not played again. Settings were chosen on seeds 5000 to 5059 and 6000 to 6015
+of partitions 0 and 1; the seeds below are others.
 """
 
 import argparse
+import json
 import time
+from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 import ghostjax as gj
 from ghostjax import correction, governance, incident
-from ghostjax.metrics import AbstractMetric, Output
 
 
-ROWS = [(0, 0.5), (1, 0.5), (2, 0.5), (3, 0.5), (1, 100.0), (0, 100.0)]
-"""Partitions: seed and Dirichlet alpha."""
+ROWS = [
+    (0, 0.5, "mean"), (1, 0.5, "mean"), (2, 0.5, "mean"), (3, 0.5, "mean"), (1, 100.0, "mean"), (0, 100.0, "mean"),
+    (0, 0.5, "trimmed mean"), (0, 0.5, "geometric median"),
+]  # fmt: skip
+"""Partition, Dirichlet alpha, rule."""
+RULES = {
+    "mean": gj.aggregators.Mean(),
+    "trimmed mean": gj.aggregators.TrimmedMean(f=16),
+    "geometric median": gj.aggregators.GeometricMedian(),
+}
+CAPTURED = (0, 16, 25, 28, 30, 35)
 
 
-class Deviations(AbstractMetric):
-    """How far every message is from the mean of all."""
-
-    outputs = {"deviation": Output(dims=("node",), long_name="distance of the message from the mean of all")}
-
-    def __call__(self, round):
-        away = round.messages - round.messages.mean(0)[None, :]
-        return {"deviation": jnp.sqrt((away * away).sum(1))}
-
-
-def said(number, *parts):
-    """One sentence of the story."""
-    print(number, " ".join(parts), flush=True)
-
-
-def story(partition, alpha, runs, seeds, fresh, aggregator=None):
+def story(partition, alpha, rule, runs, seeds, fresh):
     """One row: thresholds from honest runs, attacked runs, and false alarms on further honest runs."""
-    started = time.process_time()
-    ghost = incident.ghost(partition=partition, alpha=alpha, aggregator=aggregator, metrics=(Deviations(),))
+    started, said = time.process_time(), []
+    ghost = incident.ghost(partition=partition, alpha=alpha, aggregator=RULES[rule], metrics=(gj.metrics.Deviation(),))
     calibration = incident.calibrate(ghost, runs, key=1000 + partition)
     ghost, gaps = calibration.incident, incident.gaps_of(calibration)
-    outcomes = incident.name(incident.play(ghost, seeds), gaps=gaps)
+    played = incident.play(ghost, seeds)
+    prompt = incident.name(played, gaps=gaps)
+    aged = incident.name(played, gaps=gaps, until=ghost.t0 + 75)
+    last = incident.name(played, gaps=gaps, until=ghost.rounds - 1)
+    outcomes = incident.name(played, gaps=gaps, patience=64)
     for how in (correction.Quarantine(), correction.Rollback(), correction.Replay()):
         outcomes = incident.repair(outcomes, how)
     quiet = incident.play(ghost, fresh, attacked=False)
-    accused = [one.finding.named.any() for one in incident.name(quiet, gaps=gaps)]
-    table, t0, owned = incident.table(outcomes), ghost.t0, ghost.owned
-    deviation = np.stack([one.record["deviation"][t0:] for one in outcomes])
+    alarmed = [one for one in quiet if one.alarms["network"] >= 0]
+    accused = sum(one.finding.named.any() for one in (incident.name(alarmed, gaps=gaps) if alarmed else ()))
+    table, owned = incident.table(outcomes), ghost.owned
+    deviation = np.stack([one.record["deviation"][ghost.t0 :] for one in outcomes])
     level = np.median(deviation[..., ~owned], axis=-1)[..., None]
     limit = np.quantile(deviation[..., ~owned], 0.9, axis=-1)[..., None]
-    first = np.array([_network_first(one.alarms) for one in outcomes])
-    executed = np.isfinite(table.column("decide"))
-    named = executed & (table.column("right") >= 14) & (table.column("wrong") <= 1)
-    waits = sum(one.finding.verdict == "wait" for one in outcomes)
+    first = [network_first(one.alarms) for one in outcomes]
     low, high = calibration.interval
     median = {name: f"{table.median(name):.3g}" for name in table.names}
-    print(f"\n== partition {partition}, Dirichlet {alpha:g}, {aggregator or 'mean'}")
-    said(
-        1,
-        f"An owned identity deviates {np.median(deviation[..., owned] / level):.3f} times as far as the honest",
+    said += [
+        f"1 An owned identity deviates {np.median(deviation[..., owned] / level):.3f} times as far as the honest "
         f"median; {(deviation[..., owned] < limit).mean():.3f} of its messages are below the honest 90 % quantile.",
-    )
-    said(
-        2,
-        f"Accuracy is {_last(outcomes, 'accuracy'):.3f} with the attack and {_last(quiet, 'accuracy'):.3f} without;",
-        f"the charter's loss is {_last(outcomes, 'charter_loss'):.3f} and {_last(quiet, 'charter_loss'):.3f}.",
-    )
-    said(
-        3,
-        f"By {runs} honest runs a further one alarms with probability .05 on average, {low:.3f} to {high:.3f} for",
-        f"this many. Of {len(fresh)} further ones {_alarms(quiet, 'network')} alarm for the network and",
-        f"{_alarms(quiet, 'identities')} for an identity; in {sum(accused)} somebody is named.",
-    )
-    said(
-        4,
-        f"The network alarms in {_alarms(outcomes, 'network')} of {len(seeds)} runs, {median['detect']} rounds after",
-        f"the start (median), and before any identity in {first.sum()}; an identity after {median['identity']}.",
-    )
-    said(
-        5,
-        f"At the execution {median['right']} owned and {median['wrong']} honest identities are named (median), at",
-        f"least 14 and at most 1 in {named.sum()} of {executed.sum()}; {waits} say wait. The start is estimated",
-        f"{median['since']} rounds off (median).",
-    )
-    said(
-        6,
-        f"Loss beyond the run that never had the owned: {median['executed']} at the execution; at the end",
-        f"{median['nothing']} without correction and, where somebody was named, {median.get('Quarantine', '-')} by",
-        f"quarantine, {median.get('Rollback', '-')} by rollback, {median.get('Replay', '-')} by rollback and replay.",
-    )
-    votes(outcomes, table.before)
-    print(f"  ({time.process_time() - started:.0f} s of CPU)", flush=True)
-    return first
+        f"2 Accuracy is {ends(outcomes, 'accuracy'):.3f} with the attack and {ends(quiet, 'accuracy'):.3f} without; "
+        f"the charter's loss is {ends(outcomes, 'charter_loss'):.3f} and {ends(quiet, 'charter_loss'):.3f}.",
+        f"3 By {runs} honest runs a further one alarms with probability .05 on average, {low:.3f} to {high:.3f} for "
+        f"this many. Of {len(fresh)} further ones {alarms(quiet, 'network')} alarm for the network and "
+        f"{alarms(quiet, 'identities')} for an identity; in {accused} somebody is named.",
+        f"4 The network alarms in {alarms(outcomes, 'network')} of {len(seeds)} runs, {median['detect']} rounds after "
+        f"the start (median), and before any identity in {sum(first)}; an identity after {median['identity']}.",
+        f"5 At the execution {names(prompt)}. If a verdict that is not decisive waits, 64 rounds at most: "
+        f"{names(outcomes)}. 75 rounds after the start: {names(aged)}. At the end: {names(last)}. "
+        f"The start is estimated {median['since']} rounds off (median).",
+        f"6 Loss beyond the run that never had the owned: {median['executed']} at the execution; at the end "
+        f"{median['nothing']} without correction and, where somebody was named, {median.get('Quarantine', '-')} by "
+        f"quarantine, {median.get('Rollback', '-')} by rollback, {median.get('Replay', '-')} by rollback and replay. "
+        f"{sum(one.result == 'never_decided' for one in outcomes)} verdicts came beyond the horizon.",
+        *votes(outcomes, table.before),
+    ]
+    false = [alarms(quiet, watch) for watch in ("network", "identities")]
+    seconds = time.process_time() - started
+    return {"said": said, "first": int(sum(first)), "false": false, "fresh": len(fresh), "seconds": seconds}
 
 
-def _network_first(alarms):
-    return alarms["network"] >= 0 and not 0 <= alarms["identities"] <= alarms["network"]
+def names(outcomes):
+    """Who is named, in words: of the runs with an alarm, those that name 14 owned and at most 1 honest identity."""
+    heard = [one for one in outcomes if one.alarms["network"] >= 0]
+    right, wrong = ([int((one.finding.named & who).sum()) for one in heard] for who in sides(heard))
+    above = [[int((one.finding.candidates & who).sum()) for one in heard] for who in sides(heard)]
+    good, close = (sum(r >= 14 and w <= 1 for r, w in zip(*pair, strict=True)) for pair in ((right, wrong), above))
+    waits = sum(one.finding.verdict == "wait" for one in heard)
+    return (
+        f"{good} of {len(heard)} name at least 14 owned and at most 1 honest, {waits} wait, the most honest named are "
+        f"{max(wrong, default=0)} (of those above the gap, decisive or not, {close})"
+    )
 
 
-def _last(outcomes, entry):
+def sides(outcomes):
+    """The owned and the honest identities."""
+    owned = outcomes[0].incident.owned if outcomes else np.zeros(1, bool)
+    return owned, ~owned
+
+
+def network_first(heard):
+    """Whether the network alarms strictly before any identity."""
+    return heard["network"] >= 0 and not 0 <= heard["identities"] <= heard["network"]
+
+
+def ends(outcomes, entry):
+    """The mean of the last round."""
     return np.mean([one.record[entry][-1] for one in outcomes])
 
 
-def _alarms(outcomes, watch):
+def alarms(outcomes, watch):
+    """In how many runs a watch alarms."""
     return sum(one.alarms[watch] >= 0 for one in outcomes)
 
 
 def votes(outcomes, before):
     """Captured voters delay the verdict: the closed form of the council, and the harm that is done meanwhile."""
-    for captured in (0, 16, 25, 28, 30, 35):
+    said = []
+    for captured in CAPTURED:
         chance = governance.passing_probability([0.9 * 0.95] * (64 - captured) + [0] * captured)
         delay = governance.expected_rounds(chance)
+        ends_at = [min(one.alarms["network"] + delay, len(one.loss) - 1) for one in outcomes]
         harm = [
-            one.loss[one.alarms["network"] + round(delay)] - loss[one.alarms["network"] + round(delay)]
-            for one, loss in zip(outcomes, before, strict=True)
-            if one.alarms["network"] >= 0 and one.alarms["network"] + delay < len(loss) - 1
+            one.loss[int(end)] - loss[int(end)]
+            for one, loss, end in zip(outcomes, before, ends_at, strict=True)
+            if one.alarms["network"] >= 0
         ]
-        late = f"the harm by then is {np.median(harm):.3f} ({len(harm)} runs)" if harm else "beyond the horizon"
-        said(
-            7,
-            f"With {captured} of 64 voters captured a vote passes with probability {chance:.3f}, and the verdict is",
-            f"executed {delay:.1f} rounds after the alarm on average; {late}.",
+        said.append(
+            f"7 With {captured} of 64 voters captured a vote passes with probability {chance:.3f}, the verdict comes "
+            f"{delay:.1f} rounds after the alarm on average, and the harm by then, or at the horizon, is "
+            f"{np.median(harm) if harm else 0:.3f} (median)."
         )
+    return said
 
 
 def main():
+    """Prints the story of every row; `--quick` plays the first, with fewer runs."""
     options = argparse.ArgumentParser()
     options.add_argument("--quick", action="store_true")
-    quick = options.parse_args().quick
-    runs, count, further = (39, 8, 8) if quick else (100, 16, 100)
-    seeds, fresh = list(range(count)), list(range(900, 900 + further))
-    rows = ROWS[:1] if quick else ROWS
-    found = [story(*row, runs, seeds, fresh) for row in rows]
-    if not quick:
-        print(f"\nThe network is first in {sum(first.sum() for first in found)} of {16 * len(rows)}.")
-        story(0, 0.5, runs, seeds, fresh[:16], gj.aggregators.TrimmedMean(f=16))
-        story(0, 0.5, runs, seeds, fresh[:16], gj.aggregators.GeometricMedian())
+    options.add_argument("--out", type=Path, default=Path("runs/ghost"))
+    given = options.parse_args()
+    runs, count, further = (39, 8, 8) if given.quick else (100, 16, 100)
+    found = []
+    for row in ROWS[:1] if given.quick else ROWS:
+        fresh = 100 + further if row[2] == "mean" else 116
+        path = given.out / f"{'-'.join(map(str, (*row, runs, count)))}.json"
+        if not path.exists():
+            one = story(*row, runs, list(range(count)), list(range(100, fresh)))
+            given.out.mkdir(parents=True, exist_ok=True)
+            draft = path.with_suffix(".draft")
+            draft.write_text(json.dumps(one))
+            draft.replace(path)
+        one = json.loads(path.read_text())
+        print(f"\n== partition {row[0]}, Dirichlet {row[1]:g}, {row[2]} ({one['seconds']:.0f} s of CPU)")
+        print("\n".join(one["said"]), flush=True)
+        found += [one] if row[2] == "mean" else []
+    total = sum(one["fresh"] for one in found)
+    false = [sum(one["false"][i] for one in found) for i in range(2)]
+    print(f"\nThe network is first in {sum(one['first'] for one in found)} of {count * len(found)} runs.")
+    print(f"Of {total} honest runs {false[0]} alarm for the network and {false[1]} for an identity.")
 
 
 if __name__ == "__main__":

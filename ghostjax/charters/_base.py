@@ -1,6 +1,7 @@
 """What a charter is: a stated goal that training data need not teach, told by probes beside controls."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -39,6 +40,18 @@ class AbstractCharter(Checked):
     def read(self, audit: Audit) -> Probed:
         """Losses of probes and controls at the model of `audit`."""
 
+    def slopes(
+        self, audit: Callable[[Array], Audit], theta: Float[Array, " d"]
+    ) -> tuple[Float[Array, " f"], Float[Array, "f d"]]:
+        """The excess of every family at the model `theta`, and its gradient; `audit(theta)` is the audit set there."""
+
+        def excess(theta: Array) -> tuple[Array, Array]:
+            found = self.read(audit(theta)).excess
+            return found, found
+
+        gradients, values = jax.jacrev(excess, has_aux=True)(theta)
+        return values, gradients
+
 
 class AbstractInvariance(AbstractCharter):
     """The label must not change when inputs are changed in one of a few ways: a family of probes each.
@@ -53,6 +66,19 @@ class AbstractInvariance(AbstractCharter):
     def read(self, audit: Audit) -> Probed:
         probes = jax.vmap(lambda x: audit.losses(x, audit.y).mean())(self.changed(audit.x))
         return Probed(probes, jnp.broadcast_to(audit.losses(audit.x, audit.y).mean(), probes.shape))
+
+    def slopes(
+        self, audit: Callable[[Array], Audit], theta: Float[Array, " d"]
+    ) -> tuple[Float[Array, " f"], Float[Array, "f d"]]:
+        # A family's gradient is of its own inputs alone: a Jacobian would go back through those of all families.
+        def loss(theta: Array, x: Array) -> Array:
+            here = audit(theta)
+            return here.losses(x, here.y).mean()
+
+        x = audit(theta).x
+        control, down = jax.value_and_grad(loss)(theta, x)
+        probes, up = jax.vmap(jax.value_and_grad(loss), (None, 0))(theta, self.changed(x))
+        return probes - control, up - down[None]
 
 
 def listed(values: Any) -> tuple[Any, ...]:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -46,17 +45,13 @@ class Charter(AbstractMetric):
     def __call__(self, round: Round | Seen) -> dict[str, Array]:
         after, before = shared_model(round), model_before(round)
         probed = self.charter.read(round.audit(after))
-
-        def excess(theta: Array) -> Array:
-            return self.charter.read(round.audit(theta)).excess
-
-        directions = jax.jacrev(excess)(before)
+        excess, directions = self.charter.slopes(round.audit, before)
         norms = jnp.sqrt((directions * directions).sum(1, keepdims=True))
         directions = safe_divide(directions, norms)
         return {
             "charter_loss": probed.probes.mean(),
             "charter_excess": probed.excess,
-            "charter_rise": probed.excess - excess(before),
+            "charter_rise": probed.excess - excess,
             "charter_step": directions @ (after - before),
             "charter_push": proposed_steps(round) @ directions.T,
         }

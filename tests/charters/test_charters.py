@@ -1,6 +1,7 @@
 """Charters read probes beside controls on the shared audit set, and nothing else of a task."""
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -41,6 +42,17 @@ def test_losses_are_those_of_numpy(name):
     np.testing.assert_allclose(found.probes, probes, rtol=1e-4)
     np.testing.assert_allclose(found.controls, controls, rtol=1e-4)
     np.testing.assert_allclose(found.excess, np.array(probes) - controls, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", CHARTERS)
+def test_slopes_are_the_derivative_of_the_excess(name):
+    charter = CHARTERS[name]
+    flat, unravel = jax.flatten_util.ravel_pytree(TASK.init(jax.random.key(1)))
+    audit = lambda theta: audited(TASK, unravel(theta))
+    excess = lambda theta: charter.read(audit(theta)).excess
+    values, gradients = charter.slopes(audit, flat)
+    np.testing.assert_allclose(values, excess(flat), atol=1e-6)
+    np.testing.assert_allclose(gradients, jax.jacrev(excess)(flat), atol=1e-6)
 
 
 def test_the_pixels_of_the_charter_are_blank_in_all_digits():
