@@ -76,6 +76,8 @@ PARTS = {
     "task": lambda: ({"task": task.Tug(jnp.eye(N, 3))}, "task.share", [0.0, 1.0]),
 }
 SERVER_ONLY = {"protocol"}
+# Each family's own tests play its members everywhere; here the quick suite looks at stages of every kind of place.
+SAMPLED = {"rule", "channel", "learner", "protocol", "task"}
 
 
 def simulation(parts, gossip=False):
@@ -96,7 +98,9 @@ def test_a_skeleton_imports_no_private_name_and_is_short(path):
     assert path.stem in PARTS
 
 
-@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in SAMPLED else pytest.mark.slow) for name in PARTS]
+)
 def test_a_skeleton_runs_everywhere(name, tmp_path):
     parts, path, values = PARTS[name]()
     sim = simulation(parts)

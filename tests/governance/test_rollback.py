@@ -75,7 +75,7 @@ def test_draws_after_a_rollback_are_new_ones():
 
 
 @pytest.mark.parametrize("protocol", [SERVER, GOSSIP], ids=["server", "gossip"])
-@pytest.mark.parametrize("chunk", [1, 7])
+@pytest.mark.parametrize("chunk", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_chunks_do_not_change_a_bit(protocol, chunk):
     # Round 6 ends a chunk of 7, rounds 3 and 10 lie inside of one.
     sim = governed(scheduled([(2, 8, 2)], [(3, 2), (6, 3), (10, 4)]), protocol)
@@ -109,7 +109,7 @@ def test_discarded_rounds_are_attributed_exactly_nothing():
     assert (cells[8:10, :-1] != 0).all()
 
 
-@pytest.mark.parametrize("protocol", [SERVER, GOSSIP], ids=["server", "gossip"])
+@pytest.mark.parametrize("protocol", [pytest.param(SERVER, marks=pytest.mark.slow), GOSSIP], ids=["server", "gossip"])
 def test_a_quarantined_identity_has_no_influence_in_these_rounds(protocol):
     governance = scheduled([(1, 5, 1)])
     start = gj.simulate(governed(governance, protocol, attack=gj.attacks.NoAttack()), 1, progress=None).state

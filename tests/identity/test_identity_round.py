@@ -39,7 +39,12 @@ def simulation(layer, rule=MEAN, gossip=False, task=TASK, **parts):
     return gj.Simulation(task, usual, identity=layer, **parts)
 
 
-@pytest.mark.parametrize("name", PARTS)
+SAMPLED = {"capped", "reputation"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in SAMPLED else pytest.mark.slow) for name in PARTS]
+)
 def test_a_layer_runs_everywhere(name, tmp_path):
     layer, path, values = PARTS[name]
     sim = simulation(layer)
@@ -69,7 +74,7 @@ def weights(layer, state):
     return np.asarray(layer.weigh(state, jnp.ones(N)))
 
 
-@pytest.mark.parametrize("gossip", [False, True])
+@pytest.mark.parametrize("gossip", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_who_sends_something_far_away_loses_its_reputation(gossip):
     layer = identity.Reputation()
     sim = simulation(layer, MEDIAN, gossip, attack=gj.attacks.Constant(9.0), byzantine=1)

@@ -170,7 +170,7 @@ def scripted(every=1):
     ("metric", "chunk"),
     [
         pytest.param(
-            metric, chunk, marks=() if (metric, chunk) in (("valley", 1), ("hill", "auto")) else pytest.mark.slow
+            metric, chunk, marks=() if (metric, chunk) in (("valley", 5), ("hill", "auto")) else pytest.mark.slow
         )
         for metric in ("valley", "hill")
         for chunk in (1, 5, 64, "auto")

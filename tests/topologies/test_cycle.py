@@ -70,7 +70,9 @@ def test_where_a_node_starts_depends_on_its_number_and_the_key_alone():
     assert (models(0) != models(1)).all()
 
 
-@pytest.mark.parametrize("rule", [None, gj.aggregators.TrimmedMean(f=1), gj.aggregators.Krum(f=1)])
+@pytest.mark.parametrize(
+    "rule", [None, gj.aggregators.TrimmedMean(f=1), pytest.param(gj.aggregators.Krum(f=1), marks=pytest.mark.slow)]
+)
 def test_equal_graphs_that_take_turns_are_one_graph(rule):
     graph, attacked = ring(N, degree=4), {"attack": gj.attacks.SignFlip(), "byzantine": 1}
     one, turns = (
