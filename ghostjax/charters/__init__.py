@@ -4,6 +4,7 @@ from ghostjax.charters._base import (
     AbstractCharter as AbstractCharter,
     AbstractInvariance as AbstractInvariance,
     Audit as Audit,
+    jacobian as jacobian,
     Probed as Probed,
 )
 from ghostjax.charters.blank_pixels import BlankPixels as BlankPixels

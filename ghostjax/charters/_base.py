@@ -40,17 +40,14 @@ class AbstractCharter(Checked):
     def read(self, audit: Audit) -> Probed:
         """Losses of probes and controls at the model of `audit`."""
 
+    @abstractmethod
     def slopes(
         self, audit: Callable[[Array], Audit], theta: Float[Array, " d"]
     ) -> tuple[Float[Array, " f"], Float[Array, "f d"]]:
-        """The excess of every family at the model `theta`, and its gradient; `audit(theta)` is the audit set there."""
+        """The excess of every family at the model `theta`, and its gradient; `audit(theta)` is the audit set there.
 
-        def excess(theta: Array) -> tuple[Array, Array]:
-            found = self.read(audit(theta)).excess
-            return found, found
-
-        gradients, values = jax.jacrev(excess, has_aux=True)(theta)
-        return values, gradients
+        `jacobian(self.read, audit, theta)`, or something cheaper where a family reads a part of the inputs.
+        """
 
 
 class AbstractInvariance(AbstractCharter):
@@ -79,6 +76,19 @@ class AbstractInvariance(AbstractCharter):
         control, down = jax.value_and_grad(loss)(theta, x)
         probes, up = jax.vmap(jax.value_and_grad(loss), (None, 0))(theta, self.changed(x))
         return probes - control, up - down[None]
+
+
+def jacobian(
+    read: Callable[[Audit], Probed], audit: Callable[[Array], Audit], theta: Float[Array, " d"]
+) -> tuple[Float[Array, " f"], Float[Array, "f d"]]:
+    """The excess of every family at the model `theta`, and its gradient, whatever `read` does with the audit set."""
+
+    def excess(theta: Array) -> tuple[Array, Array]:
+        found = read(audit(theta)).excess
+        return found, found
+
+    gradients, values = jax.jacrev(excess, has_aux=True)(theta)
+    return values, gradients
 
 
 def listed(values: Any) -> tuple[Any, ...]:

@@ -1,11 +1,13 @@
 """A part of the examples must not be given up for the others."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from ghostjax._border import whole
 from ghostjax._types import require, static_field
-from ghostjax.charters._base import AbstractCharter, Audit, listed, Probed
+from ghostjax.charters._base import AbstractCharter, Audit, jacobian, listed, Probed
 
 
 class Slices(AbstractCharter):
@@ -46,6 +48,11 @@ class Slices(AbstractCharter):
         losses = audit.losses(audit.x, audit.y)
         chosen = audit.y[None, :] == jnp.asarray(self.labels, audit.y.dtype)[:, None]
         return Probed(_mean(losses, chosen), _mean(losses, ~chosen))
+
+    def slopes(
+        self, audit: Callable[[Array], Audit], theta: Float[Array, " d"]
+    ) -> tuple[Float[Array, " f"], Float[Array, "f d"]]:
+        return jacobian(self.read, audit, theta)
 
 
 def _mean(losses: Array, chosen: Array) -> Array:

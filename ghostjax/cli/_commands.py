@@ -19,12 +19,13 @@ from ghostjax.cli import _pages
 from ghostjax.cli._codes import DAMAGED, FAILED, OK, RESUMABLE
 from ghostjax.cli._config import at, dump, HOW, load, participation, RunConfig, simulation, SweepConfig
 from ghostjax.cli._flags import parse
+from ghostjax.cli._ledgers import ledgers
 from ghostjax.cli._tables import print_table
 from ghostjax.cli._yaml import parse as read_back
 from ghostjax.ledger._log import is_ledger
 from ghostjax.ledger._verify import standing
 from ghostjax.report import comparison, write
-from ghostjax.sinks import Ledger, TensorBoard
+from ghostjax.sinks import TensorBoard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +153,7 @@ def report(argv: Sequence[str], console: Console) -> int:
 
 
 def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Console) -> int:
-    kept = _ledgers(config)
+    kept = ledgers(config)
     run = simulate(
         sim,
         config.rounds,
@@ -177,15 +178,6 @@ def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Conso
         console.print(f"ledger: {ledger.directory}, {standing(ledger.directory)}")
     console.print(f"report: {_pages.run_page(folder, run, dump(config), config.aggregator)}")
     return OK if run.result.ok else FAILED
-
-
-def _ledgers(config: RunConfig) -> list[Ledger]:
-    """The ledger that the configuration asks for, if it does."""
-    alone = config.ledger or not (config.ledger_key or config.ledger_every)
-    require(alone, "run", "ledger", "none", "a key and a period are those of a ledger; name its folder, --ledger DIR")
-    require(config.ledger_every >= 0, "run", "ledger_every", config.ledger_every, "must not be negative")
-    every = config.ledger_every or None
-    return [Ledger(config.ledger, key=config.ledger_key or None, every=every)] if config.ledger else []
 
 
 def _finish_sweep(config: SweepConfig, folder: Path, console: Console, shard: tuple[int, int] = (0, 1)) -> int:

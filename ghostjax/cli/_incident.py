@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from ghostjax import incident as incidents
+from ghostjax._run import simulate
 from ghostjax._run._dataset import write_dataset
 from ghostjax._simulation import Simulation
 from ghostjax._types import require
@@ -16,8 +17,10 @@ from ghostjax.cli._codes import OK
 from ghostjax.cli._commands import owned, parsed
 from ghostjax.cli._config import dump, participation, RunConfig, simulation
 from ghostjax.cli._expression import build
+from ghostjax.cli._ledgers import ledgers
 from ghostjax.cli._pages import incident_page, INCIDENTS as RESULTS
 from ghostjax.cli._tables import print_table
+from ghostjax.ledger._verify import standing
 from ghostjax.report.incident import table, verdict
 
 
@@ -84,6 +87,8 @@ class IncidentOptions:
     """Where everything is written."""
 
 
+OF_SINGLE_RUNS = ("track", "chunk", "checkpoint_seconds", "progress", "allow_layout_change")
+"""Fields of a run that say how it is played; an incident plays many in one program."""
 NAMINGS = {"adjoint": incidents.Adjoint, "pushed": incidents.Pushed}
 
 
@@ -120,6 +125,10 @@ def incident(argv: Sequence[str], console: Console) -> int:
 def tell(config: IncidentConfig, folder: Path, console: Console) -> int:
     """Plays the incident that `config` describes, and writes its dataset and its page to `folder`."""
     require(config.seeds >= 1, "incident", "seeds", config.seeds, "must be at least 1")
+    for name in OF_SINGLE_RUNS:
+        given, usual = getattr(config, name), getattr(IncidentConfig(), name)
+        require(given == usual, "incident", name, given, "only a single run takes it; leave it out")
+    kept = ledgers(config)
     repairs = [build("correction", text, "correction", {}) for text in config.correction]
     case = of_config(config)
     with owned(folder, "incident.yaml", config):
@@ -135,11 +144,18 @@ def tell(config: IncidentConfig, folder: Path, console: Console) -> int:
         outcomes = incidents.name(incidents.play(calibration.incident, seeds), by, gaps=gaps, patience=config.patience)
         for text, how in zip(config.correction, repairs, strict=True):
             outcomes = incidents.repair(outcomes, how, label=text)
+        for one in kept:
+            simulate(
+                calibration.incident.attacked, config.rounds, config.seed, participation=case.participation,
+                sinks=[one], progress=None,
+            )  # fmt: skip
         story = incidents.story(calibration, outcomes).assign_coords(incident=seeds)
     write_dataset(story, folder / RESULTS)
     names, rows = table(story)
     print_table(console, names, rows)
     console.print(verdict(story).sentence)
     console.print(f"results: {folder / RESULTS}")
+    for one in kept:
+        console.print(f"ledger of seed {config.seed}: {one.directory}, {standing(one.directory)}")
     console.print(f"report: {incident_page(folder, story, dump(config))}")
     return OK

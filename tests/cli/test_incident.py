@@ -3,6 +3,7 @@
 A small network here, the whole one in the whole suite.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from ghostjax import verify
 from ghostjax.cli import main
 from ghostjax.cli._config import load
 from ghostjax.cli._incident import IncidentConfig, of_config
@@ -93,8 +95,9 @@ def test_the_demo_names_the_owner_and_replay_repairs():
 def test_an_incident_from_a_file(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ghost.yaml").write_text(FILE)
-    assert main(["incident", "ghost.yaml", "--out", "out"]) == 0
+    assert main(["incident", "ghost.yaml", "--out", "out", "--ledger", "log"]) == 0
     printed = capsys.readouterr().out
+    assert "ledger of seed 100: log, " in printed and verify("log") == []
     assert "a further one alarms with probability .05" in printed
     assert "the network alarms in 2 of 2 runs" in printed and "Identities 12 to 15 moved the model" in printed
     with xr.open_dataset(tmp_path / "out" / "incidents.nc") as table:
@@ -103,7 +106,7 @@ def test_an_incident_from_a_file(tmp_path, monkeypatch, capsys):
         assert named.any() and (told["right"] == 4).all() and (told["wrong"] == 0).all()
         assert (told["replay"] < told["quarantine"]).all() and (told["quarantine"] < told["nothing"]).all()
     again = load(tmp_path / "out" / "incident.yaml", IncidentConfig)
-    assert again == load(tmp_path / "ghost.yaml", IncidentConfig)
+    assert again == dataclasses.replace(load(tmp_path / "ghost.yaml", IncidentConfig), ledger="log")
 
 
 def test_the_defaults_are_the_ghost():
@@ -117,6 +120,8 @@ def test_the_defaults_are_the_ghost():
     ("flags", "words"),
     [
         (["--seeds", "0"], "seeds=0"),
+        (["--track", "curves"], "track=curves"),
+        (["--ledger-key", "key.pem"], "ledger=none"),
         (["--honest-runs", "18"], "honest_runs=18"),
         (["--t0", "240"], "t0=240"),
         (["--charter", "blank"], "charter"),
