@@ -7,7 +7,7 @@ a section, with its number.
 python experiments/ghost_on_the_wire.py [--quick] [--out runs/ghost]
 
 A finished row is kept in the folder and not played again. Settings were chosen on seeds 5000 to 5059 and 6000 to 6015
-of partitions 0 and 1; the seeds below are others.
+of partitions 0 and 1 (naming also on 6000 to 6015 of partition 1 at Dirichlet 100); the seeds below are others.
 """
 
 import argparse

@@ -6,6 +6,7 @@ from ghostjax.incident._incident import Incident as Incident
 from ghostjax.incident._name import (
     AbstractNaming as AbstractNaming,
     Adjoint as Adjoint,
+    CharterExcess as CharterExcess,
     CharterLoss as CharterLoss,
     Decisive as Decisive,
     gaps_of as gaps_of,

@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +14,7 @@ from ghostjax._round import audited, State
 from ghostjax._simulation import Simulation
 from ghostjax._types import real_field, require
 from ghostjax.attribution import final_model
-from ghostjax.charters import AbstractCharter
+from ghostjax.charters import AbstractCharter, Probed
 from ghostjax.incident._calibrate import Calibration, order_statistic
 from ghostjax.incident._groups import above_gap, jaccard, upper_group
 from ghostjax.incident._outcome import Finding, Outcome
@@ -35,17 +35,38 @@ class CharterLoss(eqx.Module):
     charter: AbstractCharter
 
     def __call__(self, simulation: Simulation, state: State) -> Array:
-        model = simulation.ravel.unravel(final_model(simulation, state))
-        return self.charter.read(audited(simulation.task, model)).probes.mean()
+        return _probed(self.charter, simulation, state).probes.mean()
+
+
+class CharterExcess(eqx.Module):
+    """The charter's loss beyond that of its controls at the final model, as an outcome of an attribution."""
+
+    charter: AbstractCharter
+
+    def __call__(self, simulation: Simulation, state: State) -> Array:
+        return _probed(self.charter, simulation, state).excess.mean()
+
+
+def _probed(charter: AbstractCharter, simulation: Simulation, state: State) -> Probed:
+    return charter.read(audited(simulation.task, simulation.ravel.unravel(final_model(simulation, state))))
 
 
 class Adjoint(AbstractNaming):
-    """The adjoint of the charter's loss, by replay: one backward pass through the run, summed from `start`.
+    """The adjoint of what the charter lost, by replay: one backward pass through the run, summed from `start`.
 
-        score_i = sum_{t >= start} w[t, i] dJ/dw[t, i],    J = charter loss after round `until`
+        score_i = sum_{t >= start} w[t, i] dJ/dw[t, i],    J = mean over families of (probes - controls) after `until`
 
-    It follows a message through all later rounds. The ledger has to suffice to replay.
+    It follows a message through all later rounds. Controls are taken off because honest identities differ in how much
+    the others learn from them: that moves probes and controls alike, and would hide who moves the probes alone
+    (`outcome=CharterLoss` leaves them in). The ledger has to suffice to replay.
+
+    **Static:** `outcome`, made from the charter: `CharterExcess`, `CharterLoss`.
     """
+
+    outcome: Callable[[AbstractCharter], Any] = eqx.field(default=CharterExcess, static=True)
+
+    def __check_init__(self):
+        require(callable(self.outcome), "Adjoint", "outcome", self.outcome, "give CharterExcess or CharterLoss")
 
     def scores(self, outcomes: Sequence[Outcome], until: Sequence[int]) -> list[np.ndarray]:
         incident, found = outcomes[0].incident, []
@@ -53,7 +74,7 @@ class Adjoint(AbstractNaming):
         held = np.stack([one.byzantine for one in outcomes])
         weights = np.stack([one.weights for one in outcomes])
         counts = np.asarray(until, np.int32) + 1
-        _, cells = gradients(incident.attacked, keys, held, weights, counts, CharterLoss(incident.charter))
+        _, cells = gradients(incident.attacked, keys, held, weights, counts, self.outcome(incident.charter))
         for one, cell, w in zip(outcomes, cells, weights, strict=True):
             found.append((np.where(w > 0, w, 0) * cell)[one.start :].sum(0))
         return found

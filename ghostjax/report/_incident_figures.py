@@ -122,9 +122,9 @@ def names(data: Any) -> list[Block]:
         else f"In run {shown} the verdict is {one['verdict'].item()}: no gap is larger than those of honest runs."
     )
     text = (
-        "At the execution of the verdict the run is played again from its record, and the charter's loss is "
-        "differentiated by the weight of every identity in every round since the estimated start (the adjoint). "
-        + words
+        "At the execution of the verdict the run is played again from its record, and the charter's loss beyond "
+        "its controls is differentiated by the weight of every identity in every round since the estimated start (the "
+        f"adjoint). {words}"
     )
     caption = "Those left of the dashed line are named: the largest gap, larger than in honest runs." if named else ""
     return [Heading("3. Attribution names the owner", text), Figure(figure, "Who did harm", words, caption)]

@@ -99,10 +99,30 @@ def test_outcomes_do_not_depend_on_how_many_are_played(told, calibration):
 def test_scores_are_those_of_the_adjoint(told, calibration):
     one = told[0]
     sim, until = calibration.incident.attacked, one.executed + 1
-    loss = incident.CharterLoss(calibration.incident.charter)
+    loss = incident.CharterExcess(calibration.incident.charter)
     found = gj.attribution.adjoint(sim, until, one.key, outcome=loss, probes=0)
     assert found.cells is not None
     np.testing.assert_allclose(-found.cells[one.start :].sum(0), one.finding.scores, rtol=1e-3, atol=1e-6)
+
+
+def test_outcomes_of_a_charter_are_its_losses(told):
+    sim, charter = told[0].incident.attacked, told[0].incident.charter
+    run = gj.simulate(sim, 6, key=told[0].key, progress=None)
+    record = run.record
+    loss, excess = (one(charter)(sim, run.state) for one in (incident.CharterLoss, incident.CharterExcess))
+    assert loss == pytest.approx(record["charter_loss"][-1], rel=1e-5)
+    assert excess == pytest.approx(record["charter_excess"][-1].mean(), abs=1e-6)
+    assert abs(loss - excess) > 0.1, "controls are not nothing"
+
+
+def test_controls_tell_who_moves_the_probes_alone(told, calibration):
+    owned, until = calibration.incident.owned, [one.executed for one in told]
+
+    def apart(outcome):
+        scores = incident.Adjoint(outcome).scores(told, until)
+        return np.mean([(one[owned].mean() - one[~owned].mean()) / one[~owned].std() for one in scores])
+
+    assert apart(incident.CharterExcess) > 1.3 * apart(incident.CharterLoss)
 
 
 def test_a_council_decides_in_the_run_and_what_it_decides_is_named_and_repaired():
@@ -189,6 +209,7 @@ def test_wrong_calls_are_refused_in_one_line(calibration):
         (lambda: dataclasses.replace(base, simulation=attacked), "Byzantine"),
         (lambda: base.with_thresholds({"nobody": 1.0}), "nobody"),
         (lambda: incident.name(calibration.honest[0], patience=-1), "patience=-1"),
+        (lambda: incident.Adjoint("loss"), "outcome=loss"),
         (lambda: incident.name(calibration.honest[0], patience=5, until=40), "patience=5"),
     ):
         with pytest.raises(gj.ConfigurationError, match=words) as caught:
