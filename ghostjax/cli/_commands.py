@@ -17,14 +17,25 @@ from ghostjax._types import ConfigurationError, require
 from ghostjax._verify import verify as verify_folder
 from ghostjax.cli import _pages
 from ghostjax.cli._codes import DAMAGED, FAILED, OK, RESUMABLE
-from ghostjax.cli._config import at, dump, HOW, load, participation, RunConfig, simulation, SweepConfig
+from ghostjax.cli._config import at, dump, followers, HOW, load, participation, RunConfig, simulation, SweepConfig
 from ghostjax.cli._flags import parse
 from ghostjax.cli._tables import print_table
 from ghostjax.cli._yaml import parse as read_back
 from ghostjax.ledger._log import is_ledger
 from ghostjax.ledger._verify import standing
 from ghostjax.report import comparison, write
-from ghostjax.sinks import Ledger, TensorBoard
+from ghostjax.sinks import Ledger
+
+
+OF_A_RUN = {
+    "track": "is tracked",
+    "jsonl": "is logged",
+    "stop": "is stopped",
+    "ledger": "keeps a ledger",
+    "ledger_key": "keeps a ledger",
+    "ledger_every": "keeps a ledger",
+}
+"""Fields that a sweep refuses, and why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +69,9 @@ def run(argv: Sequence[str], console: Console) -> int:
 def sweep(argv: Sequence[str], console: Console) -> int:
     """`ghostjax sweep CONFIG.yaml [flags]`."""
     options = parsed("sweep", SweepOptions, SweepConfig, argv)
-    for name in ("track", "ledger", "ledger_key", "ledger_every"):
+    for name, does in OF_A_RUN.items():
         given = getattr(options.config, name)
-        remedy = f"only a single run {'is tracked' if name == 'track' else 'keeps a ledger'}; leave it out"
-        require(not given, "sweep", name, given, remedy)
+        require(given == getattr(RunConfig, name), "sweep", name, given, f"only a single run {does}; leave it out")
     require(options.config.axes, "sweep", "axes", options.config.axes, "name at least one axis in the YAML file")
     shard = _shard(options.shard)
     with owned(options.out, "sweep.yaml", options.config):
@@ -152,7 +162,7 @@ def report(argv: Sequence[str], console: Console) -> int:
 
 
 def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Console) -> int:
-    kept = _ledgers(config)
+    sinks = followers(config)
     run = simulate(
         sim,
         config.rounds,
@@ -163,7 +173,7 @@ def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Conso
         checkpoint_seconds=config.checkpoint_seconds,
         allow_layout_change=config.allow_layout_change,
         progress=None if config.progress == "none" else config.progress,
-        sinks=[*([TensorBoard(config.track)] if config.track else []), *kept],
+        sinks=sinks,
         config=dataclasses.asdict(config),
     )
     console.print(run.result.value)
@@ -173,19 +183,11 @@ def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Conso
     records = {config.aggregator: {name: column[None] for name, column in run.record.items()}}
     print_table(console, *comparison.table(records))
     console.print(f"results: {folder / 'results.nc'}")
-    for ledger in kept:
-        console.print(f"ledger: {ledger.directory}, {standing(ledger.directory)}")
+    for sink in sinks:
+        if isinstance(sink, Ledger):
+            console.print(f"ledger: {sink.directory}, {standing(sink.directory)}")
     console.print(f"report: {_pages.run_page(folder, run, dump(config), config.aggregator)}")
     return OK if run.result.ok else FAILED
-
-
-def _ledgers(config: RunConfig) -> list[Ledger]:
-    """The ledger that the configuration asks for, if it does."""
-    alone = config.ledger or not (config.ledger_key or config.ledger_every)
-    require(alone, "run", "ledger", "none", "a key and a period are those of a ledger; name its folder, --ledger DIR")
-    require(config.ledger_every >= 0, "run", "ledger_every", config.ledger_every, "must not be negative")
-    every = config.ledger_every or None
-    return [Ledger(config.ledger, key=config.ledger_key or None, every=every)] if config.ledger else []
 
 
 def _finish_sweep(config: SweepConfig, folder: Path, console: Console, shard: tuple[int, int] = (0, 1)) -> int:
