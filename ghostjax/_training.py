@@ -28,8 +28,9 @@ class Unset(enum.Enum):
 class Training:
     """`rounds` rounds of `simulation` from the root `key`, under `participation`, beginning with `state`.
 
-    It is data and runs nothing: `gj.simulate(training)`, `gj.attribution.adjoint(training)` and
-    `gj.attribution.leave_one_out(training)` run it. A `Run` remembers the training that made it, `run.training`.
+    It is data and runs nothing: `gj.simulate(training)`, `gj.sweep(training, axes)`,
+    `gj.attribution.adjoint(training)` and `gj.attribution.leave_one_out(training)` run it. A `Run` remembers the
+    training that made it, `run.training`.
 
     `participation` says how much every identity counts in every round: None for 1 everywhere, an array `[n]` or
     `[rounds, n]` of counts, `gj.stake(shares)`, `"by_examples"`, `gj.sampled(share)` or `gj.churn(...)`. `weights`

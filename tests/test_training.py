@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ghostjax as gj
+from ghostjax._sweep._arguments import seed_of
 
 
 N, ROUNDS = 4, 6
@@ -55,6 +56,35 @@ def test_a_training_says_what_the_call_said():
         np.testing.assert_array_equal(gj.attribution.replay(who, masks=np.ones((1, N))), [exact.outcome])
         check = gj.attribution.certificate(blamed, who, probes=2)
         assert set(check.probes) <= set(range(N))
+
+
+def test_a_sweep_plays_the_rounds_participation_and_seed_of_a_training():
+    axes = {"learner.beta": [0.9, 0.5]}
+    training = gj.Training(SIMULATION, ROUNDS, 3, ROWS)
+    swept = gj.sweep(training, axes, progress=None).dataset
+    assert swept["seed"].values.tolist() == [3]
+    run = play(training)
+    for name, column in run.record.items():
+        np.testing.assert_array_equal(swept[name].sel({"learner.beta": 0.9, "seed": 3}).values, column, err_msg=name)
+    said = gj.sweep(SIMULATION, axes, ROUNDS, seeds=[3, 4], participation=ROWS, progress=None).dataset
+    assert gj.sweep(training, axes, seeds=[3, 4], progress=None).dataset.identical(said)
+    for key in (jax.random.PRNGKey(3), jax.random.key(3)):
+        assert seed_of(gj.Training(SIMULATION, ROUNDS, key).key) == 3
+
+
+@pytest.mark.parametrize(
+    ("training", "beside", "line"),
+    [
+        ({}, {"rounds": 3}, "rounds=3: the training contains it already; leave it out"),
+        ({}, {"participation": ROWS}, "participation=.*: the training contains it already; leave it out"),
+        ({"state": np.zeros(650)}, {}, "training=from a given state: cells begin from models of their own"),
+        ({"key": jax.random.fold_in(jax.random.key(0), 1)}, {}, "seeds=None: no seed makes the key of this training"),
+        ({"key": jax.random.key(3, impl="rbg")}, {}, "seeds=None: no seed makes the key of this training"),
+    ],
+)
+def test_a_sweep_of_a_training_refuses_what_it_cannot_play(training, beside, line):
+    with pytest.raises(gj.ConfigurationError, match=f"sweep: {line}"):
+        gj.sweep(gj.Training(SIMULATION, ROUNDS, **training), {"learner.beta": [0.5]}, progress=None, **beside)
 
 
 @pytest.mark.parametrize("beside", [{"rounds": 3}, {"key": 0}, {"participation": ROWS}, {"state": np.zeros(650)}])

@@ -3,10 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
 from ghostjax._border import choice, shown, whole
 from ghostjax._output import Output
 from ghostjax._random import SEEDS
-from ghostjax._types import require
+from ghostjax._types import Key, require
 
 
 def check_names(names: Iterable[str], recorded: Iterable[Mapping[str, Output]]) -> None:
@@ -34,6 +38,17 @@ def seeds_of(seeds: Any) -> list[int]:
         roots = list(range(count))
     require(len(set(roots)) == len(roots) > 0, "sweep", "seeds", shown(roots), "give at least one seed, no two alike")
     return roots
+
+
+def seed_of(key: Key) -> int:
+    """The seed from which the root key of a training was made."""
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    data = np.asarray(jax.random.key_data(key) if typed else key)
+    seed = int(data[-1])
+    made = jax.random.key(seed)
+    same = np.array_equal(data, jax.random.key_data(made)) and (not typed or key.dtype == made.dtype)
+    require(same, "sweep", "seeds", None, "no seed makes the key of this training; give seeds")
+    return seed
 
 
 def shard_of(shard: Any) -> tuple[int, int]:

@@ -11,14 +11,14 @@ from ghostjax._participation import as_given
 from ghostjax._run._provenance import environment
 from ghostjax._run._signals import Interruption
 from ghostjax._simulation import Simulation
-from ghostjax._sweep._arguments import check_batch, check_names, seeds_of, shard_of
+from ghostjax._sweep._arguments import check_batch, check_names, seed_of, seeds_of, shard_of
 from ghostjax._sweep._axis import as_axes
 from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._plan import build_cells, group_cells
 from ghostjax._sweep._result import assemble, loaded, Sweep
 from ghostjax._sweep._sealed import begin_plan, end_plan, SCHEMA
 from ghostjax._sweep._worker import Worker
-from ghostjax._training import Training
+from ghostjax._training import as_training, Training
 from ghostjax._types import require
 from ghostjax.sinks._reporter import How, Reporter
 
@@ -28,11 +28,11 @@ WAIT = 0.5
 
 
 def sweep(
-    simulation: Simulation | Callable[..., Simulation],
+    simulation: Simulation | Training | Callable[..., Simulation],
     axes: Any,
-    rounds: int,
+    rounds: int | None = None,
     *,
-    seeds: int | Iterable[int] = 1,
+    seeds: int | Iterable[int] | None = None,
     participation: Any = None,
     directory: str | Path | None = None,
     shard: tuple[int, int] = (0, 1),
@@ -47,8 +47,9 @@ def sweep(
     `"protocol.aggregator.f"`, `"protocol.optimizer.knobs.learning_rate"`, `"byzantine"`), values are objects or
     numbers, as a list or as `{label: value}`; an `Axis` sets several paths at once. In the most general form,
     `simulation` is a function `build(**point)`, which may have an argument `seed`. A path that only some options of
-    another axis have (such as `f` of a rule) is set where it exists. `seeds` (a number or a list) are root keys:
-    equal seeds share initial models, batches and noise in all cells.
+    another axis have (such as `f` of a rule) is set where it exists. `seeds` (a number or a list, one by default) are
+    root keys: equal seeds share initial models, batches and noise in all cells. A `gj.Training` in place of the
+    simulation contains rounds and participation; its own key is the seed unless `seeds` are given.
 
     **Compiles** at most once per structure: numbers are traced. When more than three structures differ only in
     attack or rule (at a server), they are merged into one program that switches between them; `merge` forces or
@@ -78,10 +79,16 @@ def sweep(
 
     ```
     """
+    if isinstance(simulation, Training):
+        training = as_training("sweep", simulation, rounds, participation=participation)
+        fresh = training.state is None
+        require(fresh, "sweep", "training", "from a given state", "cells begin from models of their own; leave it out")
+        seeds = [seed_of(training.key)] if seeds is None else seeds
+        simulation, rounds, participation = training.simulation, training.rounds, training.participation
     rounds = whole(rounds, "sweep", "rounds", low=1)
     index, count = shard_of(shard)
     check_batch(batch, chunk)
-    axes, roots = as_axes(axes), seeds_of(seeds)
+    axes, roots = as_axes(axes), seeds_of(1 if seeds is None else seeds)
     cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
     different = {id(cell.simulation): cell.simulation for cell in cells}.values()
     for one in different:

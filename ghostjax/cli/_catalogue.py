@@ -23,6 +23,7 @@ from ghostjax import (
     learners,
     metrics,
     protocols,
+    sinks,
     tasks,
     topologies,
 )
@@ -64,6 +65,7 @@ FAMILIES = (
     "governance",
     "participation",
     "optimizers",
+    "sinks",
 )
 
 
@@ -105,6 +107,8 @@ def catalogue() -> dict[str, Entry]:
         Entry("stake", "participation", _listed_stake, _line(stake)),
         *_classes("identity", identity, identity.AbstractIdentity),
         *_optimizers(),
+        # The others have flags of their own.
+        Entry("early_stopping", "sinks", sinks.EarlyStopping, _line(sinks.EarlyStopping)),
     ]
     found: dict[str, Entry] = {}
     for entry in entries:

@@ -17,15 +17,25 @@ from ghostjax._types import ConfigurationError, require
 from ghostjax._verify import verify as verify_folder
 from ghostjax.cli import _pages
 from ghostjax.cli._codes import DAMAGED, FAILED, OK, RESUMABLE
-from ghostjax.cli._config import at, dump, HOW, load, participation, RunConfig, simulation, SweepConfig
+from ghostjax.cli._config import at, dump, followers, HOW, load, participation, RunConfig, simulation, SweepConfig
 from ghostjax.cli._flags import parse
-from ghostjax.cli._ledgers import ledgers
 from ghostjax.cli._tables import print_table
 from ghostjax.cli._yaml import parse as read_back
 from ghostjax.ledger._log import is_ledger
 from ghostjax.ledger._verify import standing
 from ghostjax.report import comparison, write
-from ghostjax.sinks import TensorBoard
+from ghostjax.sinks import Ledger
+
+
+OF_A_RUN = {
+    "track": "is tracked",
+    "jsonl": "is logged",
+    "stop": "is stopped",
+    "ledger": "keeps a ledger",
+    "ledger_key": "keeps a ledger",
+    "ledger_every": "keeps a ledger",
+}
+"""Fields that a sweep refuses, and why."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +69,9 @@ def run(argv: Sequence[str], console: Console) -> int:
 def sweep(argv: Sequence[str], console: Console) -> int:
     """`ghostjax sweep CONFIG.yaml [flags]`."""
     options = parsed("sweep", SweepOptions, SweepConfig, argv)
-    for name in ("track", "ledger", "ledger_key", "ledger_every"):
+    for name, does in OF_A_RUN.items():
         given = getattr(options.config, name)
-        remedy = f"only a single run {'is tracked' if name == 'track' else 'keeps a ledger'}; leave it out"
-        require(not given, "sweep", name, given, remedy)
+        require(given == getattr(RunConfig, name), "sweep", name, given, f"only a single run {does}; leave it out")
     require(options.config.axes, "sweep", "axes", options.config.axes, "name at least one axis in the YAML file")
     shard = _shard(options.shard)
     with owned(options.out, "sweep.yaml", options.config):
@@ -153,7 +162,7 @@ def report(argv: Sequence[str], console: Console) -> int:
 
 
 def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Console) -> int:
-    kept = ledgers(config)
+    sinks = followers(config)
     run = simulate(
         sim,
         config.rounds,
@@ -164,7 +173,7 @@ def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Conso
         checkpoint_seconds=config.checkpoint_seconds,
         allow_layout_change=config.allow_layout_change,
         progress=None if config.progress == "none" else config.progress,
-        sinks=[*([TensorBoard(config.track)] if config.track else []), *kept],
+        sinks=sinks,
         config=dataclasses.asdict(config),
     )
     console.print(run.result.value)
@@ -174,8 +183,9 @@ def _finish_run(config: RunConfig, sim: Simulation, folder: Path, console: Conso
     records = {config.aggregator: {name: column[None] for name, column in run.record.items()}}
     print_table(console, *comparison.table(records))
     console.print(f"results: {folder / 'results.nc'}")
-    for ledger in kept:
-        console.print(f"ledger: {ledger.directory}, {standing(ledger.directory)}")
+    for sink in sinks:
+        if isinstance(sink, Ledger):
+            console.print(f"ledger: {sink.directory}, {standing(sink.directory)}")
     console.print(f"report: {_pages.run_page(folder, run, dump(config), config.aggregator)}")
     return OK if run.result.ok else FAILED
 

@@ -18,6 +18,7 @@ from ghostjax._types import ConfigurationError, require
 from ghostjax.cli._expression import build, names_in, value as value_of
 from ghostjax.cli._yaml import read, write
 from ghostjax.metrics import standard
+from ghostjax.sinks import AbstractSink, JSONL, Ledger, TensorBoard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +78,10 @@ class RunConfig:
     """A bar on a terminal and lines elsewhere, always lines, or nothing."""
     track: str = ""
     """A folder for TensorBoard's event files, which needs `pip install 'ghostjax[track]'`; none unless given."""
+    jsonl: str = ""
+    """A file for a line of JSON per round; none unless given."""
+    stop: str = "none"
+    """What ends the run early, e.g. early_stopping('loss', patience=20)."""
     ledger: str = ""
     """A folder for a log of every round that nobody changes unnoticed; none unless given."""
     ledger_key: str = ""
@@ -124,10 +129,10 @@ EXPRESSIONS = (
 )
 """Fields that are written as calls."""
 NO_AXES = ("seed", "seeds", "rounds", "axes", "variables", "participation", "chunk", "checkpoint_seconds", "progress",
-           "track", "ledger", "ledger_key", "ledger_every", "allow_layout_change")  # fmt: skip
-HOW = ("chunk", "checkpoint_seconds", "progress", "track", "ledger", "ledger_key", "ledger_every",
+           "track", "jsonl", "stop", "ledger", "ledger_key", "ledger_every", "allow_layout_change")  # fmt: skip
+HOW = ("chunk", "checkpoint_seconds", "progress", "track", "jsonl", "stop", "ledger", "ledger_key", "ledger_every",
        "allow_layout_change")  # fmt: skip
-"""Fields that change how a run is played and no bit of it."""
+"""Fields that change how a run is played, or how far, and no bit of a round."""
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jax.nn.tanh, "gelu": jax.nn.gelu, "silu": jax.nn.silu}
 """Words for a model's activation, e.g. `mlp((64, 64, 10), tanh)`."""
 
@@ -190,6 +195,22 @@ def participation(config: RunConfig) -> Any:
     if text.lstrip().startswith(("[", "(")):
         return _lists(value_of("participation", text, words))
     return build("participation", text, "participation", words)
+
+
+def followers(config: RunConfig) -> list[AbstractSink]:
+    """The sinks of the configuration: curves, a log, an early end, a ledger."""
+    alone = config.ledger or not (config.ledger_key or config.ledger_every)
+    require(alone, "run", "ledger", "none", "a key and a period are those of a ledger; name its folder, --ledger DIR")
+    require(config.ledger_every >= 0, "run", "ledger_every", config.ledger_every, "must not be negative")
+    given = [
+        TensorBoard(config.track) if config.track else None,
+        JSONL(config.jsonl) if config.jsonl else None,
+        _optional("stop", config.stop, "sinks", _words(config)),
+        Ledger(config.ledger, key=config.ledger_key or None, every=config.ledger_every or None)
+        if config.ledger
+        else None,
+    ]
+    return [sink for sink in given if sink is not None]
 
 
 def _words(config: RunConfig) -> dict[str, Any]:

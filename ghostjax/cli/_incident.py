@@ -15,13 +15,13 @@ from ghostjax._simulation import Simulation
 from ghostjax._types import require
 from ghostjax.cli._codes import OK
 from ghostjax.cli._commands import owned, parsed
-from ghostjax.cli._config import dump, participation, RunConfig, simulation
+from ghostjax.cli._config import dump, followers, participation, RunConfig, simulation
 from ghostjax.cli._expression import build
-from ghostjax.cli._ledgers import ledgers
 from ghostjax.cli._pages import incident_page, INCIDENTS as RESULTS
 from ghostjax.cli._tables import print_table
 from ghostjax.ledger._verify import standing
 from ghostjax.report.incident import table, verdict
+from ghostjax.sinks import Ledger
 
 
 PAST = "own_past(skip=20, rounds=40)"
@@ -87,7 +87,7 @@ class IncidentOptions:
     """Where everything is written."""
 
 
-OF_SINGLE_RUNS = ("track", "chunk", "checkpoint_seconds", "progress", "allow_layout_change")
+OF_SINGLE_RUNS = ("track", "jsonl", "stop", "chunk", "checkpoint_seconds", "progress", "allow_layout_change")
 """Fields of a run that say how it is played; an incident plays many in one program."""
 NAMINGS = {"adjoint": incidents.Adjoint, "pushed": incidents.Pushed}
 
@@ -128,7 +128,7 @@ def tell(config: IncidentConfig, folder: Path, console: Console) -> int:
     for name in OF_SINGLE_RUNS:
         given, usual = getattr(config, name), getattr(IncidentConfig(), name)
         require(given == usual, "incident", name, given, "only a single run takes it; leave it out")
-    kept = ledgers(config)
+    kept = [one for one in followers(config) if isinstance(one, Ledger)]
     repairs = [build("correction", text, "correction", {}) for text in config.correction]
     case = of_config(config)
     with owned(folder, "incident.yaml", config):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -123,6 +124,45 @@ def test_a_run_is_tracked(capsys):
     assert '"rounds": 5' in Path("curves/ghostjax.json").read_text() and len(list(Path("curves").glob("events*"))) == 2
     assert main(["sweep", wrote("sweep.yaml", SWEEP), "--out", "there", "--track", "curves"]) == 2
     assert "sweep: track=curves: only a single run is tracked" in capsys.readouterr().err
+
+
+def test_a_run_is_logged_and_stopped_early(capsys):
+    stop = "early_stopping('loss', patience=1, least=rounds, every=3)"
+    config = wrote("run.yaml", RUN + f"progress: none\njsonl: log.jsonl\nstop: {stop}\n")
+    assert main(["run", config, "--out", "here"]) == 0
+    assert "stopped early" in capsys.readouterr().out and gj.load_run("here").rounds == 3
+    assert main(["run", config, "--out", "here", "--stop", "none"]) == 0  # the same run goes on
+    assert "stopped" not in capsys.readouterr().out and gj.load_run("here").rounds == 6
+    assert [json.loads(line)["round"] for line in Path("log.jsonl").read_text().splitlines()[1:]] == [0, 1, 2, 3, 4, 5]
+    assert main(["run", config, "--out", "elsewhere", "--seed", "1"]) == 2
+    assert "JSONL: path=log.jsonl: another file is there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stop", "line"),
+    [
+        ("early_stopping('losss', patience=1)", "metric='losss': did you mean 'loss'?"),
+        (
+            "early_stopping('loss')",
+            "missing a required argument: 'patience'; it takes (metric, patience, least, every)",
+        ),
+        ("early_stopping('loss', patience=0)", "patience=0"),
+        ("mean", "no sinks named 'mean'; known: early_stopping"),
+    ],
+)
+def test_an_early_end_that_cannot_be_is_refused(stop, line, capsys):
+    assert main(["run", wrote("run.yaml", RUN), "--out", "here", "--stop", stop]) == 2
+    error = capsys.readouterr().err.strip()
+    assert line in error and "\n" not in error and not Path("here").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "does"),
+    [("jsonl", "log.jsonl", "is logged"), ("stop", "early_stopping('loss', patience=1)", "is stopped")],
+)
+def test_a_sweep_is_neither_logged_nor_stopped(field, value, does, capsys):
+    assert main(["sweep", wrote("sweep.yaml", SWEEP), "--out", "there", f"--{field}", value]) == 2
+    assert f"sweep: {field}={value}: only a single run {does}; leave it out" in capsys.readouterr().err
 
 
 def test_sweep_shards_into_the_whole_and_shows_worst_cases(capsys):
