@@ -5,6 +5,7 @@ from ghostjax.governance._base import (
     AbstractGovernance as AbstractGovernance,
 )
 from ghostjax.governance._deliberation import deliberate as deliberate
+from ghostjax.governance._execution import execution_rounds as execution_rounds
 from ghostjax.governance._matters import Matter as Matter, matters as matters
 from ghostjax.governance._procedure import Kind as Kind, Outcome as Outcome, Phase as Phase
 from ghostjax.governance._snapshots import Ring as Ring, Snapshots as Snapshots

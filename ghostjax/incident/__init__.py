@@ -1,6 +1,7 @@
 """Incidents: an attack on a collective told end to end, from the first push to the repair, every part of it a value."""
 
 from ghostjax.incident._calibrate import calibrate as calibrate, Calibration as Calibration
+from ghostjax.incident._correctability import correctability as correctability
 from ghostjax.incident._ghost import ghost as ghost
 from ghostjax.incident._incident import Incident as Incident
 from ghostjax.incident._name import (
