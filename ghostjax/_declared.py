@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -52,6 +52,15 @@ def declared(metric: AbstractMetric, task: Any) -> dict[str, Output]:
 def attributes_of(simulation: Any) -> dict[str, dict[str, Any]]:
     """The attributes of every entry of the record, as plain data."""
     return {name: output.attributes() for name, output in simulation.outputs.items()}
+
+
+def require_gradients(learner: Any, metrics: Sequence[AbstractMetric], detectors: Mapping[str, Any]) -> None:
+    """Refuses a metric or a signal that reads messages as batch gradients where `learner` sends something else."""
+    for metric in (*metrics, *(getattr(one, "signal", None) for one in detectors.values())):
+        inner = metric.metric if isinstance(metric, Every) else metric
+        fits = learner.sends_gradients or not getattr(inner, "of_gradients", False)
+        remedy = "it reads messages as gradients of one batch; use learners.Gradient()"
+        require(fits, type(inner).__name__, "learner", type(learner).__name__, remedy)
 
 
 SHOWN = 2

@@ -143,6 +143,23 @@ def audited(task: Any, params: PyTree) -> Audit:
     return task.audited(params)
 
 
+class Moments(NamedTuple):
+    """Mean and variance of every node's batch gradient along a direction, `[n]`, given the model."""
+
+    mean: Float[Array, " n"]
+    variance: Float[Array, " n"]
+
+
+def committed(task: Any, params: PyTree, direction: PyTree) -> Moments:
+    """What committed data say of gradients at `params` along `direction`. Errors: a task that does not know it."""
+    if task.committed is None:
+        raise ConfigurationError(
+            f"{type(task).__name__}: committed=None: an auditor of committed data needs the mean and variance of batch "
+            "gradients, and the task does not state them; define `committed`"
+        )
+    return task.committed(params, direction)
+
+
 class Before(NamedTuple):
     """The adversary's knowledge when its nodes draw their examples, before any message of the round.
 
@@ -229,8 +246,9 @@ HIDDEN = ("byzantine", "owner", "honest", "losses", "updates", "lost", "task", "
 
 class Seen(NamedTuple):
     """A round as participants see it (`Round.blind`): who is Byzantine, who owns whom, private losses, data and updates
-    are not in it. `evaluate` is the stated goal, `audit` the shared audit set at a model; entries are those of
-    `Round`."""
+    are not in it. `evaluate` is the stated goal, `audit` the shared audit set at a model. `committed(v)` is what an
+    auditor of committed data knows: mean and variance of every node's batch gradient along v at the model that the
+    round began with, and no example. Entries are those of `Round`."""
 
     index: Int[Array, ""]  # pyright: ignore[reportIncompatibleMethodOverride]
     key: Key
@@ -245,6 +263,7 @@ class Seen(NamedTuple):
     evaluate: Callable[[Array], dict[str, Array]]
     audit: Callable[[Array], Audit]
     mixing: Float[Array, "n n"] | None = None
+    committed: Callable[[Array], Moments] | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name in HIDDEN:
@@ -322,6 +341,18 @@ class Round(NamedTuple):
         """The audit set that participants share, at the flat model `theta`."""
         return audited(self.task, self.ravel.unravel(theta))
 
+    def committed(self, direction: Float[Array, " d"]) -> Moments:
+        """Mean and variance of every node's batch gradient along `direction`, at the shared model of the round's start.
+
+        Errors: nodes with models of their own, a task that does not know its moments.
+        """
+        if self.models.ndim != 1:
+            raise ConfigurationError(
+                "Round: committed: nodes have models of their own; what committed data say is known at a server"
+            )
+        unravel = self.ravel.unravel
+        return committed(self.task, unravel(self.models), unravel(direction))
+
     def blind(self) -> Seen:
         """This round as participants see it."""
         task, ravel = self.task, self.ravel
@@ -339,4 +370,5 @@ class Round(NamedTuple):
             evaluate=lambda theta: task.evaluate(ravel.unravel(theta)),
             audit=lambda theta: audited(task, ravel.unravel(theta)),
             mixing=self.mixing,
+            committed=self.committed,
         )

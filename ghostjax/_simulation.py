@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ghostjax._border import member, members, shown
 from ghostjax._byzantine import byzantine_mask, IdleAttack
-from ghostjax._declared import first_readings, outputs_of
+from ghostjax._declared import first_readings, outputs_of, require_gradients
 from ghostjax._optimizer import for_model
 from ghostjax._output import Output
 from ghostjax._random import stream
@@ -103,6 +103,7 @@ class Simulation(eqx.Module):
             self.governance.init(n)  # identities that it names exist
         for_model((self.protocol, self.learner), self.ravel)
         self.attack.on(task)
+        require_gradients(self.learner, self.metrics, self.detectors)
         self.outputs  # noqa: B018  # what cannot be recorded is refused here
         if not isinstance(self.attack, NoAttack) and concrete(self.byzantine) and not bool(self.byzantine.any()):
             warnings.warn(

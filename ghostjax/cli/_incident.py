@@ -39,7 +39,7 @@ class IncidentConfig(RunConfig):
     """How many identities the adversary owns (the last ones); a fraction below 1 is a share of the nodes."""
     task: str = "digits(partition=dirichlet_per_node(nodes, 0.5), model=mlp((64, 16, 10), tanh), batch_size=8)"
     """The learning problem, and its partition over the nodes; it needs an audit set."""
-    learner: str = "momentum(beta=0)"
+    learner: str = "gradient"
     """The local learning of a node between two exchanges."""
     attack: str = "backdoor(blank_pixels(32), target=3, eps=0.5)"
     """What the adversary does from round `t0` on."""

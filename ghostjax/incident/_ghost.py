@@ -14,7 +14,7 @@ from ghostjax.attacks import Backdoor
 from ghostjax.charters import BlankPixels
 from ghostjax.detectors import OwnPast, ShiryaevRoberts, Watch
 from ghostjax.incident._incident import Incident
-from ghostjax.learners import Momentum
+from ghostjax.learners import Gradient
 from ghostjax.metrics import AbstractMetric, Charter, Goal
 from ghostjax.protocols import Server
 from ghostjax.tasks import digits
@@ -57,7 +57,7 @@ def ghost(
         "network": Watch(signal, "charter_rise", ShiryaevRoberts(), past),
         "identities": Watch(signal, "charter_push", ShiryaevRoberts(), past),
     }
-    simulation = Simulation(task, server, learner=Momentum(beta=as_real(0.0)), metrics=(Goal(), *metrics))
+    simulation = Simulation(task, server, learner=Gradient(), metrics=(Goal(), *metrics))
     given = {
         "adversary": Backdoor(BlankPixels((32,)), target=as_count(3), eps=as_real(eps)),
         "owner": owned,

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Array, Float, Int, PyTree
 
@@ -20,6 +20,9 @@ class AbstractLearner(Checked):
     An update points *against* the change of the model that the node proposes (like a gradient), so that an
     outer optimizer descends along it: a gradient, a momentum, or `start - end` of local steps.
     """
+
+    sends_gradients: ClassVar[bool] = False
+    """Whether an update is the gradient of one batch at the model of the round, and nothing else."""
 
     @abstractmethod
     def init(self, like: Any) -> PyTree:

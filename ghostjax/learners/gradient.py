@@ -1,6 +1,6 @@
 """The plain stochastic gradient."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from jaxtyping import Array, Float, PyTree
 
@@ -9,6 +9,8 @@ from ghostjax.learners._base import AbstractLearner, Objective
 
 class Gradient(AbstractLearner):
     """Sends the gradient of one batch: `Momentum(beta=0)` without the memory of `[n, d]`."""
+
+    sends_gradients: ClassVar[bool] = True
 
     def init(self, like: Any) -> PyTree:
         del like

@@ -3,6 +3,7 @@
 from ghostjax.metrics._base import AbstractMetric as AbstractMetric, Output as Output
 from ghostjax.metrics.audit import Audit as Audit
 from ghostjax.metrics.charter import Charter as Charter
+from ghostjax.metrics.committed import Committed as Committed
 from ghostjax.metrics.consensus import Consensus as Consensus
 from ghostjax.metrics.cut_weight import CutWeight as CutWeight
 from ghostjax.metrics.deviation import Deviation as Deviation

@@ -23,6 +23,8 @@ class AbstractMetric(Checked):
     """The entries that it records: dimensions, long name, units, the direction that is better."""
     dims: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Dimensions alone, for outputs without other attributes."""
+    of_gradients: ClassVar[bool] = False
+    """Whether it reads messages as gradients of one batch, which the learner has to send."""
     of_goal: ClassVar[tuple[str, ...]] = ()
     """Prefixes under which it records the entries of the stated goal, which the task declares."""
 

@@ -45,9 +45,7 @@ class Charter(AbstractMetric):
     def __call__(self, round: Round | Seen) -> dict[str, Array]:
         after, before = shared_model(round), model_before(round)
         probed = self.charter.read(round.audit(after))
-        excess, directions = self.charter.slopes(round.audit, before)
-        norms = jnp.sqrt((directions * directions).sum(1, keepdims=True))
-        directions = safe_divide(directions, norms)
+        excess, directions = against(self.charter, round, before)
         return {
             "charter_loss": probed.probes.mean(),
             "charter_excess": probed.excess,
@@ -55,6 +53,15 @@ class Charter(AbstractMetric):
             "charter_step": directions @ (after - before),
             "charter_push": proposed_steps(round) @ directions.T,
         }
+
+
+def against(
+    charter: AbstractCharter, round: Round | Seen, theta: Float[Array, " d"]
+) -> tuple[Float[Array, " f"], Float[Array, "f d"]]:
+    """The excess of every family at the model `theta`, and the unit direction in which it grows fastest."""
+    excess, directions = charter.slopes(round.audit, theta)
+    norms = jnp.sqrt((directions * directions).sum(1, keepdims=True))
+    return excess, safe_divide(directions, norms)
 
 
 def model_before(round: Round | Seen) -> Float[Array, " d"]:

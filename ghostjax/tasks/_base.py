@@ -8,7 +8,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ghostjax._border import Checked
 from ghostjax._output import GOAL, Output
-from ghostjax._round import Audit
+from ghostjax._round import Audit, Moments
 from ghostjax._types import Key
 from ghostjax.tasks._splits import Split, Splits
 
@@ -54,6 +54,14 @@ class AbstractTask(Checked):
     @property
     def audited(self) -> Callable[[PyTree], Audit] | None:
         """`audited(params)`: the audit set that participants share, with its losses; None for a task without one."""
+        return None
+
+    @property
+    def committed(self) -> Callable[[PyTree, PyTree], Moments] | None:
+        """`committed(params, direction)`: the exact mean and variance of every node's batch gradient along `direction`.
+
+        They are what an auditor knows to whom every node has shown its data; None where they are not known.
+        """
         return None
 
     @property

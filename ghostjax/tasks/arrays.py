@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ghostjax._border import member, shown, whole
 from ghostjax._kernels import at_least_float32
-from ghostjax._round import Audit
+from ghostjax._round import Audit, Moments
 from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
 from ghostjax.tasks._draw import draw_slots
@@ -115,6 +115,39 @@ class ArrayTask(AbstractTask):
     @property
     def audited(self) -> Callable[[PyTree], Audit] | None:
         return None if self.audit is None else self._audited
+
+    @property
+    def committed(self) -> Callable[[PyTree, PyTree], Moments] | None:
+        return self._committed
+
+    def _committed(self, params: PyTree, direction: PyTree) -> Moments:
+        """Over each node's own examples, drawn with replacement; exact for models that draw nothing themselves."""
+        slopes = self._slopes(params, direction)
+        found = slopes.at[self.indices].get(mode="clip")
+        found = found if self.weights is None else self.weights.astype(found.dtype) * found
+        counts = self.counts.astype(found.dtype)
+        own = jnp.arange(self.indices.shape[1])[None, :] < self.counts[:, None]
+        mean = jnp.where(own, found, 0).sum(1) / counts
+        squares = jnp.where(own, (found - mean[:, None]) ** 2, 0).sum(1) / counts
+        return Moments(mean, squares / self.batch_size)
+
+    def _slopes(self, params: PyTree, direction: PyTree) -> Float[Array, " N"]:
+        """The derivative of every training example's local loss along `direction`."""
+
+        def losses(params: PyTree, x: Array, y: Array) -> Float[Array, " b"]:
+            found = self.local_criterion(self.model.apply(params, self._seen(x), None), y)
+            return found.reshape(found.shape[0], -1).mean(1)
+
+        def piece(row: Array) -> Float[Array, " b"]:
+            x, y = (values.at[row].get(mode="clip") for values in (self.x, self.y))
+            return jax.jvp(lambda params: losses(params, x, y), (params,), (direction,))[1]
+
+        total = self.x.shape[0]
+        if total <= self.eval_batch:
+            return piece(jnp.arange(total))
+        pieces = -(-total // self.eval_batch)
+        rows = jnp.arange(pieces * self.eval_batch).reshape(pieces, self.eval_batch)
+        return jax.lax.map(piece, rows).reshape(-1)[:total]
 
     def describe(self) -> Heterogeneity:
         """The realised label histogram of the nodes and its heterogeneity; integer targets only."""
