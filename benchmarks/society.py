@@ -89,11 +89,13 @@ def ratios(n: int, rounds: int, pairs: int, learner: str) -> None:
 
     print(f"\n{learner}: n = {n}, d = {plain.size}, {rounds} rounds a turn, {pairs} pairs")
     print(f"{'':<30} ms a round   ratio to plain, 95 %")
+    plain_times: list[float] = []
     for name in list(programs)[1:]:
         turns = [(seconds("plain"), seconds(name)) for _ in range(pairs)]
+        plain_times += [one for one, _ in turns]
         middle, low, high = interval([other / one for one, other in turns])
         print(f"{name:<30} {1e3 * np.median([b for _, b in turns]):10.2f}   {middle:.3f} ({low:.3f} to {high:.3f})")
-    print(f"{'plain':<30} {1e3 * np.median([a for a, _ in turns]):10.2f}")
+    print(f"{'plain':<30} {1e3 * np.median(plain_times):10.2f}")
 
 
 def incidents(count: int) -> None:
