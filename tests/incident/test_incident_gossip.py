@@ -32,7 +32,10 @@ def calibration():
 
 
 def test_the_adversary_is_seen_named_and_undone_in_gossip(calibration):
-    told = incident.name(incident.play(calibration.incident, [101, 102]), gaps=incident.gaps_of(calibration))
+    """Two seeds of the half in which somebody is named here; without the controls, which hide the owned on this graph."""
+    by = incident.Adjoint(outcome=incident.CharterLoss)
+    gaps = incident.gaps_of(calibration, by)
+    told = incident.name(incident.play(calibration.incident, [101, 102]), by, gaps=gaps)
     for how in (correction.Quarantine(), correction.Replay()):
         told = incident.repair(told, how)
     before = incident.never(calibration.incident, [one.key for one in told])["charter_loss"][:, -1]
