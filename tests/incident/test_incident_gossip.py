@@ -32,7 +32,7 @@ def calibration():
 
 
 def test_the_adversary_is_seen_named_and_undone_in_gossip(calibration):
-    """Two seeds of the half in which somebody is named here; without the controls, which hide the owned on this graph."""
+    """Two of four seeds in eight that name here; by the loss itself, since its excess names in none of the eight."""
     by = incident.Adjoint(outcome=incident.CharterLoss)
     gaps = incident.gaps_of(calibration, by)
     told = incident.name(incident.play(calibration.incident, [101, 102]), by, gaps=gaps)
