@@ -13,7 +13,6 @@ from ghostjax._border import Checked, member, members, whole
 from ghostjax._round import audited, State
 from ghostjax._simulation import Simulation
 from ghostjax._types import real_field, require
-from ghostjax.attribution import final_model
 from ghostjax.charters import AbstractCharter, Probed
 from ghostjax.incident._calibrate import Calibration, order_statistic
 from ghostjax.incident._groups import above_gap, jaccard, upper_group
@@ -30,7 +29,14 @@ class AbstractNaming(Checked):
 
 
 class CharterLoss(eqx.Module):
-    """The charter's loss at the final model, as an outcome of an attribution."""
+    """The charter's loss at the final model, as an outcome of an attribution: what scores are derivatives of.
+
+        J = charter loss at theta,    theta the shared model, in gossip  mean_i theta_i  over all identities
+
+    In gossip the models of all identities are judged, whoever they are and however much they counted: who names cannot
+    know whom to leave out, and the set must not change with the weights that J is differentiated by. The entry
+    `charter_loss` of a record is that of honest models, the laboratory's measure of harm.
+    """
 
     charter: AbstractCharter
 
@@ -39,7 +45,7 @@ class CharterLoss(eqx.Module):
 
 
 class CharterExcess(eqx.Module):
-    """The charter's loss beyond that of its controls at the final model, as an outcome of an attribution."""
+    """The charter's loss beyond that of its controls, at the model that `CharterLoss` judges."""
 
     charter: AbstractCharter
 
@@ -48,7 +54,9 @@ class CharterExcess(eqx.Module):
 
 
 def _probed(charter: AbstractCharter, simulation: Simulation, state: State) -> Probed:
-    return charter.read(audited(simulation.task, simulation.ravel.unravel(final_model(simulation, state))))
+    models = simulation.protocol.models(state.protocol)
+    model = simulation.ravel.unravel(models if models.ndim == 1 else models.mean(0))
+    return charter.read(audited(simulation.task, model))
 
 
 class Adjoint(AbstractNaming):

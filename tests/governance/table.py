@@ -45,5 +45,6 @@ TABLE = {
 }
 ELECTORATES = {
     "electorate": lambda: governance.Electorate(captured=0.3, participation=0.8, accuracy=0.9),
+    "two captured": lambda: governance.Electorate(captured=2),
     "nobody captured": lambda: governance.Electorate(),
 }

@@ -123,7 +123,10 @@ def test_a_batch_of_eight_equals_one_after_the_other(protocol):
 
 def test_a_sweep_goes_over_quorum_and_captured_members():
     found = gj.sweep(
-        governed(), {"governance.quorum": [0.5, 0.9], "electorate.captured": [0.0, 0.34]}, T, progress=None
+        governed(),
+        {"governance.quorum": [0.5, 0.9], "electorate.captured": [0, 2]},
+        T,
+        progress=None,
     ).dataset
     outcomes = found["outcome"].isel(round=-1, seed=0).values.tolist()
     assert outcomes == [[Outcome.executed, Outcome.executed], [Outcome.executed, Outcome.never_decided]]

@@ -124,8 +124,11 @@ def people(n=64, byzantine=0, owner=None, power=None):
     return gj.People(held, owner, jnp.ones(n) if power is None else jnp.asarray(power))
 
 
-@pytest.mark.parametrize(("share", "members"), [(0, 0), (0.25, 16), (28 / 64, 28), (0.01, 1), (1, 64)])
-def test_a_share_of_the_members_is_captured(share, members):
+@pytest.mark.parametrize(("share", "members"), [
+    (0, 0), (0.25, 16), (28 / 64, 28), (0.01, 1), (0.4, 26), (0.47, 30), (1.0, 64), (gj.Share(1), 64),
+    (gj.Share(0.25), 16), (1, 1), (25, 25), (np.int64(64), 64), (100, 64),
+])  # fmt: skip
+def test_a_share_or_a_number_of_the_members_is_captured(share, members):
     assert int(Electorate(captured=share).spoken_for(people()).sum()) == members
 
 
@@ -179,6 +182,11 @@ def test_random_numbers_are_drawn_only_in_rounds_with_a_vote():
     [
         ({"captured": 1.2}, "Electorate: captured=1.2"),
         ({"captured": -0.1}, "Electorate: captured=-0.1"),
+        ({"captured": -1}, "Electorate: captured=-1"),
+        ({"captured": 25.0}, "Electorate: captured=25.0"),
+        ({"captured": True}, "Electorate: captured=True"),
+        ({"captured": [1]}, "Electorate: captured="),
+        ({"captured": "many"}, "Electorate: captured='many'"),
         ({"captured": float("nan")}, "Electorate: captured=nan"),
         ({"participation": 2}, "Electorate: participation=2"),
         ({"accuracy": "high"}, "Electorate: accuracy='high'"),
