@@ -60,8 +60,9 @@ class IncidentConfig(RunConfig):
     """The goal that the adversary acts against."""
     correction: list[str] = dataclasses.field(default_factory=lambda: ["quarantine", "rollback", "replay"])
     """The repairs that are compared."""
-    naming: Literal["adjoint", "pushed"] = "adjoint"
-    """The scores that name: the adjoint by replay, or the harm of an identity's own messages."""
+    naming: Literal["adjoint", "loss", "pushed"] = "adjoint"
+    """The scores that name: the adjoint by replay of the charter's loss beyond its controls, or of the loss alone (in
+    gossip), or the harm of an identity's own messages."""
     t0: int = 80
     """The round in which the attack begins."""
     alarm: str = "network"
@@ -89,7 +90,11 @@ class IncidentOptions:
 
 OF_SINGLE_RUNS = ("track", "jsonl", "stop", "chunk", "checkpoint_seconds", "progress", "allow_layout_change")
 """Fields of a run that say how it is played; an incident plays many in one program."""
-NAMINGS = {"adjoint": incidents.Adjoint, "pushed": incidents.Pushed}
+NAMINGS = {
+    "adjoint": incidents.Adjoint(),
+    "loss": incidents.Adjoint(incidents.CharterLoss),
+    "pushed": incidents.Pushed(),
+}
 
 
 def of_config(config: IncidentConfig) -> incidents.Incident:
@@ -138,7 +143,7 @@ def tell(config: IncidentConfig, folder: Path, console: Console) -> int:
             f"thresholds by {calibration.runs} honest runs: a further one alarms with probability .05 on average, "
             f"{low:.3f} to {high:.3f} for this many"
         )
-        by = NAMINGS[config.naming]()
+        by = NAMINGS[config.naming]
         gaps = incidents.gaps_of(calibration, by)
         seeds = [config.seed + i for i in range(config.seeds)]
         outcomes = incidents.name(incidents.play(calibration.incident, seeds), by, gaps=gaps, patience=config.patience)
