@@ -9,3 +9,4 @@ from ghostjax.correction._base import (
 from ghostjax.correction.quarantine import Quarantine as Quarantine
 from ghostjax.correction.replay import Replay as Replay
 from ghostjax.correction.rollback import Rollback as Rollback
+from ghostjax.correction.subtraction import Subtraction as Subtraction
