@@ -36,10 +36,12 @@ these rounds are filled."""
 
 
 class Corrected(NamedTuple):
-    """The records `[m, T]` of the corrected histories, and client gradients `[m]` beyond those of the runs."""
+    """The records `[m, T]` of the corrected histories, client gradients `[m]` beyond those of the runs, and by how many
+    rounds `[m]` the model at the end is younger than the run (0 unless given)."""
 
     record: dict[str, np.ndarray]
     gradients: np.ndarray
+    younger: np.ndarray | int = 0
 
 
 class AbstractCorrection(Checked):

@@ -27,4 +27,4 @@ class Rollback(AbstractCorrection):
         states, lived = plays(case.weights, zero, after, None)
         states = states._replace(learner=earlier.learner, protocol=earlier.protocol, age=earlier.age)
         _, rest = plays(case.without(after), after, case.rounds, states)
-        return Corrected(spliced(lived, rest, after), zero)
+        return Corrected(spliced(lived, rest, after), zero, after - kept)

@@ -34,13 +34,15 @@ class Finding(NamedTuple):
 class Repaired(NamedTuple):
     """A corrected run: its record `[rounds]` by entry, the charter's loss at the end, and what it cost.
 
-    `gradients` are client gradients computed beyond those of the run itself, by `identities x rounds`.
+    `gradients` are client gradients computed beyond those of the run itself, by `identities x rounds`. The model at the
+    end is `younger` than the run by the rounds that a rollback took back.
     """
 
     how: str
     record: dict[str, np.ndarray]
     loss: float
     gradients: int
+    younger: int = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

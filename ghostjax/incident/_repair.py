@@ -72,7 +72,8 @@ def repair(outcome: Outcome | Sequence[Outcome], how: AbstractCorrection, *, lab
         corrected = how.correct(case, Runs(chosen))
         for i, one in enumerate(chosen):
             record = {entry: column[i] for entry, column in corrected.record.items()}
-            done = Repaired(name, record, float(record["charter_loss"][-1]), int(corrected.gradients[i]))
+            younger = int(np.broadcast_to(corrected.younger, len(chosen))[i])
+            done = Repaired(name, record, float(record["charter_loss"][-1]), int(corrected.gradients[i]), younger)
             found[acting[i]] = dataclasses.replace(one, repairs={**one.repairs, name: done})
     return found if several else found[0]
 

@@ -12,6 +12,8 @@ from ghostjax.incident._repair import never
 
 
 NEVER = float("nan")
+DETAILS = ("regret_", "aged_", "collateral_", "meanwhile", "gradients_")
+"""Columns that are left out where a table is printed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +30,9 @@ class Table:
     | `executed` | the charter's loss at the execution minus that of the run that never had the owned identities |
     | `nothing` | the same at the end, without a correction, and so for every correction by its name |
     | `regret_NAME` | its sum over all rounds, from the start of the attack on |
+    | `aged_NAME` | its harm at the end beyond that run at equal age, that is before the rounds taken back |
+    | `collateral_NAME` | the stated goal's loss at the end minus that of that run; `collateral_nothing` likewise |
+    | `meanwhile` | the sum of the harm from the start of the attack to the execution |
     | `gradients_NAME` | client gradients computed once more |
 
     nan stands where it did not come to that. `before` `[m, rounds]` is the charter's loss in the runs that never had
@@ -52,6 +57,13 @@ class Table:
         values = values[np.isfinite(values)] if values.dtype.kind in "iuf" else values[:0]
         return float(np.median(values)) if values.size else NEVER
 
+    @property
+    def framing(self) -> float:
+        """Honest identities among all that are named, over all incidents; nan if nobody is."""
+        right, wrong = (self.column(name).astype(float) for name in ("right", "wrong"))
+        named = np.nansum(right) + np.nansum(wrong)
+        return float(np.nansum(wrong) / named) if named else NEVER
+
     def to_dataset(self) -> Any:
         """An `xarray.Dataset` with the dimension `incident`."""
         import xarray as xr
@@ -60,8 +72,8 @@ class Table:
 
     @property
     def texts(self) -> list[list[str]]:
-        """The heads, a row per incident and the medians, as texts; without regrets and costs."""
-        names = [name for name in self.names if not name.startswith(("regret", "gradients"))]
+        """The heads, a row per incident and the medians, as texts; without details of repairs."""
+        names = [name for name in self.names if not name.startswith(DETAILS)]
         rows = [[_shown(row.get(name, NEVER)) for name in names] for row in self.rows]
         return [names, *rows, [_shown(self.median(name)) for name in names]]
 
@@ -81,12 +93,13 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     if not found:
         return Table([])
     incident = found[0].incident
-    before = never(incident, [one.key for one in found])["charter_loss"]
-    return Table([_row(one, loss) for one, loss in zip(found, before, strict=True)], before)
+    runs = never(incident, [one.key for one in found])
+    rows = [_row(one, {name: column[i] for name, column in runs.items()}) for i, one in enumerate(found)]
+    return Table(rows, runs["charter_loss"])
 
 
-def _row(one: Outcome, before: np.ndarray) -> dict[str, Any]:
-    incident = one.incident
+def _row(one: Outcome, without: dict[str, np.ndarray]) -> dict[str, Any]:
+    incident, before = one.incident, without["charter_loss"]
     alarm = one.alarms[incident.alarm]
     others = [round for name, round in one.alarms.items() if name != incident.alarm]
     second = min((round for round in others if round >= 0), default=-1)
@@ -103,12 +116,20 @@ def _row(one: Outcome, before: np.ndarray) -> dict[str, Any]:
         row["wrong"] = int((named & ~incident.owned).sum())
     harm = one.loss - before
     row["executed"] = float(harm[one.executed]) if one.executed >= 0 else NEVER
-    row["nothing"], row["regret_nothing"] = float(harm[-1]), float(harm[incident.t0 :].sum())
+    row["meanwhile"] = float(harm[incident.t0 : one.executed + 1].sum()) if one.executed >= 0 else NEVER
+    row |= {"nothing": float(harm[-1]), "regret_nothing": float(harm[incident.t0 :].sum())}
+    row["collateral_nothing"] = _collateral(one.record, without)
     for name, done in one.repairs.items():
         harm = done.record["charter_loss"] - before
         row |= {name: float(harm[-1]), f"regret_{name}": float(harm[incident.t0 :].sum())}
-        row[f"gradients_{name}"] = done.gradients
+        row[f"aged_{name}"] = float(done.loss - before[len(before) - 1 - done.younger])
+        row |= {f"collateral_{name}": _collateral(done.record, without), f"gradients_{name}": done.gradients}
     return row
+
+
+def _collateral(record: dict[str, np.ndarray], without: dict[str, np.ndarray]) -> float:
+    """How much worse the stated goal fares at the end; nan where it is not recorded."""
+    return float(record["loss"][-1] - without["loss"][-1]) if "loss" in record else NEVER
 
 
 def _shown(value: Any) -> str:

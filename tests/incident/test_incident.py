@@ -56,7 +56,10 @@ def test_the_adversary_is_seen_named_and_undone(told, calibration):
         assert abs(repairs["Replay"] - loss) < 0.1 * (one.loss[-1] - loss)
         done = one.repairs["Replay"]
         np.testing.assert_array_equal(done.record["charter_loss"][: one.executed + 1], one.loss[: one.executed + 1])
-        assert done.gradients == 12 * (one.executed + 1 - one.start)
+        assert done.gradients == 12 * (one.executed + 1 - one.start) and done.younger == 0
+        assert one.repairs["Rollback"].younger == one.executed + 1 - (one.start - one.start % 5)
+    row = incident.table(told).rows[0]
+    assert row["aged_Replay"] == pytest.approx(row["Replay"]) and row["aged_Rollback"] < row["Rollback"]
 
 
 def test_nobody_is_named_without_an_alarm(calibration):
@@ -158,7 +161,13 @@ def test_a_table_has_words_and_numbers(told):
     made = incident.table(told)
     assert np.isnan(made.median("verdict")) and made.median("right") == 4
     assert made.before.shape == (3, 48)
-    assert made.texts[0] == [name for name in made.names if not name.startswith(("regret", "gradients"))]
+    assert made.texts[0] == ["result", "detect", "identity", "decide", "since", "verdict", "right", "wrong", "executed",
+                             "nothing"]  # fmt: skip
+    assert made.framing == 0 and np.isnan(incident.table([]).framing)
+    harm = told[0].loss - made.before[0]
+    assert made.rows[0]["meanwhile"] == pytest.approx(harm[16 : told[0].executed + 1].sum())
+    never = incident.never(told[0].incident, [told[0].key])
+    assert made.rows[0]["collateral_nothing"] == pytest.approx(told[0].record["loss"][-1] - never["loss"][0, -1])
     assert len(str(made).splitlines()) == 5
     assert incident.table([]).rows == []
 
