@@ -3,7 +3,7 @@
 import html
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -63,6 +63,16 @@ class Simulation(eqx.Module):
     governance: AbstractGovernance | None
     electorate: AbstractElectorate | None
     owner: Int[Array, " n"] | None
+    switchable: ClassVar[dict[str, type[eqx.Module]]] = {
+        "attack": AbstractAttack,
+        "learner": AbstractLearner,
+        "identity": AbstractIdentity,
+        "channel": AbstractChannel,
+        "detectors": AbstractDetector,
+        "governance": AbstractGovernance,
+        "electorate": AbstractElectorate,
+    }
+    """The members among which one compiled program can choose, with their families."""
 
     def __init__(
         self,

@@ -12,7 +12,7 @@
     decide     readings and ballots -> a verdict
     remember   identities and snapshots learn from the round, and the verdict is applied
 
-Every line of `step` is one stage. A stage that is absent traces nothing.
+Every line of `arrive` and `step` is one stage. A stage that is absent traces nothing.
 """
 
 from collections.abc import Callable
@@ -53,22 +53,25 @@ class Learned(NamedTuple):
     objective: Callable[..., tuple[Array, Array]]
 
 
+class Arrival(NamedTuple):
+    """The first half of a round, up to its receivers: the round's simulation, who learned and sent what, what arrived.
+
+    `receive(received)` are the next memory of the protocol and its result.
+    """
+
+    sim: "Simulation"
+    learned: Learned
+    attack: PyTree
+    sent: Sent
+    channel: PyTree
+    received: Received
+    receive: Callable[[Received], tuple[PyTree, Array]]
+
+
 def step(simulation: "Simulation", state: State, presence: Float[Array, " n"], key: Key) -> tuple[State, Record]:
     """One round under participation weights `presence`; `key` is the root key of the run."""
     at = Moment(key, state.round)
-    sim = this_round(simulation, at)
-    w = weigh(sim, state, presence)
-    learned = learn(sim, state, at)
-    pending, messages = sim.protocol.send(state.protocol, learned.updates)
-
-    def receive(received: Received) -> tuple[PyTree, Array]:
-        return sim.protocol.receive(pending, received, at("rule"))
-
-    def respond(x: Array) -> Array:
-        return receive(carry(sim, state, Sent(x), messages, w, at)[1])[1]
-
-    attack, sent = corrupt(sim, state, learned, messages, w, respond, at)
-    channel, received = carry(sim, state, sent, messages, w, at)
+    sim, learned, attack, sent, channel, received, receive = arrive(simulation, state, presence, at)
     protocol, result = receive(received)
     learner, protocol = held(state, (learned.memory, protocol))
     round, record = observe(sim, learned, received, result, sim.protocol.models(protocol), receive, at)
@@ -89,6 +92,24 @@ def step(simulation: "Simulation", state: State, presence: Float[Array, " n"], k
     )
     after, remembered = remember(sim, state, after, round)
     return after, record | watched | decided | remembered
+
+
+def arrive(simulation: "Simulation", state: State, presence: Float[Array, " n"], at: Moment) -> Arrival:
+    """The stages before the receivers; a ledger plays them again without the others."""
+    sim = this_round(simulation, at)
+    w = weigh(sim, state, presence)
+    learned = learn(sim, state, at)
+    pending, messages = sim.protocol.send(state.protocol, learned.updates)
+
+    def receive(received: Received) -> tuple[PyTree, Array]:
+        return sim.protocol.receive(pending, received, at("rule"))
+
+    def respond(x: Array) -> Array:
+        return receive(carry(sim, state, Sent(x), messages, w, at)[1])[1]
+
+    attack, sent = corrupt(sim, state, learned, messages, w, respond, at)
+    channel, received = carry(sim, state, sent, messages, w, at)
+    return Arrival(sim, learned, attack, sent, channel, received, receive)
 
 
 def this_round(simulation: "Simulation", at: Moment) -> "Simulation":

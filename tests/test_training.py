@@ -78,8 +78,12 @@ def test_a_sweep_plays_the_rounds_participation_and_seed_of_a_training():
         ({}, {"rounds": 3}, "rounds=3: the training contains it already; leave it out"),
         ({}, {"participation": ROWS}, "participation=.*: the training contains it already; leave it out"),
         ({"state": np.zeros(650)}, {}, "training=from a given state: cells begin from models of their own"),
-        ({"key": jax.random.fold_in(jax.random.key(0), 1)}, {}, "seeds=None: no seed makes the key of this training"),
-        ({"key": jax.random.key(3, impl="rbg")}, {}, "seeds=None: no seed makes the key of this training"),
+        (
+            {"key": jax.random.fold_in(jax.random.key(0), 1)},
+            {},
+            "seeds=not given: no seed makes the key of this training",
+        ),
+        ({"key": jax.random.key(3, impl="rbg")}, {}, "seeds=not given: no seed makes the key of this training"),
     ],
 )
 def test_a_sweep_of_a_training_refuses_what_it_cannot_play(training, beside, line):

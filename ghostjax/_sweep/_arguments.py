@@ -47,7 +47,7 @@ def seed_of(key: Key) -> int:
     seed = int(data[-1])
     made = jax.random.key(seed)
     same = np.array_equal(data, jax.random.key_data(made)) and (not typed or key.dtype == made.dtype)
-    require(same, "sweep", "seeds", None, "no seed makes the key of this training; give seeds")
+    require(same, "sweep", "seeds", "not given", "no seed makes the key of this training; give seeds")
     return seed
 
 

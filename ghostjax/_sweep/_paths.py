@@ -99,17 +99,17 @@ def with_field(module: Any, name: str, value: Any, *, check: bool = True) -> Any
 
 
 def at_path(module: Any, path: tuple[str, ...]) -> Any:
-    """The field at `path`."""
+    """The field at `path`, or the entry of a dict."""
     for name in path:
-        module = getattr(module, name)
+        module = module[name] if isinstance(module, dict) else getattr(module, name)
     return module
 
 
 def with_path(module: Any, path: tuple[str, ...], value: Any) -> Any:
     """A copy with the field at `path` replaced, unchecked."""
     name, *rest = path
-    inner = with_path(getattr(module, name), tuple(rest), value) if rest else value
-    return with_field(module, name, inner, check=False)
+    inner = with_path(at_path(module, (name,)), tuple(rest), value) if rest else value
+    return {**module, name: inner} if isinstance(module, dict) else with_field(module, name, inner, check=False)
 
 
 def _like(old: Any, value: Any, name: str) -> Any:

@@ -2,9 +2,11 @@
 
 A cell is a point of the product of axes with one seed. Its name is a hash of its whole description, so an equal cell
 in another sweep or process has the same file. Cells of one `structure` (tree, static fields, shapes, dtypes; not the
-values of knobs) share a program. Cells whose structures differ only in members that a switch can choose (attack,
-learner, identity, rule) form a family, and a family of more than `MERGE_ABOVE` structures is merged: at each such
-place every cell gets a `switch` over all options of the family, and its branch is a traced index. **Invariant:** the
+values of knobs) share a program. Cells whose structures differ only in members that a switch can choose (what
+simulation and protocol declare as `switchable`: attack, learner, identity, channel, detectors, governance, electorate,
+and the rule at a server) form a family, and a family of more than `MERGE_ABOVE` structures is merged: at each such
+place every cell gets a `switch` over all options of the family, and its branch is a traced index. Members whose
+declarations give the round another shape, or that pass on arrays of other kinds, are kept apart. **Invariant:** the
 grouping is a function of the whole sweep alone, never of the shard or of finished cells, because the bits of a cell
 may depend on the program that computes it.
 """
@@ -28,11 +30,9 @@ from ghostjax._run._describe import Describer, fingerprint
 from ghostjax._simulation import Simulation
 from ghostjax._sweep._axis import Axis
 from ghostjax._sweep._paths import at_path, set_paths, unknown_path, with_path
-from ghostjax._sweep._switch import agreed, switch
-from ghostjax._types import ConfigurationError, require
-from ghostjax.attacks import AbstractAttack, NoAttack
-from ghostjax.identity import AbstractIdentity
-from ghostjax.learners import AbstractLearner
+from ghostjax._sweep._switch import agreed, structure, switch, Unlike
+from ghostjax._types import ConfigurationError, Key, require
+from ghostjax.attacks import NoAttack
 
 
 SCHEMA = 3
@@ -178,14 +178,8 @@ def _refused(point: Iterable[tuple[Axis, int]], error: Exception) -> Configurati
     return ConfigurationError(f"sweep: {_point(point)}: {kind}{why}")
 
 
-def structure(tree: Any) -> Any:
-    """All that a compiled program depends on: tree, static fields, shapes and dtypes, not the values of leaves."""
-    leaves, treedef = jax.tree.flatten(tree)
-    return treedef, tuple((leaf.shape, str(leaf.dtype)) if eqx.is_array(leaf) else leaf for leaf in leaves)
-
-
 def group_cells(cells: Iterable[Cell], merge: bool | str) -> list[Group]:
-    """Groups of one structure each, merged over attacks, learners, identities and rules if `merge` says so.
+    """Groups of one structure each, merged over the members that a switch can choose if `merge` says so.
 
     The grouping ignores the shard and finished cells, because a cell's bits may depend on the program that it runs in.
     """
@@ -196,7 +190,7 @@ def group_cells(cells: Iterable[Cell], merge: bool | str) -> list[Group]:
     for family in families:
         apart = _by([structure(cell.simulation) for cell in family], family)
         if merge is True or (merge == "auto" and len(apart) > MERGE_ABOVE):
-            groups.append(_merged(family))
+            groups += _merged(family, apart)
         else:
             groups += [Group(part, [cell.simulation for cell in part], [()] * len(part)) for part in apart]
     return groups
@@ -211,9 +205,16 @@ def _by(keys: list[Any], cells: list[Cell]) -> list[list[Cell]]:
 
 def _families(simulation: Simulation) -> dict[tuple[str, ...], type[eqx.Module]]:
     """The places where a switch may choose among members, with their families."""
-    identity = {} if simulation.identity is None else {("identity",): AbstractIdentity}
-    protocol = {("protocol", name): family for name, family in simulation.protocol.switchable.items()}
-    return {("attack",): AbstractAttack, ("learner",): AbstractLearner, **identity, **protocol}
+    found: dict[tuple[str, ...], type[eqx.Module]] = {}
+    for place in ((), ("protocol",)):
+        module = at_path(simulation, place)
+        for name, family in module.switchable.items():
+            member = getattr(module, name)
+            if isinstance(member, dict):
+                found |= {(*place, name, key): family for key in sorted(member)}
+            elif member is not None:
+                found[(*place, name)] = family
+    return found
 
 
 def _family(simulation: Simulation) -> Any:
@@ -225,8 +226,39 @@ def _family(simulation: Simulation) -> Any:
     return structure(rest), tuple(common)
 
 
-def _merged(family: list[Cell]) -> Group:
-    """One program for the whole family: options are the structures in order of appearance."""
+def _merged(family: list[Cell], apart: list[list[Cell]]) -> list[Group]:
+    """One program for a whole family, or as few as the arrays allow that its structures, `apart`, pass on."""
+    whole = _switched(family)
+    if len(apart) == 1 or _traces(whole):
+        return [whole]
+    groups: list[Group] = []
+    for part in apart:
+        for i, group in enumerate(groups):
+            joined = _switched(group.cells + part)
+            if _traces(joined):
+                groups[i] = joined
+                break
+        else:
+            groups.append(_switched(part))
+    return groups
+
+
+def _traces(group: Group) -> bool:
+    """Whether the options of the group's switches pass on arrays of the same kinds."""
+    program = group.programs[0]
+
+    def played(key: Key) -> Any:
+        return program.step(program.init(key), jnp.ones(program.num_nodes, program.ravel.dtype), key)
+
+    try:
+        jax.eval_shape(played, jax.random.key(0))
+    except Unlike:
+        return False
+    return True
+
+
+def _switched(family: list[Cell]) -> Group:
+    """One program for cells of one family: options are the structures in order of appearance."""
     programs = [cell.simulation for cell in family]
     branches: list[tuple[int, ...]] = [()] * len(family)
     for path, kind in _families(family[0].simulation).items():

@@ -18,7 +18,7 @@ from ghostjax._sweep._plan import build_cells, group_cells
 from ghostjax._sweep._result import assemble, loaded, Sweep
 from ghostjax._sweep._sealed import begin_plan, end_plan, SCHEMA
 from ghostjax._sweep._worker import Worker
-from ghostjax._training import as_training, Training
+from ghostjax._training import as_training, Training, Unset
 from ghostjax._types import require
 from ghostjax.sinks._reporter import How, Reporter
 
@@ -32,7 +32,7 @@ def sweep(
     axes: Any,
     rounds: int | None = None,
     *,
-    seeds: int | Iterable[int] | None = None,
+    seeds: int | Iterable[int] | Unset = Unset.unset,
     participation: Any = None,
     directory: str | Path | None = None,
     shard: tuple[int, int] = (0, 1),
@@ -52,10 +52,12 @@ def sweep(
     simulation contains rounds and participation; its own key is the seed unless `seeds` are given.
 
     **Compiles** at most once per structure: numbers are traced. When more than three structures differ only in
-    attack or rule (at a server), they are merged into one program that switches between them; `merge` forces or
-    forbids it. **Bits:** a cell does not depend on its neighbours, on the shard, or on stopping and resuming.
-    Unmerged on CPU it has the bits of `simulate`; merged, or with `batch` > 1 (cells batched side by side, padded
-    to one width; the default on accelerators), it may differ from that by rounding.
+    attack, learner, identity, channel, detectors, governance, electorate or rule (at a server), they are merged into
+    one program that switches between them; `merge` forces or forbids it. Members that record something else, or pass
+    on arrays of other kinds, stay apart, as do tasks, metrics, protocols and graphs, which give the rest its shape.
+    **Bits:** a cell does not depend on its neighbours, on the shard, or on stopping and resuming. Unmerged on CPU it
+    has the bits of `simulate`; merged, or with `batch` > 1 (cells batched side by side, padded to one width; the
+    default on accelerators), it may differ from that by rounding.
 
     With a `directory` each finished cell is a file named by the sha256 of its whole configuration: the same
     call continues after a crash, any number of processes may share the folder, `shard=(i, n)` computes every
@@ -83,12 +85,12 @@ def sweep(
         training = as_training("sweep", simulation, rounds, participation=participation)
         fresh = training.state is None
         require(fresh, "sweep", "training", "from a given state", "cells begin from models of their own; leave it out")
-        seeds = [seed_of(training.key)] if seeds is None else seeds
+        seeds = [seed_of(training.key)] if seeds is Unset.unset else seeds
         simulation, rounds, participation = training.simulation, training.rounds, training.participation
     rounds = whole(rounds, "sweep", "rounds", low=1)
     index, count = shard_of(shard)
     check_batch(batch, chunk)
-    axes, roots = as_axes(axes), seeds_of(1 if seeds is None else seeds)
+    axes, roots = as_axes(axes), seeds_of(1 if seeds is Unset.unset else seeds)
     cells = build_cells(simulation, axes, roots, rounds, as_given(participation, "sweep"))
     different = {id(cell.simulation): cell.simulation for cell in cells}.values()
     for one in different:

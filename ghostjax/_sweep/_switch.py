@@ -8,7 +8,7 @@ A switch is a member of the family itself, made from the abstract class:
                                      tree is annotated otherwise (`PyTree[Array]`)
     a method that returns a member   a switch over what the options return, alone or first of a tuple
     any other method                 `lax.switch` over the options
-    a declaration                    joined over the options (`JOINS`)
+    a declaration                    joined over the options (`JOINS`), or that of the chosen one (`CHOSEN`)
 
 `lax.switch` runs the chosen branch only, as long as the index is not batched. A member's optional forms (fused, by
 slots) are not switched: in gossip a rule behind a switch is driven as a general one, on the whole matrix per receiver.
@@ -16,14 +16,15 @@ slots) are not switched: in gossip a rule behind a switch is driven as a general
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin, get_type_hints, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Int, PyTree
 
-from ghostjax._types import count_field, require
+from ghostjax._types import ConfigurationError, count_field, require
 from ghostjax.aggregators import AbstractGuarantee
 from ghostjax.aggregators.guarantees import Kind
 from ghostjax.attacks import Knowledge
@@ -44,27 +45,48 @@ def switch(family: type[Member], options: tuple[Member, ...], index: Any = 0) ->
 
     ```
 
-    Errors: options that differ in a declaration on which they must agree (`AGREED`).
+    Errors: options that differ in a declaration on which they must agree (`AGREED`). When it is traced, `Unlike`.
     """
     for name in sorted(AGREED & set(dir(family))):
         values = [getattr(option, name) for option in options]
         require(
-            all(value == values[0] for value in values),
+            len({_form(value) for value in values}) == 1,
             f"switch({family.__name__})",
             "options",
-            [type(option).__name__ for option in options],
+            _names(options),
             f"{name} is {' and '.join(dict.fromkeys(map(str, values)))}; keep them apart",
         )
     made: Any = _switch_of(family)
     return made(tuple(options), index)
 
 
+class Unlike(ConfigurationError):
+    """Options of a switch pass on other arrays than each other: one program cannot choose among them."""
+
+
 def agreed(member: eqx.Module) -> tuple[Any, ...]:
     """The declarations on which members of one switch must agree."""
-    return tuple(getattr(member, name) for name in sorted(AGREED & set(dir(type(member)))))
+    return tuple(_form(getattr(member, name)) for name in sorted(AGREED & set(dir(type(member)))))
 
 
-AGREED = {"per_receiver", "alters", "snapshots", "outputs"}
+def structure(tree: Any) -> Any:
+    """All that a compiled program depends on: tree, static fields, shapes and dtypes, not the values of leaves."""
+    leaves, treedef = jax.tree.flatten(tree)
+    return treedef, tuple((leaf.shape, str(leaf.dtype)) if eqx.is_array(leaf) else leaf for leaf in leaves)
+
+
+def _form(declared: Any) -> Any:
+    """A declaration as far as the shape of the round depends on it."""
+    if isinstance(declared, Mapping):
+        return tuple(sorted(declared.items(), key=lambda entry: entry[0]))
+    return structure(declared) if isinstance(declared, eqx.Module) else declared
+
+
+def _names(options: tuple[eqx.Module, ...]) -> list[str]:
+    return [type(option).__name__ for option in options]
+
+
+AGREED = {"per_receiver", "alters", "dims", "outputs", "snapshots"}
 """Declarations on which options must agree, because they decide the shape of the round."""
 ONCE = {"everybody"}
 """Methods that are called when a simulation is made, on the first option only."""
@@ -85,9 +107,11 @@ JOINS: dict[str, Callable[[list[Any]], Any]] = {
     "kind": _last_of(*get_args(Kind)),
     "in_convex_hull": all,
     "says_who": any,
-    **{name: lambda values: values[0] for name in AGREED},
+    **{name: lambda values: values[0] for name in AGREED - {"snapshots"}},
 }
 """How the declarations of options are joined into that of the switch."""
+CHOSEN = {"snapshots"}
+"""Parts of one structure: a switch has the numbers of the chosen option's."""
 NESTED: dict[str, type[eqx.Module]] = {"guarantee": AbstractGuarantee}
 """Parts that are members of another family: a switch has a switch of them."""
 
@@ -102,7 +126,7 @@ def _switch_of(family: type[eqx.Module]) -> type[eqx.Module]:
         "index": count_field(default=0),
     }
     abstract: Any = family
-    declared = {*abstract.__abstractvars__, *((JOINS.keys() | NESTED.keys()) & set(dir(family)))}
+    declared = {*abstract.__abstractvars__, *((JOINS.keys() | CHOSEN | NESTED.keys()) & set(dir(family)))}
     for name in sorted({*abstract.__abstractmethods__, *declared}):
         space[name] = _member(family, name)
     name = f"{family.__name__.removeprefix('Abstract')}Switch"
@@ -114,6 +138,8 @@ def _member(family: type[eqx.Module], name: str) -> Any:
     """The member of the switch's class under this name, made from those of its options."""
     if name in JOINS:
         return property(lambda self: JOINS[name]([getattr(option, name) for option in self.options]))
+    if name in CHOSEN:
+        return property(lambda self: _chosen(self.index, [getattr(option, name) for option in self.options]))
     if name in NESTED:
         return property(lambda self: switch(NESTED[name], tuple(getattr(o, name) for o in self.options), self.index))
     declared = inspect.getattr_static(family, name, None)
@@ -166,10 +192,19 @@ def _choice(name: str, takes: bool, next_state: bool, next_state_and_more: bool)
 
             return run
 
-        return jax.lax.switch(self.index, [branch(i) for i in range(len(self.options))], states, operands)
+        try:
+            return jax.lax.switch(self.index, [branch(i) for i in range(len(self.options))], states, operands)
+        except TypeError as error:
+            raise Unlike(
+                f"switch: options={_names(self.options)}: `{name}` returns arrays of other kinds; keep them apart"
+            ) from error
 
     method.__name__ = name
     return method
+
+
+def _chosen(index: Array, parts: list[Any]) -> Any:
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves)[index], *parts)
 
 
 def _replaced(states: tuple[PyTree, ...], i: int, state: PyTree) -> tuple[PyTree, ...]:

@@ -18,7 +18,8 @@ from ghostjax._simulation import Simulation
 from ghostjax._sweep._batch import default_batch, play_batch, play_one, shared_leaves
 from ghostjax._sweep._cells import CellStore
 from ghostjax._sweep._claims import Claim
-from ghostjax._sweep._plan import Cell, Group, structure
+from ghostjax._sweep._plan import Cell, Group
+from ghostjax._sweep._switch import structure
 from ghostjax._training import Training
 from ghostjax.sinks._reporter import Reporter
 

@@ -10,9 +10,9 @@ from jaxtyping import Array, Float
 
 from ghostjax._compiled import compiled
 from ghostjax._random import Moment
-from ghostjax._round import Received, Sent, State
+from ghostjax._round import State
 from ghostjax._simulation import Simulation
-from ghostjax._step import carry, corrupt, learn, this_round, weigh
+from ghostjax._step import arrive
 from ghostjax._types import Key
 from ghostjax.ledger._entries import sha256
 from ghostjax.ledger._merkle import leaf_hash, Tree
@@ -97,16 +97,6 @@ def _plain(leaf: Any) -> np.ndarray:
 def _arriving(
     simulation: Simulation, state: State, presence: Float[Array, " n"], key: Key
 ) -> tuple[Float[Array, "n d"], Float[Array, " n"]]:
-    """The first half of `step`: the rows that the receivers of the next round get, and what they count for."""
-    at = Moment(key, state.round)
-    sim = this_round(simulation, at)
-    w = weigh(sim, state, presence)
-    learned = learn(sim, state, at)
-    pending, messages = sim.protocol.send(state.protocol, learned.updates)
-
-    def respond(x: Array) -> Array:
-        return sim.protocol.receive(pending, carry(sim, state, Sent(x), messages, w, at)[1], at("rule"))[1]
-
-    _, sent = corrupt(sim, state, learned, messages, w, respond, at)
-    received: Received = carry(sim, state, sent, messages, w, at)[1]
+    """The rows that the receivers of the next round get, and what they count for."""
+    received = arrive(simulation, state, presence, Moment(key, state.round)).received
     return received.x, received.weights

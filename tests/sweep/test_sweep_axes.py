@@ -342,6 +342,7 @@ def test_every_attack_and_rule_in_one_program():
         kinds = [k for k in vars(package).values() if isinstance(k, type) and issubclass(k, base)]
         kinds = [k for k in kinds if not k.__name__.startswith("Abstract") and not getattr(k, "per_receiver", False)]
         kinds = [k for k in kinds if not issubclass(k, gj.attacks.AbstractDataAttack)]  # these need classes
+        kinds = [k for k in kinds if k is not gj.attacks.Backdoor]  # or an audit set
         return {k.__name__: k() for k in kinds if not required(k)}
 
     def required(kind):

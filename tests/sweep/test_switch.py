@@ -15,10 +15,11 @@ import ghostjax as gj
 from ghostjax._sweep import _switch
 from ghostjax._sweep._paths import set_paths
 from ghostjax._sweep._plan import build_cells, group_cells
-from ghostjax._sweep._switch import agreed, JOINS, NESTED, switch
+from ghostjax._sweep._switch import agreed, CHOSEN, JOINS, NESTED, switch
 from ghostjax.aggregators import AbstractAggregator, AbstractGuarantee
 from ghostjax.attacks import AbstractAttack
-from ghostjax.channels import AbstractChannel
+from ghostjax.channels import AbstractChannel, Carried
+from ghostjax.governance import AbstractElectorate
 from ghostjax.identity import AbstractIdentity
 from ghostjax.learners import AbstractLearner
 
@@ -26,14 +27,10 @@ from ..run.run_problem import simulation
 
 
 A, L, R = gj.attacks, gj.learners, gj.aggregators
-FAMILIES = (AbstractAggregator, AbstractAttack, AbstractGuarantee, AbstractLearner, AbstractIdentity, AbstractChannel)
+FAMILIES = (AbstractGuarantee, *gj.protocols.Server.switchable.values(), *gj.Simulation.switchable.values())
 KEPT = {
     AbstractAggregator: {"demands"},  # asked of the options, before they are merged
     AbstractAttack: {"doubt"},
-    AbstractGuarantee: set(),
-    AbstractLearner: set(),
-    AbstractIdentity: set(),
-    AbstractChannel: set(),
 }
 """Declarations of a family that a switch leaves as the base has them."""
 
@@ -43,7 +40,7 @@ def test_every_declaration_of_a_family_is_joined(family):
     declared = {
         name for name, kind in inspect.get_annotations(family, eval_str=True).items() if "ClassVar" in str(kind)
     }
-    assert declared <= JOINS.keys() | NESTED.keys() | KEPT[family]
+    assert declared <= JOINS.keys() | CHOSEN | NESTED.keys() | KEPT.get(family, set())
     made = _switch._switch_of(family)
     assert not inspect.isabstract(made) and made is _switch._switch_of(family)
 
@@ -213,24 +210,113 @@ def identity_axis():
     return "identity", {"alike": gj.identity.Stake(np.ones(6)), "some": Fixed(2.0), "earned": Earned()}
 
 
+class Outage(AbstractChannel):
+    """Loses everything of the first identity in every second round."""
+
+    def init(self, like):
+        return jnp.zeros((), jnp.int32)
+
+    def carry(self, state, x, w, nbr, key):
+        lost = (jnp.arange(w.size) == 0) & (state % 2 == 1)
+        return state + 1, Carried(x, jnp.where(lost, 0, w))
+
+
+def channel_axis():
+    return "channel", {"drop": gj.channels.Drop(0.6), "outage": Outage()}
+
+
+def watch(test):
+    return gj.detectors.Watch(gj.metrics.Goal(), "loss", test, gj.detectors.Standard())
+
+
+def detector_axis():
+    return "detectors.network", {"cusum": watch(gj.detectors.CUSUM()), "ratio": watch(gj.detectors.ShiryaevRoberts())}
+
+
+def governance_axis():
+    # Their snapshots are numbers of one structure: the ring is that of the chosen one.
+    often, rarely = (gj.governance.Snapshots(every=every) for every in (1, 2))
+    one = gj.governance.Scheduled(quarantine=[(1, 4, 3)], rollback=[(2, 1)], snapshots=often)
+    two = gj.governance.Scheduled(quarantine=[(1, 2, 1), (2, 4, 4)], rollback=[(2, 1)], snapshots=rarely)
+    return "governance", {"one": one, "two": two}
+
+
+class Tired(AbstractElectorate):
+    """Every member says yes until it has voted twice."""
+
+    def init(self, num_nodes):
+        return jnp.zeros(num_nodes, jnp.int32)
+
+    def spoken_for(self, people):
+        return people.byzantine
+
+    def vote(self, state, motion, people, key):
+        comes = jnp.where(motion.votes, state < 2, False)
+        return state + comes.astype(state.dtype), gj.Ballots(comes, comes)
+
+
+def electorate_axis():
+    return "electorate", {"drawn": gj.governance.Electorate(captured=0.5), "tired": Tired()}
+
+
+ALARMS = {"network": watch(gj.detectors.CUSUM(h=0.0))}
+COUNCIL = gj.governance.Council("network", voting=1, quorum=1.0)
+ENTRIES = {
+    "detectors": ("evidence_network", {"detectors": ALARMS}),
+    "governance": ("loss", {"governance": gj.governance.Scheduled()}),
+    "electorate": ("yes", {"detectors": ALARMS, "governance": COUNCIL, "electorate": gj.governance.Electorate()}),
+}
+"""In which entry of the record members of a family differ, and the stages that they need beside them."""
+
+
 @pytest.mark.parametrize(
     "axis",
-    [attack_axis, rule_axis, learner_axis, identity_axis],
-    ids=["attacks", "rules", "learners", "identities"],
-)
+    [
+        attack_axis, rule_axis, learner_axis, identity_axis, channel_axis, detector_axis, governance_axis,
+        electorate_axis,
+    ],
+    ids=lambda axis: axis.__name__.removesuffix("_axis"),
+)  # fmt: skip
 def test_a_family_merged_into_one_program_agrees_with_its_members_apart(axis):
     path, members = axis()
-    cells = [
-        build_cells(set_paths(simulation(), {path: member})[0], [], [0], 3, None)[0] for member in members.values()
-    ]
+    entry, stages = ENTRIES.get(path.split(".")[0], ("loss", {}))
+    base, count = set_paths(simulation(), stages)[0], len(members)
+    cells = [build_cells(set_paths(base, {path: member})[0], [], [0], 4, None)[0] for member in members.values()]
     (group,) = group_cells(cells, True)
-    assert group.branches == [(0,), (1,), (2,)] and len(group_cells(cells, False)) == 3
-    merged, apart = (gj.sweep(simulation(), {path: members}, 3, merge=how, progress=None) for how in (True, False))
-    for name in apart.dataset.data_vars:
-        if apart.dataset[name].dtype.kind == "f":
-            np.testing.assert_allclose(merged.dataset[name], apart.dataset[name], rtol=2e-5, atol=1e-5, err_msg=name)
-    losses = apart.dataset["loss"].isel(round=-1).values.reshape(-1)
-    assert np.unique(losses.round(5)).size == 3, "members that should differ do"
+    assert group.branches == [(i,) for i in range(count)] and len(group_cells(cells, False)) == count
+    merged, apart = (gj.sweep(base, {path: members}, 4, merge=how, progress=None).dataset for how in (True, False))
+    for name in apart.data_vars:
+        if apart[name].dtype.kind in "fiub":
+            np.testing.assert_allclose(merged[name], apart[name], rtol=2e-5, atol=1e-5, err_msg=name)
+    values = apart[entry].transpose(path, ...).values.reshape(count, -1).round(5)
+    assert np.unique(values, axis=0).shape[0] == count, "members that should differ do"
+
+
+def test_members_that_pass_on_other_arrays_are_kept_apart():
+    """Of four adversaries one votes: the others share a program."""
+
+    class Voting(A.AbstractStatelessAttack):
+        knows = "own"
+
+        def corrupt(self, state, view):
+            nobody = jnp.zeros_like(view.byzantine)
+            return state, A.Sent(-view.messages, ballots=gj.Ballots(nobody, view.byzantine))
+
+    stages = ENTRIES["electorate"][1]
+    attacks = {"flip": A.SignFlip(), "voting": Voting(), "zero": A.Zero(), "noise": A.Gaussian()}
+    cells = [
+        build_cells(set_paths(simulation(), {**stages, "attack": one})[0], [], [0], 3, None)[0]
+        for one in attacks.values()
+    ]
+    groups = group_cells(cells, "auto")
+    assert [[type(cell.simulation.attack).__name__ for cell in group.cells] for group in groups] == [
+        ["SignFlip", "Constant", "Gaussian"],
+        ["Voting"],
+    ]
+    assert [group.branches for group in groups] == [[(0,), (1,), (2,)], [()]]
+    with pytest.raises(gj.ConfigurationError, match=r"switch: options=\['SignFlip', 'Voting'\]: `corrupt` returns"):
+        both = set_paths(simulation(), {**stages, "attack": switch(AbstractAttack, (A.SignFlip(), Voting()))})[0]
+        jax.eval_shape(lambda: both.step(both.init(jax.random.key(0)), jnp.ones(6), jax.random.key(0)))
 
 
 def test_adversaries_that_say_themselves_whom_they_hold_are_options_too():
