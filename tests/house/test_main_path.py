@@ -22,8 +22,8 @@ def lengths(text):
         if isinstance(node, ast.FunctionDef):
             first = node.body[0]
             said = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-            docstring = first.end_lineno - first.lineno + 1 if said else 0
-            found[node.name] = max(found.get(node.name, 0), node.end_lineno - node.lineno + 1 - docstring)
+            docstring = (first.end_lineno or 0) - first.lineno + 1 if said else 0
+            found[node.name] = max(found.get(node.name, 0), (node.end_lineno or 0) - node.lineno + 1 - docstring)
     return found
 
 
