@@ -62,7 +62,8 @@ def story(calibration: Calibration, outcomes: Sequence[Outcome], captured: Seque
     low, high = calibration.interval
     attributes = {
         "t0": incident.t0, "honest_runs": calibration.runs, "rank": calibration.rank, "low": low, "high": high,
-        "alarm": incident.alarm, "harm": "loss of the charter beyond the run that never had the owned identities",
+        "alarm": incident.alarm, "columns": "\n".join(made.texts[0]),
+        "harm": "loss of the charter beyond the run that never had the owned identities",
     }  # fmt: skip
     return xr.Dataset(data, coords, attributes)
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from ghostjax.incident._table import DETAILS
 from ghostjax.report._incident_figures import alarms, deviations, middle, names, network_first, repairs, votes
 from ghostjax.report._page import Block, Cards, Heading, Table, Verdict
 from ghostjax.report._words import listed
@@ -98,8 +97,7 @@ def _table(data: Any) -> list[Block]:
 
 def table(data: Any) -> tuple[list[str], list[list[str]]]:
     """A row per run and the medians, for pages and terminals; without details of repairs."""
-    columns = [str(name) for name, one in data.data_vars.items() if one.dims == ("incident",)]
-    columns = [name for name in columns if not name.startswith(DETAILS)]
+    columns = data.attrs["columns"].split("\n")
     runs = data["incident"].values if "incident" in data.coords else range(data.sizes["incident"])
     rows = [[str(run), *(_cell(data[name].values[i]) for name in columns)] for i, run in enumerate(runs)]
     numeric = [data[name].dtype.kind in "iuf" for name in columns]

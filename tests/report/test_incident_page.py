@@ -52,6 +52,8 @@ def story(**changed):
     }
     coords = {"correction": ["quarantine", "replay"], "watch": ["network", "identities"], "captured": [0.0, 0.5]}
     attributes = {"t0": T0, "honest_runs": 19, "rank": 19, "low": 0.001, "high": 0.18, "alarm": "network"}
+    columns = [name for name, one in data.items() if one[0] == "incident"]
+    attributes["columns"] = "\n".join(columns)
     return xr.Dataset(data, coords, attributes)
 
 
