@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import jax
 import numpy as np
 
+from ghostjax._types import require
 from ghostjax.correction._base import AbstractCorrection, Case, Corrected, Plays, spliced
 
 
@@ -13,10 +13,11 @@ class Subtraction(AbstractCorrection):
 
         theta <- theta - sum_{t = start}^{executed} (F_t(theta_t, all) - F_t(theta_t, all but the named))
 
-    F_t is the round at the logged model theta_t with the logged rows; memories of optimizers are treated alike. The
-    baseline of a ledger without replay: it knows what each round would have been, and nothing of how later rounds would
-    have answered. Where training moves by sums alone it equals `Replay`; where honest gradients have already pushed
-    back, that is undone too, and it can be worse than doing nothing. **Cost:** none, where rows are logged.
+    F_t is the model after the round at the logged state, with the logged rows. The baseline of a ledger without replay:
+    it knows what each round would have been, and nothing of how later rounds would have answered. Where training moves
+    by sums alone it equals `Replay`; where honest gradients have already pushed back, that is undone too, and it can be
+    worse than doing nothing. Memories of optimizer and rule stay as they are: they fade, and are no sums.
+    **Cost:** none, where rows are logged. **Errors:** a protocol whose state has no model `theta`.
 
     Source: the first-order unlearning of logged updates, the baseline of Cao et al., FedRecover, arXiv:2210.10936.
     """
@@ -26,24 +27,20 @@ class Subtraction(AbstractCorrection):
         silent = case.without(case.start)
         _, lived = plays(case.weights, zero, after, None)
         states, _ = plays(case.weights, zero, case.start, None)
-        total = None
+        total = np.zeros_like(_model(states))
         for step in range(int((after - case.start).max())):
             first = np.minimum(case.start + step, after)
             stop = np.minimum(first + 1, after)
             others, _ = plays(silent, first, stop, states)
             states, _ = plays(case.weights, first, stop, states)
-            share = jax.tree.map(_difference, states.protocol, others.protocol)
-            total = share if total is None else jax.tree.map(np.add, total, share)
-        corrected = jax.tree.map(_less, states.protocol, total)
-        _, rest = plays(case.without(after), after, case.rounds, states._replace(protocol=corrected))
+            total = total + (_model(states) - _model(others))
+        protocol = states.protocol._replace(theta=_model(states) - total)
+        _, rest = plays(case.without(after), after, case.rounds, states._replace(protocol=protocol))
         return Corrected(spliced(lived, rest, after), zero)
 
 
-def _difference(now: Any, other: Any) -> np.ndarray:
-    """What was added; counters are no contributions."""
-    now = np.asarray(now)
-    return now - np.asarray(other) if np.issubdtype(now.dtype, np.floating) else np.zeros_like(now)
-
-
-def _less(now: Any, share: np.ndarray) -> np.ndarray:
-    return (np.asarray(now) - share).astype(np.asarray(now).dtype)
+def _model(states: Any) -> np.ndarray:
+    kind = type(states.protocol).__name__
+    has = hasattr(states.protocol, "theta") and hasattr(states.protocol, "_replace")
+    require(has, "Subtraction", "protocol", f"a state {kind}", "give it a named tuple with the field theta, the model")
+    return np.asarray(states.protocol.theta)

@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
+import pytest
 
+import ghostjax as gj
 from ghostjax.correction import Case, Quarantine, Replay, Rollback, Subtraction
 
 
@@ -12,8 +13,15 @@ T, N = 12, 4
 PUSHES = np.arange(1.0, N + 1)
 
 
+class Network(NamedTuple):
+    """The model, and a memory of the last push: what a round replaces is no sum."""
+
+    theta: np.ndarray
+    last: np.ndarray
+
+
 class Parts(NamedTuple):
-    protocol: dict
+    protocol: Network
     learner: np.ndarray
     age: np.ndarray
 
@@ -23,17 +31,16 @@ def world(pull):
 
     def plays(weights, start, stop, states):
         if states is None:
-            states = Parts(
-                {"x": np.zeros(len(weights)), "count": np.zeros(len(weights), int)}, np.zeros(len(weights)), start
-            )
-        x, count = np.array(states.protocol["x"]), np.array(states.protocol["count"])
+            nothing = np.zeros(len(weights))
+            states = Parts(Network(nothing, nothing), nothing, start)
+        x, last = (np.array(part) for part in states.protocol)
         record = {"charter_loss": np.zeros(weights.shape[:2])}
         for i in range(len(weights)):
             for t in range(int(start[i]), int(stop[i])):
-                x[i] += (weights[i, t] * PUSHES).sum() - pull * x[i]
-                count[i] += 1
+                last[i] = (weights[i, t] * PUSHES).sum()
+                x[i] += last[i] - pull * x[i]
                 record["charter_loss"][i, t] = x[i]
-        return Parts({"x": x, "count": count}, np.zeros(len(weights)), stop), record
+        return Parts(Network(x, last), np.zeros(len(weights)), stop), record
 
     return plays
 
@@ -67,17 +74,25 @@ def test_where_others_push_back_subtraction_takes_off_too_much():
     assert (subtracted < replayed).all() and (replayed < kept).all()
 
 
-def test_counters_are_no_contributions():
-    plays, seen = world(0.0), []
+def test_the_model_alone_is_a_sum():
+    plays, given = world(0.0), []
 
     def watched(weights, start, stop, states):
-        found = plays(weights, start, stop, states)
-        seen.append(found[0].protocol["count"])
-        return found
+        given.append(states)
+        return plays(weights, start, stop, states)
 
     Subtraction().correct(case(), watched)
-    assert seen[-1].tolist() == [T, T]
-    assert jax.tree.structure(seen[-1]) == jax.tree.structure(seen[0])
+    lived, _ = plays(case().weights, np.zeros(2, int), case().executed + 1, None)
+    np.testing.assert_array_equal(given[-1].protocol.last, lived.protocol.last)
+    assert (given[-1].protocol.theta < lived.protocol.theta).all()
+
+
+def test_a_state_without_a_model_is_refused_in_one_line():
+    def plays(weights, start, stop, states):
+        return Parts({"x": np.zeros(2)}, np.zeros(2), stop), {}
+
+    with pytest.raises(gj.ConfigurationError, match=r"Subtraction: protocol=a state dict: .*theta"):
+        Subtraction().correct(case(), plays)
 
 
 def test_a_rollback_restores_the_newest_snapshot_before_the_start():
