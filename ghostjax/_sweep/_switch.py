@@ -107,6 +107,7 @@ JOINS: dict[str, Callable[[list[Any]], Any]] = {
     "kind": _last_of(*get_args(Kind)),
     "in_convex_hull": all,
     "says_who": any,
+    "sends_gradients": all,
     **{name: lambda values: values[0] for name in AGREED - {"snapshots"}},
 }
 """How the declarations of options are joined into that of the switch."""
