@@ -54,13 +54,18 @@ def attributes_of(simulation: Any) -> dict[str, dict[str, Any]]:
     return {name: output.attributes() for name, output in simulation.outputs.items()}
 
 
-def require_gradients(learner: Any, metrics: Sequence[AbstractMetric], detectors: Mapping[str, Any]) -> None:
-    """Refuses a metric or a signal that reads messages as batch gradients where `learner` sends something else."""
+def require_gradients(
+    learner: Any, channel: Any, metrics: Sequence[AbstractMetric], detectors: Mapping[str, Any]
+) -> None:
+    """Refuses a metric or a signal that reads messages as batch gradients where something else arrives."""
     for metric in (*metrics, *(getattr(one, "signal", None) for one in detectors.values())):
         inner = metric.metric if isinstance(metric, Every) else metric
-        fits = learner.sends_gradients or not getattr(inner, "of_gradients", False)
-        remedy = "it reads messages as gradients of one batch; use learners.Gradient()"
-        require(fits, type(inner).__name__, "learner", type(learner).__name__, remedy)
+        if not getattr(inner, "of_gradients", False):
+            continue
+        call, reads = type(inner).__name__, "it reads messages as gradients of one batch"
+        require(learner.sends_gradients, call, "learner", type(learner).__name__, f"{reads}; use learners.Gradient()")
+        whole = channel is None or not channel.alters
+        require(whole, call, "channel", type(channel).__name__, f"{reads}; use a channel that does not change them")
 
 
 SHOWN = 2

@@ -155,7 +155,7 @@ def committed(task: Any, params: PyTree, direction: PyTree) -> Moments:
     if task.committed is None:
         raise ConfigurationError(
             f"{type(task).__name__}: committed=None: an auditor of committed data needs the mean and variance of batch "
-            "gradients, and the task does not state them; define `committed`"
+            "gradients, and the task does not state them; define `committed`, or use a model without dropout"
         )
     return task.committed(params, direction)
 

@@ -113,7 +113,7 @@ class Simulation(eqx.Module):
             self.governance.init(n)  # identities that it names exist
         for_model((self.protocol, self.learner), self.ravel)
         self.attack.on(task)
-        require_gradients(self.learner, self.metrics, self.detectors)
+        require_gradients(self.learner, self.channel, self.metrics, self.detectors)
         self.outputs  # noqa: B018  # what cannot be recorded is refused here
         if not isinstance(self.attack, NoAttack) and concrete(self.byzantine) and not bool(self.byzantine.any()):
             warnings.warn(

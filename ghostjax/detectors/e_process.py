@@ -19,8 +19,9 @@ class EProcess(AbstractTest):
 
     While x given the past is standard normal, or 1-sub-Gaussian of mean at most 0, the mixture is a supermartingale
     that starts at 1, and the probability that it *ever* alarms is at most exp(-h) (Ville's inequality): e-values of
-    many identities at any stopping time go to `detectors.e_bh`. **Not** on a signal whose reference is estimated, or
-    that drifts. A change that comes late has to make up for what the quiet rounds cost; `ShiryaevRoberts` forgets them.
+    many identities at any stopping time go to `detectors.e_bh`. With `Shifts(tails="any")` mean at most 0 and variance
+    at most 1 are enough, as of `metrics.Committed`. **Not** on a signal whose reference is estimated, or that drifts. A
+    change that comes late has to make up for what the quiet rounds cost; `ShiryaevRoberts` forgets them.
 
     **Traced:** `h`, the shifts. **Static:** their number. **State:** three numbers per shift.
 

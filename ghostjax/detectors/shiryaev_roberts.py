@@ -19,11 +19,13 @@ class ShiryaevRoberts(AbstractTest):
         R_lambda <- (1 + R_lambda) exp(lambda x - lambda^2 / 2),    evidence = log(1 + mean_lambda R_lambda) >= h
 
     While x given the past is standard normal, or 1-sub-Gaussian of mean at most 0, `R_t - t` is a supermartingale and
-    the mean number of observations until a false alarm is at least exp(h) - 1. **Not** on a signal whose reference is
-    estimated, or that drifts as honest training does: then `h` is calibrated on honest runs. `since` is the
-    earliest round in which Page's sum last left 0, among the shifts whose evidence is about the largest.
+    the mean number of observations until a false alarm is at least exp(h) - 1. With `Shifts(tails="any")` mean at most
+    0 and variance at most 1 are enough, as of `metrics.Committed`. **Not** on a signal whose reference is estimated, or
+    that drifts as honest training does: then `h` is calibrated on honest runs. `since` is the earliest round in which
+    Page's sum last left 0, among the shifts whose evidence is about the largest.
 
-    **Traced:** `h`, the shifts `low` and `high`. **Static:** their number. **State:** three numbers per shift.
+    **Traced:** `h`, the shifts `low` and `high`. **Static:** their number and `tails`. **State:** three numbers per
+    shift.
 
     ```python
     >>> import jax.numpy as jnp, ghostjax as gj

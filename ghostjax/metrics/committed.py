@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ghostjax._round import Moments, Round, Seen
-from ghostjax._types import ConfigurationError
+from ghostjax._types import ConfigurationError, real_field
 from ghostjax.charters import AbstractCharter
 from ghostjax.metrics._base import AbstractMetric, Output
 from ghostjax.metrics.charter import against, model_before, proposed_steps
@@ -17,7 +17,7 @@ from ghostjax.metrics.charter import against, model_before, proposed_steps
 class Committed(AbstractMetric):
     """The push of every identity against a charter, in standard deviations of what its committed data say.
 
-        committed_push_if = (<s_i, v_f> - mu_if) / sigma_if,    s_i = -message_i,    v_f as in `metrics.Charter`
+        committed_push_if = (<s_i, v_f> - mu_if) / max(sigma_if, floor),    s_i = -message_i,    v_f as in `Charter`
         committed_step_f  = sum_i w_i (<s_i, v_f> - mu_if) / sqrt(sum_i w_i^2 sigma_if^2)
 
     with mu_if = -E<g_i, v_f> and sigma_if^2 = Var<g_i, v_f> over the batches that node i may draw, given the model.
@@ -25,12 +25,14 @@ class Committed(AbstractMetric):
 
     **Guarantee:** of an honest identity, given the past, `committed_push` has mean 0 and variance 1, whatever the data
     are and however the training drifts: with `detectors.Standard` the input of a sequential test is a martingale
-    difference. It is bounded, and not normal: with small batches tails are heavier than a test of normal input allows
-    for. **Not** for models that draw numbers themselves (dropout). An identity whose examples all agree along v_f has
-    no variance: its push is nan, no observation. Absent identities have nan too.
+    difference. It is bounded, and not normal: with small batches its tails are heavier than a test of normal input
+    allows for, hence the claim of a test holds with `detectors.Shifts(tails="any")`. An identity whose examples all
+    agree along v_f has no variance, and its push is counted in multiples of `floor`, which lies above rounding: it
+    cannot hide behind examples that are all alike. Absent identities have nan, no observation.
 
     Costs `f` forward derivatives on all training examples beside those of the charter. **Errors:** gossip, a learner
-    that does not send plain gradients, a task without an audit set or without moments.
+    that does not send plain gradients, a channel that alters messages, a task without an audit set or without moments,
+    as that of a model with dropout. **Traced:** `floor`, in units of messages.
 
     ```python
     >>> import ghostjax as gj
@@ -44,6 +46,7 @@ class Committed(AbstractMetric):
     """
 
     charter: AbstractCharter
+    floor: Float[Array, ""] = real_field(default=1e-5, low=0)
     of_gradients: ClassVar[bool] = True
     outputs: ClassVar[Mapping[str, Output]] = {
         "committed_push": Output(dims=("node", "family"), long_name="push beyond committed data, in their deviations"),
@@ -61,9 +64,10 @@ class Committed(AbstractMetric):
         beyond = proposed_steps(round) @ directions.T + known.mean
         weights = jnp.where(here, round.weights[:, None], 0)
         total = (weights * beyond).sum(0)
+        variance = jnp.maximum(known.variance, self.floor.astype(beyond.dtype) ** 2)
         return {
-            "committed_push": _standard(beyond, known.variance, here),
-            "committed_step": _standard(total, (weights**2 * known.variance).sum(0), True),
+            "committed_push": _standard(beyond, variance, here),
+            "committed_step": _standard(total, (weights**2 * variance).sum(0), True),
         }
 
 

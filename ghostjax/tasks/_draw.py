@@ -1,7 +1,10 @@
-"""Draws examples for every node."""
+"""Draws examples for every node, and finds models that draw numbers themselves."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import Literal
 from jaxtyping import Array, Int
 
 from ghostjax._types import Key
@@ -21,3 +24,14 @@ def draw_slots(key: Key, counts: Int[Array, " n"], batch_size: int) -> Int[Array
     inner = high * bottom + ((low * bottom) >> 16)
     slot = high * top + (inner >> 16) + ((low * top + (inner & 0xFFFF)) >> 16)
     return slot.astype(jnp.int32)
+
+
+def draws_numbers(model: Any, x: Array) -> bool:
+    """Whether the outputs of a model for the batch `x` depend on its key, as with dropout; found without running it."""
+    key = jax.random.key(0)
+    traced = jax.make_jaxpr(model.apply)(jax.eval_shape(model.init, key), x, key).jaxpr
+    needed = {var for var in traced.outvars if not isinstance(var, Literal)}
+    for equation in reversed(traced.eqns):
+        if needed.intersection(equation.outvars):
+            needed.update(var for var in equation.invars if not isinstance(var, Literal))
+    return traced.invars[-1] in needed

@@ -13,7 +13,7 @@ from ghostjax._kernels import at_least_float32
 from ghostjax._round import Audit, Moments
 from ghostjax._types import ConfigurationError, Key, require, static_field
 from ghostjax.tasks._base import AbstractTask
-from ghostjax.tasks._draw import draw_slots
+from ghostjax.tasks._draw import draw_slots, draws_numbers
 from ghostjax.tasks._splits import Examples, hold_out, NOTHING_HELD_OUT, ONE_FOR_BOTH, Split, Splits
 from ghostjax.tasks._targets import check_criterion, check_finite, counts_hits, Criterion, outputs_of, paired, stored
 from ghostjax.tasks.criteria import cross_entropy
@@ -118,10 +118,11 @@ class ArrayTask(AbstractTask):
 
     @property
     def committed(self) -> Callable[[PyTree, PyTree], Moments] | None:
-        return self._committed
+        # The gradient of a model that draws numbers is known in distribution only.
+        return None if draws_numbers(self.model, self._seen(self.x[:1])) else self._committed
 
     def _committed(self, params: PyTree, direction: PyTree) -> Moments:
-        """Over each node's own examples, drawn with replacement; exact for models that draw nothing themselves."""
+        """Over each node's own examples, drawn with replacement."""
         slopes = self._slopes(params, direction)
         found = slopes.at[self.indices].get(mode="clip")
         found = found if self.weights is None else self.weights.astype(found.dtype) * found

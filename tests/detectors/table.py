@@ -19,6 +19,7 @@ TESTS = {
     "cusum": lambda: detectors.CUSUM(k=0.5, h=6.0),
     "cusum_zero": lambda: detectors.CUSUM(k=0.25, h=0.0),
     "shiryaev_roberts": lambda: detectors.ShiryaevRoberts(h=6.0),
+    "any_tails": lambda: detectors.ShiryaevRoberts(h=6.0, shifts=detectors.Shifts(tails="any")),
     "e_process": lambda: detectors.EProcess(h=4.0, shifts=detectors.Shifts(0.1, 2.0, 5)),
 }
 DETECTORS = {

@@ -56,6 +56,39 @@ def test_shiryaev_roberts_waits_as_long_as_it_says():
     assert waits.mean() >= 50
 
 
+def two_points(p):
+    """The values of mean 0 and variance 1 that are taken with probabilities p and 1 - p; the first is the upper one."""
+    return np.array([np.sqrt((1 - p) / p), -np.sqrt(p / (1 - p))]), np.array([p, 1 - p])
+
+
+def test_with_any_tails_mean_and_variance_are_enough():
+    """Among distributions of a mean and a variance, those on two points are extreme: each is averaged exactly."""
+    light, means = [], []
+    for p in (0.003, 0.01, 0.05, 0.2, 0.5, 0.8, 0.99):
+        values, chances = two_points(p)
+        x = jnp.asarray(values, jnp.float32)
+        for tails, found in (("light", light), ("any", means)):
+            found.append(chances @ np.exp(np.asarray(Shifts(0.02, 2.0, 24, tails=tails).ratios(x), float)))
+    assert np.max(means) <= 1 + 1e-6
+    assert np.max(light) > 1.1, "which the ratio of normal densities does not hold"
+    assert np.min(means) > 0.2, "and little is given away"
+
+
+def test_evidence_with_any_tails_keeps_its_rate_on_skewed_signals():
+    """Ville: values of six deviations in a round of forty, of mean 0 and variance 1."""
+    values, chances = two_points(1 / 40)
+    x = np.random.default_rng(7).choice(values, (200, 4000), p=chances)
+    ever = lambda tails: np.asarray(play(EProcess(h=np.log(20.0), shifts=Shifts(tails=tails)), x).alarm).any(0).mean()
+    most = 0.05 + 3 * np.sqrt(0.05 * 0.95 / 4000)
+    assert 0 < ever("any") <= most < ever("light")
+
+
+def test_with_any_tails_a_small_shift_is_found_about_as_fast():
+    x = np.random.default_rng(8).normal(0.4, 1, (200, 300))
+    delay = lambda tails: np.asarray(play(ShiryaevRoberts(h=8.0, shifts=Shifts(tails=tails)), x).alarm).argmax(0)
+    assert 0 < np.median(delay("any")) < 1.25 * np.median(delay("light"))
+
+
 def test_the_start_of_a_change_is_found():
     x = np.random.default_rng(3).normal(size=(160, 400))
     x[80:] += 0.5
@@ -121,6 +154,7 @@ def test_own_past_skips_what_it_is_told_to():
         (lambda: Shifts(low=0.5, high=0.1), "high=0.1"),
         (lambda: Shifts(low="a"), "low='a'"),
         (lambda: Shifts(size=0), "size=0"),
+        (lambda: Shifts(tails="heavy"), "tails='heavy'"),
         (lambda: ShiryaevRoberts(h=-1.0), "h=-1"),
         (lambda: EProcess(h=float("nan")), "h=nan"),
         (lambda: HonestRuns(np.zeros((1, 4))), "two honest runs"),

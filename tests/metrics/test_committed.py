@@ -9,7 +9,7 @@ import pytest
 
 import ghostjax as gj
 from ghostjax._round import committed
-from ghostjax.charters import BlankPixels
+from ghostjax.charters import BlankPixels, Dimmed
 
 
 N, BATCH = 8, 4
@@ -46,6 +46,18 @@ def test_moments_are_those_of_all_batches(weighted):
         np.testing.assert_allclose(found.variance[i], batches.var(), rtol=1e-4)
 
 
+class Quiet(gj.channels.AbstractChannel):
+    """Halves every message."""
+
+    alters = True
+
+    def init(self, like):
+        return ()
+
+    def carry(self, state, x, w, nbr, key):
+        return state, gj.channels.Carried(x / 2, w)
+
+
 def simulation(**options):
     return gj.Simulation(
         TASK, SERVER, learner=gj.learners.Gradient(), metrics=[gj.metrics.Committed(BlankPixels((32, 39)))], **options
@@ -66,6 +78,25 @@ def test_honest_pushes_are_standard_and_those_of_a_backdoor_are_not():
     assert np.abs(np.corrcoef(quiet[:-1, 3, 0], quiet[1:, 3, 0])[0, 1]) < 0.4, "given the past it is a surprise"
     assert push[150:, 6:, 0].mean() > 1 > push[150:, 1:6, 0].mean() + 0.7
     assert step[150:, 0].mean() > 1
+
+
+def alike(classes):
+    """Six nodes with seven equal examples each: no batch differs from another one."""
+    draw = np.random.default_rng(0)
+    x, labels = np.repeat(draw.random((6, 10)), 7, 0), np.repeat(draw.integers(0, classes, 6), 7)
+    parts = gj.tasks.partition.Partition(np.arange(42).reshape(6, 7), np.full(6, 7))
+    audit = (draw.random((20, 10)), draw.integers(0, classes, 20))
+    return gj.tasks.from_arrays(x, labels, gj.tasks.models.Linear(10, classes), parts, audit=audit, batch_size=5)
+
+
+def test_who_has_no_variance_is_seen_and_rounding_is_not():
+    metric = gj.metrics.Committed(Dimmed([0.5]))
+    attack = gj.attacks.During(gj.attacks.SignFlip(), start=20)
+    sim = gj.Simulation(alike(3), SERVER, learner=gj.learners.Gradient(), attack=attack, byzantine=1, metrics=[metric])
+    run = gj.simulate(sim, 30, 0, progress=None)
+    push, step = (np.abs(run.record[f"committed_{name}"]) for name in ("push", "step"))
+    assert push[:20].max() < 0.1 and step[:20].max() < 0.3, "all of it is rounding"
+    assert push[20:, 5].min() > 10 and push[20:, :5].max() < 0.1
 
 
 def test_a_test_of_it_alarms_for_who_pushes_alone():
@@ -89,6 +120,11 @@ def test_a_test_of_it_alarms_for_who_pushes_alone():
         ({"learner": gj.learners.LocalSteps(gj.Optimizer(optax.sgd, learning_rate=0.1), 2)}, "learner=LocalSteps"),
         ({"protocol": gj.protocols.Gossip(gj.aggregators.Mean(), gj.topologies.ring(N))}, "known at a server"),
         ({"task": gj.tasks.quadratic(N, 2)}, "audit=None"),
+        (
+            {"task": gj.tasks.digits(N, model=gj.tasks.models.CNN((8, 8, 1), (), (4, 10), (0.0, 0.5)))},
+            "committed=None.*dropout",
+        ),
+        ({"channel": Quiet()}, "channel=Quiet: .*does not change them"),
         (
             {"metrics": [gj.metrics.Every(3, gj.metrics.Committed(BlankPixels(32)))], "learner": None},
             "learner=Momentum",
