@@ -98,7 +98,7 @@ STRUCTURES = {
     ),
     "nnm": lambda x, y, z, i, k: (
         server(rules.NNM(rules.TrimmedMean(f=x), f=x), z), a.MinMax(), learn.Gradient(),
-        [m.Goal(), m.Charter(PIXELS), m.Audit(gj.charters.Slices(1))],
+        [m.Goal(), m.Charter(PIXELS), m.Audit(gj.charters.Slices(1)), m.Committed(PIXELS), m.Deviation()],
     ),
     "arc": lambda x, y, z, i, k: (
         server(rules.ARC(rules.TrimmedMean(f=x), f=x), z), a.MinSum(), learn.Gradient(),
